@@ -1,0 +1,1 @@
+"""Upslope: policy search in JAX."""

@@ -1,0 +1,173 @@
+"""Errors that name the thing, the value it got and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+# What users of other libraries type first, and the name it has here.
+ALIASES: Mapping[str, str] = {
+    "lr": "learning_rate",
+    "step_size": "learning_rate",
+    "alpha": "learning_rate",
+    "num_envs": "n_envs",
+    "total_num_envs": "n_envs",
+    "num_steps": "n_steps",
+    "rollout_length": "n_steps",
+    "num_episodes": "n_episodes",
+    "update_epochs": "n_epochs",
+    "num_epochs": "n_epochs",
+    "ppo_epochs": "n_epochs",
+    "num_minibatches": "batch_size",
+    "minibatch_size": "batch_size",
+    "mini_batch_size": "batch_size",
+    "clip_coef": "clip_range",
+    "clip_eps": "clip_range",
+    "clip_ratio": "clip_range",
+    "clip_param": "clip_range",
+    "clip_epsilon": "clip_range",
+    "ent_coeff": "ent_coef",
+    "entropy_coeff": "ent_coef",
+    "entropy_cost": "ent_coef",
+    "vf_coeff": "vf_coef",
+    "value_loss_coef": "vf_coef",
+    "lambda_": "gae_lambda",
+    "lam": "gae_lambda",
+    "lmbda": "gae_lambda",
+    "discount": "gamma",
+    "discounting": "gamma",
+    "popsize": "population_size",
+    "pop_size": "population_size",
+    "sigma": "std",
+    "sigma0": "std",
+    "stdev_init": "std",
+    "n_elite": "n_elites",
+    "num_elites": "n_elites",
+    "n_eval_episodes": "evaluation_episodes",
+    "n_timesteps": "total_timesteps",
+    "num_timesteps": "total_timesteps",
+    "total_frames": "total_timesteps",
+    "timesteps": "total_timesteps",
+    "n_seeds": "seeds",
+    "num_seeds": "seeds",
+}
+
+
+class UpslopeError(ValueError):
+    """Any error of the user's input or world that Upslope can explain.
+
+    Attributes:
+      exit_code: what the `upslope` command exits with when it meets this error.
+    """
+
+    exit_code = 2
+
+
+class EnvironmentContractError(UpslopeError):
+    """The environment broke its contract: shapes, types, NaN, or a step that raised."""
+
+    exit_code = 3
+
+
+class NumericalError(UpslopeError):
+    """A NaN or an infinity appeared where training cannot go on."""
+
+    exit_code = 4
+
+
+class StorageError(UpslopeError):
+    """A run folder, checkpoint or policy could not be written, or is damaged."""
+
+    exit_code = 5
+
+
+class WorkerError(UpslopeError):
+    """Simulator processes failed more often than they may."""
+
+    exit_code = 6
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that `name` most likely meant, or None."""
+    known = list(known)
+    alias = ALIASES.get(name.replace("-", "_"))
+    if alias in known:
+        return alias
+    folded = {k.lower().replace("-", "").replace("_", ""): k for k in known}
+    wanted = name.lower().replace("-", "").replace("_", "")
+    if wanted in folded:
+        return folded[wanted]
+    match = difflib.get_close_matches(wanted, folded, n=1, cutoff=0.6)
+    return folded[match[0]] if match else None
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UpslopeError:
+    """The error for a name that is not among the known ones, with the nearest offered."""
+    known = sorted(known)
+    guess = nearest(name, known)
+    hint = f" Did you mean {guess!r}?" if guess else ""
+    return UpslopeError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")
+
+
+def check_settings(kind: str, settings: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Raises for the first setting of `kind` that it does not have."""
+    known = list(known)
+    for name in settings:
+        if name not in known:
+            guess = nearest(name, known)
+            hint = f" Did you mean {guess!r}?" if guess else ""
+            raise UpslopeError(
+                f"{kind} has no setting {name!r}.{hint} Its settings: {', '.join(sorted(known))}."
+            )
+
+
+def check_number(
+    owner: str,
+    name: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+    integer: bool = False,
+    why: str = "",
+) -> None:
+    """Raises unless `value` is a finite number in the stated range.
+
+    A traced value (inside jit or vmap) passes: its number is not known yet.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        if hasattr(value, "aval") or hasattr(value, "shape") or hasattr(value, "dtype"):
+            return
+        raise UpslopeError(f"{owner} got {name}={value!r}: it must be a number.") from None
+    except Exception:  # a JAX tracer refuses to become a float
+        return
+    reasons = []
+    if not math.isfinite(number):
+        reasons.append("a finite number")
+    if integer and number != int(number):
+        reasons.append("a whole number")
+    if above is not None and not number > above:
+        reasons.append(f"above {above:g}")
+    if at_least is not None and not number >= at_least:
+        reasons.append(f"at least {at_least:g}")
+    if below is not None and not number < below:
+        reasons.append(f"below {below:g}")
+    if at_most is not None and not number <= at_most:
+        reasons.append(f"at most {at_most:g}")
+    if reasons:
+        tail = f" {why}" if why else ""
+        raise UpslopeError(f"{owner} got {name}={value!r}: it must be {' and '.join(reasons)}.{tail}")
+
+
+def missing_extra(what: str, package: str, extra: str) -> UpslopeError:
+    """The error for an optional dependency that is not installed."""
+    return UpslopeError(
+        f"{what} needs the package {package!r}, which is not installed. "
+        f"Install it with: pip install 'upslope[{extra}]'"
+    )

@@ -1,0 +1,38 @@
+"""The contract every distribution keeps."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import equinox as eqx
+from jax import Array
+
+
+class Distribution(eqx.Module):
+    """One (unbatched) distribution over actions. Its leaves are its parameters.
+
+    The generic estimators ask for `sample` and `log_prob` alone, so distributions of NumPyro,
+    distrax and others work in them too. `log_prob` is the sum over the components of one event:
+    a scalar, never a mean.
+    """
+
+    @abc.abstractmethod
+    def sample(self, key: Array) -> Array:
+        """One draw. The key is consumed."""
+
+    @abc.abstractmethod
+    def log_prob(self, value: Array) -> Array:
+        """log p(value), a scalar, in nats."""
+
+    @abc.abstractmethod
+    def entropy(self) -> Array:
+        """-E[log p], a scalar, in nats."""
+
+    @abc.abstractmethod
+    def mode(self) -> Array:
+        """The most probable value (what a deterministic evaluation does)."""
+
+    @abc.abstractmethod
+    def kl(self, other: Any) -> Array:
+        """KL(self || other), a scalar, in nats; `other` is of the same class."""

@@ -1,0 +1,65 @@
+"""Names to things: the only way from a name in a file or on the command line to code."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from upslope.core.checks import UpslopeError, unknown_name
+
+
+class Entry(NamedTuple):
+    """One registered thing: its name, one line about it, and how to get at it."""
+
+    name: str
+    summary: str
+    target: Callable[..., Any] | str  # the thing, or "package.module:attribute" of this library
+
+    def load(self) -> Callable[..., Any]:
+        """The thing itself, imported on first use."""
+        if isinstance(self.target, str):
+            module, attribute = self.target.split(":")
+            return getattr(importlib.import_module(module), attribute)
+        return self.target
+
+
+class Registry:
+    """A table of names. Files and flags can only ever reach what somebody put in it.
+
+    Raises:
+      UpslopeError: for an unknown name (the nearest one is offered) and for a name taken twice.
+    """
+
+    def __init__(self, kind: str):
+        self.kind = kind
+        self._entries: dict[str, Entry] = {}
+
+    def register(self, name: str, target: Callable[..., Any] | str, summary: str = "") -> None:
+        """Adds `target` under `name`; the same target may be registered again."""
+        old = self._entries.get(name)
+        if old is not None and old.target is not target and old.target != target:
+            raise UpslopeError(
+                f"The {self.kind} name {name!r} is taken by {old.target!r}: choose another name."
+            )
+        self._entries[name] = Entry(name, summary, target)
+
+    def get(self, name: str) -> Callable[..., Any]:
+        """The thing registered under `name`."""
+        return self.entry(name).load()
+
+    def entry(self, name: str) -> Entry:
+        """The table's row for `name`."""
+        if name not in self._entries:
+            raise unknown_name(self.kind, name, self._entries)
+        return self._entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def names(self) -> list[str]:
+        """All names, in the order of registration."""
+        return list(self._entries)

@@ -1,0 +1,211 @@
+"""Which J is maximised: the sum, its discount and its step weights."""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from upslope.core.checks import check_number
+
+if TYPE_CHECKING:
+    from upslope.sampling.records import Trajectories
+
+Credit = Literal["return", "reward-to-go"]
+
+
+class Objective(eqx.Module):
+    """J(theta), always maximised. The discount is a field of the objective and of nothing else.
+
+    Attributes:
+      name: the command line's name for it.
+      centred: whether values are differential, that is, measured against the average reward.
+    """
+
+    name: ClassVar[str] = "objective"
+    centred: ClassVar[bool] = False
+
+    @property
+    @abc.abstractmethod
+    def discount(self) -> float | Array:
+        """gamma as it enters returns and bootstraps (1 where nothing is discounted)."""
+
+    @abc.abstractmethod
+    def step_weights(self, num_steps: int) -> Array:
+        """What the score of step t is multiplied with besides its advantage, [T]."""
+
+    @abc.abstractmethod
+    def episode_return(self, discounted_sum: Array, length: Array) -> Array:
+        """The sample of J in one episode, given sum_t gamma^t r_t and its length."""
+
+    def step_weight(self, episodes: Trajectories) -> Array:
+        """`step_weights` for each step of whole episodes that start at t = 0, [T, 1]."""
+        return self.step_weights(episodes.reward.shape[0])[:, None]
+
+    def credit(self, episodes: Trajectories, credit: Credit) -> Array:
+        r"""What each action is credited with, [T, N], such that the weighted sum is unbiased.
+
+        With `"reward-to-go"` step t gets :math:`G_t = \sum_{k \ge t} \gamma^{k-t} r_k`; with
+        `"return"` it gets the whole return of its episode, :math:`\gamma^{-t} \sum_k \gamma^k r_k`
+        (the factor undoes the step weight gamma^t).
+        """
+        reward = jnp.where(episodes.valid, episodes.reward, 0.0)
+        if self.centred:
+            reward = jnp.where(episodes.valid, reward - self.average(episodes), 0.0)
+        if credit == "reward-to-go":
+            return discounted_to_go(reward, self.discount)
+        whole = discounted_to_go(reward, self.discount)[0]
+        weights = self.step_weights(reward.shape[0])
+        return whole[None, :] / jnp.maximum(weights, jnp.finfo(weights.dtype).tiny)[:, None]
+
+    def average(self, trajectories: Trajectories) -> Array:
+        """The mean reward per step of a batch, a scalar."""
+        steps = jnp.maximum(jnp.sum(trajectories.valid), 1)
+        return jnp.sum(jnp.where(trajectories.valid, trajectories.reward, 0.0)) / steps
+
+
+def discounted_to_go(reward: Array, discount: float | Array) -> Array:
+    r"""G_t = r_t + gamma G_{t+1} along the first axis, from zero after the last step. [T, ...]"""
+
+    def back(later: Array, now: Array) -> tuple[Array, Array]:
+        total = now + discount * later
+        return total, total
+
+    return jax.lax.scan(back, jnp.zeros_like(reward[0]), reward, reverse=True)[1]
+
+
+class EpisodicReturn(Objective):
+    r"""The undiscounted return of an episode from the start distribution.
+
+    .. math:: J = E\Big[\sum_{t=0}^{H-1} r_t\Big]
+
+    Attributes:
+      horizon: H; None leaves the end to the environment and its time limit. Static.
+
+    References:
+      Sutton and Barto (2018), equation 13.4.
+    """
+
+    name: ClassVar[str] = "episodic"
+    horizon: int | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self) -> None:
+        if self.horizon is not None:
+            check_number("EpisodicReturn", "horizon", self.horizon, at_least=1, integer=True)
+
+    @property
+    def discount(self) -> float:
+        return 1.0
+
+    def step_weights(self, num_steps: int) -> Array:
+        return jnp.ones(num_steps)
+
+    def episode_return(self, discounted_sum: Array, length: Array) -> Array:
+        return discounted_sum
+
+
+class DiscountedReturn(Objective):
+    r"""The discounted value of the start distribution.
+
+    .. math:: J = E\Big[\sum_{t \ge 0} \gamma^t r_t\Big]
+
+    Its gradient weighs the score of step t with gamma^t. Nearly every implementation leaves that
+    weight out; here that is a choice with a name.
+
+    Attributes:
+      gamma: in [0, 1).
+      weights: `"discounted"` keeps gamma^t, so that score-function estimates are unbiased for
+        grad J. `"undiscounted"` leaves it out: **biased**, not the gradient of any function (Nota
+        and Thomas, 2020), but what practice uses, because it does not forget late steps. Static.
+
+    References:
+      Sutton et al. (2000), start-state formulation; Nota and Thomas (2020).
+    """
+
+    name: ClassVar[str] = "discounted"
+    gamma: float | Array = 0.99
+    weights: Literal["discounted", "undiscounted"] = eqx.field(static=True, default="discounted")
+
+    def __check_init__(self) -> None:
+        check_number(
+            "DiscountedReturn",
+            "gamma",
+            self.gamma,
+            at_least=0.0,
+            below=1.0,
+            why="For gamma = 1 use EpisodicReturn (episodes that end) or AverageReward.",
+        )
+
+    @property
+    def discount(self) -> float | Array:
+        return self.gamma
+
+    def step_weights(self, num_steps: int) -> Array:
+        if self.weights == "undiscounted":
+            return jnp.ones(num_steps)
+        return self.gamma ** jnp.arange(num_steps, dtype=float)
+
+    def episode_return(self, discounted_sum: Array, length: Array) -> Array:
+        return discounted_sum
+
+
+class AverageReward(Objective):
+    r"""Reward per step in the long run.
+
+    .. math:: J = \lim_{T \to \infty} \frac1T E\Big[\sum_{t<T} r_t\Big]
+
+    From sampled episodes or streams the average is over the steps seen, so J is estimated up to
+    the truncation of the stream; values are differential (rewards minus the average).
+
+    References:
+      Sutton and Barto (2018), section 13.6.
+    """
+
+    name: ClassVar[str] = "average-reward"
+    centred: ClassVar[bool] = True
+
+    @property
+    def discount(self) -> float:
+        return 1.0
+
+    def step_weights(self, num_steps: int) -> Array:
+        return jnp.full(num_steps, 1.0 / num_steps)
+
+    def episode_return(self, discounted_sum: Array, length: Array) -> Array:
+        return discounted_sum / jnp.maximum(length, 1)
+
+
+class AverageValue(Objective):
+    r"""The discounted value averaged over the policy's own stationary distribution.
+
+    .. math:: J = \sum_s \rho(s) v_\gamma(s) = \frac{1}{1-\gamma} \lim_T \frac1T E\Big[\sum_{t<T} r_t\Big]
+
+    It orders policies as the average reward does, whatever gamma is, and is estimated through it.
+
+    Attributes:
+      gamma: in [0, 1).
+
+    References:
+      Sutton and Barto (2018), section 10.4, "The Futility of Discounting in Continuing Problems".
+    """
+
+    name: ClassVar[str] = "average-value"
+    centred: ClassVar[bool] = True
+    gamma: float | Array = 0.99
+
+    def __check_init__(self) -> None:
+        check_number("AverageValue", "gamma", self.gamma, at_least=0.0, below=1.0)
+
+    @property
+    def discount(self) -> float:
+        return 1.0
+
+    def step_weights(self, num_steps: int) -> Array:
+        return jnp.full(num_steps, 1.0 / num_steps) / (1.0 - self.gamma)
+
+    def episode_return(self, discounted_sum: Array, length: Array) -> Array:
+        return discounted_sum / jnp.maximum(length, 1) / (1.0 - self.gamma)

@@ -1,0 +1,50 @@
+"""The contract every search method keeps."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, ClassVar
+
+import equinox as eqx
+from jax import Array
+
+from upslope.objectives.objective import Objective
+from upslope.policies.policy import Policy
+from upslope.sampling.collections import Collection
+
+
+class SearchMethod(eqx.Module):
+    """Ask which policies to try, tell what happened, and say which one is best so far.
+
+    Its leaves are its hyper-parameters; sizes are static. Every method is pure: `init`, `ask` and
+    `tell` can be jitted, vmapped over seeds and scanned over iterations.
+
+    Attributes:
+      name: the command line's name for it.
+      collection: what it wants back from the world.
+    """
+
+    name: ClassVar[str] = "method"
+
+    @property
+    @abc.abstractmethod
+    def collection(self) -> Collection:
+        """What the method wants back; static."""
+
+    @abc.abstractmethod
+    def init(self, key: Array, policy: Policy, objective: Objective) -> Any:
+        """The first state of a search that starts at `policy`. The key is consumed."""
+
+    @abc.abstractmethod
+    def ask(self, key: Array, state: Any) -> Policy:
+        """The policy to try next; a population has a leading axis [P]. The key is consumed."""
+
+    @abc.abstractmethod
+    def tell(
+        self, key: Array, state: Any, candidates: Policy, experience: Any, objective: Objective
+    ) -> tuple[Any, Any]:
+        """The next state and this iteration's diagnostics. The key is consumed."""
+
+    @abc.abstractmethod
+    def solution(self, state: Any) -> Policy:
+        """The policy to keep, as of this state."""
