@@ -49,7 +49,8 @@ class Moments(eqx.Module):
         spread = weight.reshape(weight.shape + (1,) * (samples.ndim - weight.ndim))
         count = jnp.sum(weight)
         mean = jnp.sum(spread * samples, axis=lead) / jnp.maximum(count, 1.0)
-        squares = jnp.sum(spread * jnp.square(samples - mean), axis=lead)
+        centre = jnp.expand_dims(mean, lead)
+        squares = jnp.sum(spread * jnp.square(samples - centre), axis=lead)
         return cls(count, mean, squares)
 
     def merge(self, other: Moments) -> Moments:

@@ -1,0 +1,22 @@
+"""Every test runs in the users' own mode (float32), with implicit broadcasting forbidden.
+
+Tests of exact identities ask for the `x64` fixture.
+"""
+
+import os
+
+# Two host devices, so that what is sharded over seeds is sharded in the tests too.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def x64():
+    """Double precision for the length of one test."""
+    with jax.enable_x64(True):
+        yield
