@@ -162,7 +162,9 @@ def check_number(
         reasons.append(f"at most {at_most:g}")
     if reasons:
         tail = f" {why}" if why else ""
-        raise UpslopeError(f"{owner} got {name}={value!r}: it must be {' and '.join(reasons)}.{tail}")
+        raise UpslopeError(
+            f"{owner} got {name}={value!r}: it must be {' and '.join(reasons)}.{tail}"
+        )
 
 
 def missing_extra(what: str, package: str, extra: str) -> UpslopeError:

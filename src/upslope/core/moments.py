@@ -11,7 +11,8 @@ from jax import Array
 class Moments(eqx.Module):
     r"""Count, mean and sum of squared deviations of a stream, merged exactly.
 
-    .. math:: M_{AB} = M_A + M_B + \delta^2 \frac{n_A n_B}{n_A + n_B}, \quad \delta = \bar x_B - \bar x_A
+    .. math:: M_{AB} = M_A + M_B + \delta^2 \frac{n_A n_B}{n_A + n_B},
+              \quad \delta = \bar x_B - \bar x_A
 
     The result does not depend on how the stream was cut into batches (up to rounding).
 

@@ -1,4 +1,4 @@
-"""Arithmetic on trees of arrays, and the border between what is searched and what is only carried."""
+"""Arithmetic on trees of arrays, and what of a policy is searched and what only carried."""
 
 from __future__ import annotations
 

@@ -63,9 +63,7 @@ class CartPole(Environment):
         spin_rate = (self.gravity * sine - cosine * drive) / (
             self.half_length * (4.0 / 3.0 - self.pole_mass * jnp.square(cosine) / total_mass)
         )
-        acceleration = (
-            drive - self.pole_mass * self.half_length * spin_rate * cosine / total_mass
-        )
+        acceleration = drive - self.pole_mass * self.half_length * spin_rate * cosine / total_mass
         state = jnp.stack(
             [
                 position + self.timestep * velocity,

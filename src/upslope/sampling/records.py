@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 from jax import Array
 
 from upslope.core.moments import Moments
@@ -39,3 +41,26 @@ class EpisodeStatistics(NamedTuple):
     steps: Array  # scalar int: environment steps taken by the call
     broken: Array  # scalar int: 0, or 1 + index of the first environment with a NaN or an infinity
     broken_step: Array  # scalar int: the step within the call at which it appeared
+
+    @classmethod
+    def nothing(cls) -> EpisodeStatistics:
+        """Before anything has been sampled."""
+        nan, zero = jnp.full((), jnp.nan), jnp.asarray(0)
+        return cls(nan, nan, zero, zero, zero, zero)
+
+
+def first_broken(reward: Array, observation: Any) -> tuple[Array, Array]:
+    """Where the first NaN or infinity stands in [T, N] steps.
+
+    Returns:
+      0 if there is none, else 1 + the environment's index; and the step at which it appeared.
+    """
+    fine = jnp.isfinite(reward)
+    for leaf in jax.tree.leaves(observation):
+        if jnp.issubdtype(leaf.dtype, jnp.floating):
+            flat = leaf.reshape(*reward.shape, -1)
+            fine = fine & jnp.all(jnp.isfinite(flat), axis=-1)
+    index = jnp.argmin(fine.reshape(-1))
+    broken = ~jnp.all(fine)
+    n_envs = reward.shape[1]
+    return jnp.where(broken, index % n_envs + 1, 0), jnp.where(broken, index // n_envs, 0)

@@ -1,0 +1,60 @@
+"""The log-derivative identity, written once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+T = TypeVar("T")
+
+
+def surrogate(log_prob: Array, weight: Array) -> Array:
+    r"""A scalar whose gradient is the weighted sum of scores.
+
+    .. math:: \nabla_\theta \sum_i w_i \log p_\theta(x_i)
+              = \sum_i w_i \nabla_\theta \log p_\theta(x_i)
+
+    Its value means nothing. No gradient flows into the weights, and a weight of zero silences a
+    score of any size, so that 0 * inf never arises.
+
+    Args:
+      log_prob: log p_theta(x_i), any shape, a function of theta.
+      weight: of the same shape.
+    """
+    weight = jax.lax.stop_gradient(weight)
+    return jnp.sum(jnp.where(weight == 0, 0.0, weight * log_prob))
+
+
+def score_function_gradient(
+    log_prob: Callable[[T, Any], Array], parameters: T, samples: Any, weights: Array
+) -> T:
+    r"""The weighted sum of scores.
+
+    .. math:: \hat g = \sum_i w_i \nabla_\theta \log p_\theta(x_i)
+
+    With :math:`w_i = f(x_i) / N` and :math:`x_i \sim p_\theta` it is unbiased for
+    :math:`\nabla_\theta E_{p_\theta}[f]`, whatever f is: discontinuous, unknown, on a discrete
+    space. x may be an action (a bandit), a step of a trajectory (REINFORCE) or a vector of policy
+    parameters (an evolution strategy).
+
+    Args:
+      log_prob: `(parameters, x) -> scalar`, one sample at a time.
+      parameters: theta, any tree.
+      samples: leaves [N, ...].
+      weights: [N]; constants, no gradient flows into them.
+
+    Returns:
+      A tree of theta's structure.
+
+    References:
+      Mohamed et al. (2020), equation 13; Williams (1992), theorem 1.
+    """
+
+    def objective(parameters: T) -> Array:
+        return surrogate(jax.vmap(log_prob, in_axes=(None, 0))(parameters, samples), weights)
+
+    return jax.grad(objective)(parameters)

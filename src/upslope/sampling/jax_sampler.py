@@ -1,0 +1,106 @@
+"""The sampler of JAX worlds: everything happens inside the compiled program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+from jax import Array
+
+from upslope.core.checks import UpslopeError
+from upslope.environments.environment import Environment
+from upslope.objectives.objective import Objective
+from upslope.policies.policy import Policy
+from upslope.sampling.collections import Collection, Dynamics, EpisodeReturns, Episodes, Steps
+from upslope.sampling.episode_returns import sample_returns
+from upslope.sampling.episodes import sample_episodes
+from upslope.sampling.records import EpisodeStatistics
+from upslope.sampling.streams import Streams, sample_steps, start_streams
+
+
+class JaxSampler(eqx.Module):
+    """Tries policies in a JAX environment. A pytree: jit it, vmap it over seeds, scan it.
+
+    Attributes:
+      environment: the world.
+      objective: under which returns are counted.
+      collection: what the search method wants back. Static.
+      streams: the environments' states where a collection continues them (`Steps`), else None.
+      statistics: of the last call, for training curves.
+    """
+
+    environment: Environment
+    objective: Objective
+    collection: Collection = eqx.field(static=True)
+    streams: Streams | None
+    statistics: EpisodeStatistics
+
+    @classmethod
+    def create(
+        cls,
+        key: Array,
+        environment: Environment,
+        collection: Collection,
+        objective: Objective,
+        policy: Policy,
+    ) -> JaxSampler:
+        """A sampler at the start of its streams. The key is consumed.
+
+        Args:
+          policy: any policy of the search; only its memory's shape is used.
+
+        Raises:
+          UpslopeError: whole episodes are wanted of a world without a time limit.
+        """
+        streams = None
+        if isinstance(collection, Steps):
+            streams = start_streams(key, environment, collection.n_envs, policy)
+        elif not isinstance(collection, Dynamics) and episode_limit(environment, objective) is None:
+            raise UpslopeError(
+                f"{type(environment).__name__} has time_limit=None and may never end: whole "
+                "episodes need a time limit (time_limit=...) or an objective with a horizon."
+            )
+        return cls(environment, objective, collection, streams, EpisodeStatistics.nothing())
+
+    def sample(self, key: Array, candidates: Policy) -> tuple[Any, JaxSampler]:
+        """Tries the candidates and returns what the collection asks for.
+
+        Args:
+          key: consumed.
+          candidates: one policy, or a population with a leading axis [P] for `EpisodeReturns`.
+
+        Returns:
+          `Returns`, `Trajectories` or the dynamics, and the sampler with its streams moved on.
+        """
+        limit = episode_limit(self.environment, self.objective)
+        streams = self.streams
+        if isinstance(self.collection, Steps):
+            experience, streams, statistics = sample_steps(
+                key, self.environment, candidates, streams, self.collection.n_steps, limit
+            )
+        elif isinstance(self.collection, Episodes):
+            experience, statistics = sample_episodes(
+                key, self.environment, candidates, self.collection.num_episodes, limit
+            )
+        elif isinstance(self.collection, EpisodeReturns):
+            experience, statistics = sample_returns(
+                key,
+                self.environment,
+                candidates,
+                self.objective,
+                self.collection.episodes_per_candidate,
+                limit,
+            )
+        else:
+            assert isinstance(self.collection, Dynamics)
+            experience, statistics = self.environment, EpisodeStatistics.nothing()
+        return experience, JaxSampler(
+            self.environment, self.objective, self.collection, streams, statistics
+        )
+
+
+def episode_limit(environment: Environment, objective: Objective) -> int | None:
+    """After how many steps an episode is cut: the world's time limit or the objective's horizon."""
+    limits = [environment.time_limit, getattr(objective, "horizon", None)]
+    known = [limit for limit in limits if limit is not None]
+    return min(known) if known else None

@@ -1,0 +1,136 @@
+"""Streams of steps that continue where the last batch stopped."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from upslope.core import tree
+from upslope.environments.environment import Environment
+from upslope.policies.policy import Policy, act
+from upslope.sampling.action_bounds import action_clipper
+from upslope.sampling.records import EpisodeStatistics, Trajectories, first_broken
+
+# Below this many numbers a state is reset in advance for every step (one batched call instead of
+# a reset inside the loop); above it the resets would cost more memory than they save time.
+SMALL_STATE = 64
+
+
+class Streams(NamedTuple):
+    """N environments in the middle of their episodes."""
+
+    state: Any  # [N, ...] environment states
+    observation: Array  # [N, ...] what the policy sees next
+    memory: Any  # [N, ...] the policy's memory
+    age: Array  # [N] int: steps taken in the current episode
+    returns: Array  # [N] undiscounted return of the current episode so far
+
+
+def start_streams(key: Array, environment: Environment, n_envs: int, policy: Policy) -> Streams:
+    """N environments just reset. The key is consumed."""
+    state, observation = jax.vmap(environment.reset)(jax.random.split(key, n_envs))
+    memory = jax.tree.map(
+        lambda leaf: jnp.broadcast_to(leaf, (n_envs, *jnp.shape(leaf))), policy.initial_memory()
+    )
+    return Streams(state, observation, memory, jnp.zeros(n_envs, int), jnp.zeros(n_envs))
+
+
+def sample_steps(
+    key: Array,
+    environment: Environment,
+    policy: Policy,
+    streams: Streams,
+    n_steps: int,
+    limit: int | None,
+) -> tuple[Trajectories, Streams, EpisodeStatistics]:
+    """T steps of N streams; an ended episode is followed by the first step of a new one.
+
+    Args:
+      key: consumed.
+      limit: after how many steps an episode is truncated; None for never.
+
+    Returns:
+      The trajectories [T, N, ...] with the true successors, the streams moved on, and statistics
+      of the episodes that ended.
+    """
+    n_envs = streams.age.shape[0]
+    act_key, step_key, reset_key = jax.random.split(key, 3)
+    first_memory = jax.tree.map(jnp.asarray, policy.initial_memory())
+    clip = action_clipper(environment)
+
+    def split(key: Array) -> Array:
+        return jax.random.split(key, (n_steps, n_envs))
+
+    reset = jax.vmap(environment.reset)
+    resets = split(reset_key)
+    size = sum(
+        math.prod(leaf.shape)
+        for leaf in jax.tree.leaves(jax.eval_shape(environment.reset, reset_key))
+    )
+    if size <= SMALL_STATE:
+        resets = jax.vmap(reset)(resets)
+
+    def step(streams: Streams, inputs: Any) -> tuple[Streams, Any]:
+        act_keys, step_keys, reset_to = inputs
+        distribution, memory = jax.vmap(act, in_axes=(None, 0, 0))(
+            policy, streams.observation, streams.memory
+        )
+        action = jax.vmap(lambda d, k: d.sample(k))(distribution, act_keys)
+        state, out = jax.vmap(environment.step)(step_keys, streams.state, clip(action))
+        age = streams.age + 1
+        returns = streams.returns + out.reward
+        terminated = out.terminated
+        truncated = jnp.zeros_like(terminated) if limit is None else ~terminated & (age >= limit)
+        ended = terminated | truncated
+        fresh_state, fresh_observation = reset_to if size <= SMALL_STATE else reset(reset_to)
+        record = (
+            streams.observation,
+            action,
+            out.reward,
+            out.observation,
+            terminated,
+            truncated,
+            returns,
+            age,
+        )
+        streams = Streams(
+            tree.where(ended, fresh_state, state),
+            tree.where(ended, fresh_observation, out.observation),
+            jax.tree.map(
+                lambda new, first: tree.where(ended, jnp.broadcast_to(first, new.shape), new),
+                memory,
+                first_memory,
+            ),
+            jnp.where(ended, 0, age),
+            jnp.where(ended, 0.0, returns),
+        )
+        return streams, record
+
+    after, record = jax.lax.scan(step, streams, (split(act_key), split(step_key), resets))
+    observation, action, reward, successor, terminated, truncated, returns, age = record
+    trajectories = Trajectories(
+        observation,
+        action,
+        reward,
+        successor,
+        terminated,
+        truncated,
+        jnp.ones_like(terminated),
+        streams.memory,
+    )
+    ended = terminated | truncated
+    episodes = jnp.sum(ended)
+    broken, broken_step = first_broken(reward, successor)
+    statistics = EpisodeStatistics(
+        returns=jnp.sum(jnp.where(ended, returns, 0.0)) / episodes,
+        lengths=jnp.sum(jnp.where(ended, age, 0)) / episodes,
+        episodes=episodes,
+        steps=jnp.asarray(n_steps * n_envs),
+        broken=broken,
+        broken_step=broken_step,
+    )
+    return trajectories, after, statistics

@@ -1,0 +1,110 @@
+"""PPO's objective on one minibatch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from upslope.policies.replay import along
+
+
+class Batch(NamedTuple):
+    """What an update needs of every step; leaves [T, N, ...], or [B, ...] rows of it."""
+
+    observation: Array  # as the policy reads it
+    seen: Array  # as the value function reads it: normalised
+    action: Array
+    ended: Array  # bool: terminated or truncated
+    valid: Array  # bool
+    log_prob: Array  # of the action under the policy that took it
+    value: Array  # V before the update
+    advantage: Array
+    target: Array  # advantage + value
+
+
+class Losses(NamedTuple):
+    """Means over one minibatch, scalars."""
+
+    policy: Array
+    value: Array
+    entropy: Array
+    approx_kl: Array
+    clip_fraction: Array
+    gradient_norm: Array
+
+
+def policy_surrogate(log_ratio: Array, advantage: Array, clip_range: float | Array) -> Array:
+    r"""The clipped surrogate of every step, to be maximised.
+
+    .. math:: \min(\rho A, \operatorname{clip}(\rho, 1 - \epsilon, 1 + \epsilon) A),
+              \quad \rho = e^{\text{log ratio}}
+
+    Its gradient is zero exactly where the ratio is clipped and the advantage pushes it further
+    out. The log ratio is bounded by +-20, so that an absurd one cannot overflow.
+
+    References:
+      Schulman et al. (2017), equation 7.
+    """
+    ratio = jnp.exp(jnp.clip(log_ratio, -20.0, 20.0))
+    clipped = jnp.clip(ratio, 1.0 - clip_range, 1.0 + clip_range)
+    return jnp.minimum(ratio * advantage, clipped * advantage)
+
+
+def clipped_surrogate(
+    clip_range: float | Array,
+    clip_range_vf: float | Array | None,
+    ent_coef: float | Array,
+    vf_coef: float | Array,
+    *,
+    normalize_advantage: bool,
+) -> Callable[..., tuple[Array, Losses]]:
+    """The function to ascend: `(models, batch, memories) -> (objective, Losses)`.
+
+    `models` is the pair (policy, value function). With memory, `batch` holds whole streams
+    [T, N, ...] and `memories` their memories before the first step; else rows [B, ...].
+    """
+
+    def objective(models: Any, batch: Batch, memories: Any) -> tuple[Array, Losses]:
+        policy, critic = models
+        if policy.has_memory:
+            distribution, _ = along(policy, batch.observation, batch.ended, memories[0])
+            value, _ = along(critic, batch.seen, batch.ended, memories[1])
+            each = lambda f: jax.vmap(jax.vmap(f))  # noqa: E731
+        else:
+            distribution, value = jax.vmap(policy)(batch.observation), jax.vmap(critic)(batch.seen)
+            each = jax.vmap
+        log_prob = each(lambda d, a: d.log_prob(a))(distribution, batch.action)
+        entropy = each(lambda d: d.entropy())(distribution)
+        weight = batch.valid / jnp.maximum(jnp.sum(batch.valid), 1)
+
+        def mean(x: Array) -> Array:
+            return jnp.sum(jnp.where(batch.valid, x, 0.0) * weight)
+
+        advantage = batch.advantage
+        if normalize_advantage:
+            centred = advantage - mean(advantage)
+            advantage = centred / (jnp.sqrt(mean(jnp.square(centred))) + 1e-8)
+        log_ratio = log_prob - batch.log_prob
+        gain = mean(policy_surrogate(log_ratio, advantage, clip_range))
+        error = jnp.square(value - batch.target)
+        if clip_range_vf is not None:
+            near = batch.value + jnp.clip(value - batch.value, -clip_range_vf, clip_range_vf)
+            error = jnp.maximum(error, jnp.square(near - batch.target))
+        value_loss, surprise = mean(error), mean(entropy)
+        ratio = jnp.exp(jnp.clip(log_ratio, -20.0, 20.0))
+        losses = Losses(
+            policy=-gain,
+            value=value_loss,
+            entropy=surprise,
+            # Non-negative and of low variance; a diagnostic, never differentiated.
+            approx_kl=mean((ratio - 1.0) - log_ratio),
+            clip_fraction=mean((jnp.abs(ratio - 1.0) > clip_range).astype(ratio.dtype)),
+            gradient_norm=jnp.zeros(()),
+        )
+        return gain - vf_coef * value_loss + ent_coef * surprise, jax.lax.stop_gradient(losses)
+
+    return objective
