@@ -1,0 +1,83 @@
+"""Which classes a file may name: the only ones that `upslope.core.serialization` ever builds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from upslope.core.checks import StorageError
+from upslope.core.registry import Registry
+
+C = TypeVar("C", bound=type)
+
+# Classes of this library by the module that defines them. A class's name in files is its own.
+LIBRARY: dict[str, tuple[str, ...]] = {
+    "upslope.core.moments": ("Moments",),
+    "upslope.environments.cartpole": ("CartPole",),
+}
+
+MODULES = Registry("serializable class")
+_NAMES: dict[str, str] = {}  # "package.module:Class" to the name in files
+
+
+def _register(name: str, location: str, target: type | str) -> None:
+    MODULES.register(name, target)
+    _NAMES[location] = name
+
+
+for _module, _classes in LIBRARY.items():
+    for _class in _classes:
+        _register(_class, f"{_module}:{_class}", f"{_module}:{_class}")
+
+
+def serializable(name: str) -> Callable[[C], C]:
+    """Class decorator: lets saved policies contain this `eqx.Module` or NamedTuple, as `name`.
+
+    The module that applies it must have been imported before such a policy is loaded.
+
+    Raises:
+      UpslopeError: when another class has that name.
+    """
+
+    def register(cls: C) -> C:
+        _register(name, location(cls), cls)
+        return cls
+
+    return register
+
+
+def location(cls: type) -> str:
+    """Where a class is defined: "package.module:Class"."""
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def name_in_files(cls: type) -> str:
+    """The name under which files speak of `cls`.
+
+    Raises:
+      StorageError: when the class was not registered.
+    """
+    name = _NAMES.get(location(cls))
+    if name is None or MODULES.get(name) is not cls:
+        raise StorageError(
+            f"{cls.__qualname__} is not registered for saving. Decorate the class with "
+            f"@upslope.core.serializable.serializable({cls.__name__!r})."
+        )
+    return name
+
+
+def class_named(name: str) -> type:
+    """The class that files call `name`: looked up in the table, never imported by its name.
+
+    Raises:
+      StorageError: for a name that nobody registered.
+    """
+    if not isinstance(name, str) or name not in MODULES:
+        raise StorageError(
+            f"The file names the class {name!r:.80}, which is not registered. If it is yours, "
+            f"import the module that registers it (@serializable) before loading."
+        )
+    cls = MODULES.get(name)
+    if not isinstance(cls, type):
+        raise StorageError(f"{name!r:.80} is not a class.")
+    return cls
