@@ -1,1 +1,1 @@
-"""core."""
+"""Floor 0: distributions, networks, tree arithmetic, checks."""

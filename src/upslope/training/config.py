@@ -1,0 +1,197 @@
+"""The configuration of a run: from what the user said to what will happen."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from upslope.core.checks import UpslopeError, check_number, check_settings
+from upslope.objectives import OBJECTIVES
+from upslope.search import METHODS
+from upslope.training.presets import preset_for
+from upslope.training.settings import choose, settings_of
+
+POLICY_SETTINGS: dict[str, Any] = {
+    "policy": None,
+    "hidden": (64, 64),
+    "activation": "tanh",
+    "normalize_observations": False,
+}
+OBJECTIVE_SETTINGS: dict[str, Any] = {"objective": None, "gamma": None, "horizon": None}
+RUN_SETTINGS: dict[str, Any] = {
+    "total_timesteps": 100_000,
+    "seeds": 4,
+    "seed": 0,
+    "evaluations": 10,
+    "evaluation_episodes": 20,
+    "final_episodes": 100,
+    "workers": "auto",
+}
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides a run's numbers. Written to the run folder; reruns it exactly.
+
+    Attributes:
+      environment: a name that `upslope.make` knows.
+      method: a registered name.
+      environment_settings: fields of the environment.
+      method_settings: of the method; only those that differ from its defaults need be given.
+      policy: a registered kind, None for the default for the spaces.
+      policy_settings: `hidden`, `activation`, `normalize_observations` and the kind's own.
+      objective: a registered name.
+      objective_settings: its fields.
+      total_timesteps: environment steps of each seed.
+      seeds: how many searches run side by side.
+      seed: of the whole run.
+      evaluations: how often the solutions are evaluated on the way.
+      evaluation_episodes: held-out episodes each time.
+      final_episodes: held-out episodes at the end.
+      workers: simulator processes; "auto" decides by a quick timing. JAX worlds have none.
+    """
+
+    environment: str
+    method: str
+    environment_settings: dict[str, Any] = field(default_factory=dict)
+    method_settings: dict[str, Any] = field(default_factory=dict)
+    policy: str | None = None
+    policy_settings: dict[str, Any] = field(default_factory=dict)
+    objective: str = "episodic"
+    objective_settings: dict[str, Any] = field(default_factory=dict)
+    total_timesteps: int = 100_000
+    seeds: int = 4
+    seed: int = 0
+    evaluations: int = 10
+    evaluation_episodes: int = 20
+    final_episodes: int = 100
+    workers: int | str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in (
+            "total_timesteps",
+            "seeds",
+            "evaluations",
+            "evaluation_episodes",
+            "final_episodes",
+        ):
+            check_number("A run", name, getattr(self, name), at_least=1, integer=True)
+        check_number("A run", "seed", self.seed, at_least=0, below=2**32, integer=True)
+        if self.workers != "auto":
+            check_number("A run", "workers", self.workers, at_least=0, integer=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for YAML and JSON."""
+        return plain(dataclasses.asdict(self))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
+        """The inverse of `to_dict`; an unknown key is an error with the nearest known one."""
+        check_settings("A configuration", values, [f.name for f in dataclasses.fields(cls)])
+        for name in ("environment", "method"):
+            if name not in values:
+                raise UpslopeError(f"The configuration says no {name!r}.")
+        return cls(**values)
+
+
+def plain(value: Any) -> Any:
+    """Tuples as lists and numpy numbers as Python's, all the way down."""
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if hasattr(value, "item") and not isinstance(value, str | bytes):
+        return value.item()
+    return value
+
+
+def resolve(
+    environment: str,
+    method: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    environment_settings: Mapping[str, Any] | None = None,
+    use_preset: bool = True,
+) -> RunConfig:
+    """What will happen: the user's settings over the preset's over the defaults.
+
+    Args:
+      environment: its name.
+      method: a registered name; None for the preset's choice (PPO where there is no preset).
+      settings: any settings of the run, the method, the policy and the objective, by name.
+      environment_settings: fields of the environment.
+      use_preset: whether tuned settings for this environment and method apply.
+
+    Raises:
+      UpslopeError: for a name that is nobody's setting; the nearest one is offered.
+    """
+    given = {k.replace("-", "_"): v for k, v in dict(settings or {}).items()}
+    preset = preset_for(environment, method) if use_preset else None
+    method = method or (preset.method if preset else "ppo")
+    target = METHODS.get(method)
+    method_names = settings_of(target)
+    kind = given.get("policy") or (preset.settings.get("policy") if preset else None)
+    policy_names = {**POLICY_SETTINGS, **policy_settings_of(kind)}
+    known = {**RUN_SETTINGS, **method_names, **policy_names, **OBJECTIVE_SETTINGS, "weights": None}
+    check_settings(f"Training with {method!r}", given, known)
+    tuned = dict(preset.settings) if preset else {}
+    check_settings(f"The preset of {environment} for {method!r}", tuned, known)
+    merged = {**tuned, **given}
+
+    objective, objective_settings = resolve_objective(method, merged)
+    run = choose(merged, RUN_SETTINGS)
+    own = choose(merged, set(method_names) - set(RUN_SETTINGS))
+    return RunConfig(
+        environment=environment,
+        method=method,
+        environment_settings=dict(environment_settings or {}),
+        method_settings=plain(own),
+        policy=kind,
+        policy_settings=plain(choose(merged, set(policy_names) - {"policy"})),
+        objective=objective,
+        objective_settings=plain(objective_settings),
+        **run,
+    )
+
+
+def policy_settings_of(kind: str | None) -> dict[str, Any]:
+    """The settings that a policy kind has beyond the common ones."""
+    if kind is None:
+        return {}
+    from upslope.policies import POLICIES
+
+    own = settings_of(POLICIES.get(kind))
+    hide = {"key", "observation_space", "action_space"}
+    return {name: default for name, default in own.items() if name not in hide}
+
+
+def resolve_objective(method: str, merged: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The objective's name and settings.
+
+    PPO discounts (gamma 0.99) without the step weights gamma^t unless told otherwise, as its users
+    expect; every other method maximises the undiscounted return unless given a gamma.
+    """
+    name, gamma = merged.get("objective"), merged.get("gamma")
+    discounts = method == "ppo"
+    if name is None:
+        if gamma is None:
+            name = "discounted" if discounts else "episodic"
+        elif float(gamma) == 1.0:
+            name = "episodic"
+        else:
+            name = "discounted"
+    own = settings_of(OBJECTIVES.get(name))
+    settings = {k: v for k, v in choose(merged, own).items() if v is not None}
+    for asked in ("gamma", "horizon", "weights"):
+        if merged.get(asked) is not None and asked not in own and not (
+            asked == "gamma" and float(merged[asked]) == 1.0
+        ):
+            raise UpslopeError(
+                f"The objective {name!r} has no {asked}, but {asked}={merged[asked]!r} was given. "
+                f"Its settings: {', '.join(own) or 'none'}."
+            )
+    if name == "discounted" and discounts and "weights" not in settings:
+        settings["weights"] = "undiscounted"
+    return name, settings

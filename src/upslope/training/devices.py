@@ -1,0 +1,48 @@
+"""Host devices and the compilation cache: decided before JAX starts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import jax
+
+
+def prepare(host_devices: int | None = None) -> None:
+    """One host device per core, and compiled programs kept between processes.
+
+    Does nothing to what is already decided: a backend that has started keeps its devices, and
+    `JAX_COMPILATION_CACHE_DIR` or a cache folder set by the user stays. On a machine with an
+    accelerator the host devices are not used.
+
+    Args:
+      host_devices: how many; None for one per available core.
+    """
+    if host_devices is None:
+        host_devices = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    asked = "JAX_NUM_CPU_DEVICES" in os.environ or "host_platform_device_count" in os.environ.get(
+        "XLA_FLAGS", ""
+    )
+    if not asked:
+        try:
+            jax.config.update("jax_num_cpu_devices", host_devices)
+        except RuntimeError:
+            pass  # JAX has started: its devices stay as they are
+    cache = jax.config.jax_compilation_cache_dir  # pyright: ignore
+    if cache is None:
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def cache_folder() -> Path:
+    """Where compiled programs are kept: the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "upslope" / "jax"
+
+
+def devices_for(seeds: int) -> list[jax.Device]:
+    """The most devices over which that many seeds divide evenly."""
+    devices = jax.devices()
+    count = max(d for d in range(1, min(seeds, len(devices)) + 1) if seeds % d == 0)
+    return devices[:count]

@@ -1,0 +1,51 @@
+"""One iteration of any search: ask, sample, tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+from jax import Array
+
+from upslope.objectives.objective import Objective
+from upslope.search.search_method import SearchMethod
+
+
+def iterate(
+    key: Array, method: SearchMethod, objective: Objective, state: Any, sampler: Any
+) -> tuple[Any, Any, Any]:
+    """ask, sample, tell. Pure where the sampler is: jit it, vmap it over seeds, scan it.
+
+    Args:
+      key: of this iteration, consumed: `iteration_key(run_key, seed, iteration)`.
+      method: the search.
+      objective: J.
+      state: the method's.
+      sampler: of a JAX world or of simulators.
+
+    Returns:
+      The method's next state, the sampler moved on, and the diagnostics.
+    """
+    ask_key, sample_key, tell_key = jax.random.split(key, 3)
+    candidates = method.ask(ask_key, state)
+    experience, sampler = sampler.sample(sample_key, candidates)
+    state, diagnostics = method.tell(tell_key, state, candidates, experience, objective)
+    return state, sampler, diagnostics
+
+
+def stream_key(seed: int, stream: str) -> Array:
+    """The key of a named stream of a run: streams of one run, and of two runs, are distinct.
+
+    Args:
+      seed: the run's.
+      stream: `"search"`, `"evaluation"`, ...; its letters are folded in.
+    """
+    key = jax.random.key(seed)
+    for byte in stream.encode():
+        key = jax.random.fold_in(key, byte)
+    return key
+
+
+def iteration_key(run_key: Array, seed: Array | int, iteration: Array | int) -> Array:
+    """The key of iteration k of seed s. It is never stored: a resumed run computes it anew."""
+    return jax.random.fold_in(jax.random.fold_in(run_key, seed), iteration)

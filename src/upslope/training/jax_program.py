@@ -1,0 +1,251 @@
+"""The compiled programs of a search in a JAX world: start, advance, evaluate."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from upslope.core import tree
+from upslope.objectives.objective import EpisodicReturn
+from upslope.sampling.collections import Steps
+from upslope.sampling.episode_returns import sample_returns
+from upslope.sampling.jax_sampler import JaxSampler, episode_limit
+from upslope.sampling.records import EpisodeStatistics, Returns
+from upslope.training.devices import devices_for
+from upslope.training.iteration import iterate, iteration_key, stream_key
+from upslope.training.problem import Problem
+
+# Iterations between two looks at the host, at most.
+LONGEST_CHUNK = 128
+# Steps an evaluation episode may take in a world that has no time limit of its own.
+EVALUATION_LIMIT = 10_000
+
+
+class Carry(NamedTuple):
+    """All that a seed needs to go on; leaves [S, ...]."""
+
+    state: Any  # the search method's
+    streams: Any  # the sampler's
+    iteration: Array  # int: how many this seed has done
+
+
+class Records(NamedTuple):
+    """What happened in each of K iterations of S seeds."""
+
+    active: np.ndarray  # [K, S] bool: whether the seed did this iteration
+    statistics: EpisodeStatistics  # leaves [K, S]
+    diagnostics: Any  # leaves [K, S]
+    finite: np.ndarray  # [K, S] bool: whether the policy was still finite afterwards
+
+
+class JaxProgram:
+    """Runs S seeds of one problem side by side, sharded over the host devices.
+
+    Every seed is a function of (run seed, its own number, its own iteration) alone: how many
+    iterations a call does, and how many seeds or devices share it, changes nothing else.
+
+    Args:
+      problem: what to run; its world is a JAX environment.
+      seeds: S.
+      seed: the run's seed.
+    """
+
+    def __init__(self, problem: Problem, seeds: int, seed: int):
+        self.problem = problem
+        self.seeds = seeds
+        self.devices = devices_for(seeds)
+        mesh = Mesh(np.asarray(self.devices), ("seeds",))
+        self.split = NamedSharding(mesh, PartitionSpec("seeds"))
+        self.whole = NamedSharding(mesh, PartitionSpec())
+        self.mesh = mesh
+        self.search_key = stream_key(seed, "search")
+        self.start_key = stream_key(seed, "start")
+        self.evaluation_key = stream_key(seed, "evaluation")
+        self.compile_seconds = 0.0
+        self._numbers = jax.device_put(
+            (problem.method, problem.objective, problem.world), self.whole
+        )
+        self._start = self._advance = None
+        self._evaluate: dict[tuple[int, bool], Any] = {}
+
+    # What is compiled.
+
+    def _start_seed(self, numbers: Any, key: Array, index: Array) -> Carry:
+        method, objective, world = numbers
+        policy_key, method_key, sampler_key = jax.random.split(jax.random.fold_in(key, index), 3)
+        policy = self.problem.policy(policy_key)
+        state = method.init(method_key, policy, objective)
+        sampler = JaxSampler.create(sampler_key, world, method.collection, objective, policy)
+        # Python numbers would change type on the first step.
+        return jax.tree.map(jnp.asarray, Carry(state, sampler.streams, jnp.asarray(0)))
+
+    def _advance_shard(
+        self, numbers: Any, key: Array, indices: Array, carry: Carry, wanted: Array, count: Array
+    ) -> tuple[Carry, Records]:
+        method, objective, world = numbers
+        fixed = isinstance(method.collection, Steps)
+
+        def one(index: Array, carry: Carry) -> Any:
+            sampler = JaxSampler(
+                world, objective, method.collection, carry.streams, EpisodeStatistics.nothing()
+            )
+            state, sampler, diagnostics = iterate(
+                iteration_key(key, index, carry.iteration), method, objective, carry.state, sampler
+            )
+            leaves = jax.tree.leaves(method.solution(state))
+            finite = jnp.all(jnp.asarray([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
+            new = Carry(state, sampler.streams, carry.iteration + 1)
+            return new, (sampler.statistics, diagnostics, finite)
+
+        def body(loop: Any) -> Any:
+            number, carry, taken, healthy, buffers = loop
+            active = taken < wanted
+            new, (statistics, diagnostics, finite) = jax.vmap(one)(indices, carry)
+            if not fixed:  # with fixed batches all seeds need the same number of iterations
+                new = tree.where(active, new, carry)
+            taken = taken + jnp.where(active, statistics.steps, 0)
+            healthy = healthy & jnp.all(~active | (finite & (statistics.broken == 0)))
+            record = Records(active, statistics, diagnostics, finite)
+            buffers = jax.tree.map(lambda b, x: b.at[number].set(x), buffers, record)
+            return number + 1, new, taken, healthy, buffers
+
+        def going(loop: Any) -> Array:
+            number, _, taken, healthy, _ = loop
+            return (number < count) & healthy & jnp.any(taken < wanted)
+
+        _, shapes = jax.eval_shape(jax.vmap(one), indices, carry)
+        seeds = indices.shape
+        blank = Records(jax.ShapeDtypeStruct(seeds, bool), *shapes)
+        buffers = jax.tree.map(
+            lambda leaf: jnp.zeros((LONGEST_CHUNK, *leaf.shape), leaf.dtype), blank
+        )
+        loop = (jnp.asarray(0), carry, jnp.zeros(seeds, int), jnp.asarray(True), buffers)
+        _, carry, _, _, buffers = jax.lax.while_loop(going, body, loop)
+        return carry, buffers
+
+    def _evaluate_all(
+        self, numbers: Any, key: Array, policies: Any, episodes: int, deterministic: bool
+    ) -> Returns:
+        _, objective, world = numbers
+        limit = episode_limit(world, objective) or EVALUATION_LIMIT
+        returns, _ = sample_returns(
+            key, world, policies, EpisodicReturn(), episodes, limit, deterministic=deterministic
+        )
+        return returns
+
+    # What the loop calls.
+
+    def compile(self, evaluations: set[int]) -> None:
+        """Compiles all programs side by side.
+
+        Args:
+          evaluations: the numbers of episodes that `evaluate` will be asked for.
+        """
+        began = time.perf_counter()
+        indices = jax.device_put(jnp.arange(self.seeds), self.split)
+        start = jax.jit(
+            jax.vmap(self._start_seed, in_axes=(None, None, 0)), out_shardings=self.split
+        ).lower(self._numbers, self.start_key, indices)
+        shapes = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self.split),
+            start.out_info,
+        )
+        with ThreadPoolExecutor(4) as pool:
+            start_job = pool.submit(start.compile)
+            solutions = jax.eval_shape(jax.vmap(self.problem.method.solution), shapes.state)
+            jobs = {n: pool.submit(self._lower_evaluation(solutions, n).compile) for n in evaluations}
+            everything, rows, columns = PartitionSpec(), PartitionSpec("seeds"), PartitionSpec(None, "seeds")
+            advance = jax.jit(
+                jax.shard_map(
+                    self._advance_shard,
+                    mesh=self.mesh,
+                    in_specs=(everything, everything, rows, rows, rows, everything),
+                    out_specs=(rows, columns),
+                    check_vma=False,
+                ),
+                donate_argnums=3,
+            ).lower(
+                self._numbers,
+                jax.device_put(self.search_key, self.whole),
+                indices,
+                shapes,
+                jax.ShapeDtypeStruct((self.seeds,), jnp.asarray(0).dtype, sharding=self.split),
+                jax.ShapeDtypeStruct((), jnp.asarray(0).dtype, sharding=self.whole),
+            )
+            self._advance = advance.compile()
+            self._start = start_job.result()
+            self._evaluate.update({(n, True): job.result() for n, job in jobs.items()})
+        self.indices = indices
+        self.compile_seconds += time.perf_counter() - began
+
+    def _lower_evaluation(self, policies: Any, episodes: int, deterministic: bool = True) -> Any:
+        plain = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), policies)
+        numbers = jax.tree.map(np.asarray, (self.problem.method, self.problem.objective, self.problem.world))
+        run = jax.jit(lambda numbers, key, policies: self._evaluate_all(
+            numbers, key, policies, episodes, deterministic
+        ))
+        return run.lower(numbers, self.evaluation_key, plain)
+
+    def start(self) -> Carry:
+        """All seeds before their first iteration."""
+        assert self._start is not None, "compile first"
+        return self._start(self._numbers, self.start_key, self.indices)
+
+    def advance(self, carry: Carry, wanted: np.ndarray, count: int) -> tuple[Carry, Records]:
+        """Up to `count` iterations; the carry is consumed.
+
+        Args:
+          carry: where the seeds are.
+          wanted: [S] environment steps that each seed is still to take; it stops at the first
+            iteration that reaches them.
+          count: iterations at most (and never more than `LONGEST_CHUNK`).
+
+        Returns:
+          Where the seeds are then, and what happened. After an iteration with a NaN or an infinity
+          nothing more is done.
+        """
+        assert self._advance is not None, "compile first"
+        limit = np.iinfo(np.int32).max
+        carry, records = self._advance(
+            self._numbers,
+            jax.device_put(self.search_key, self.whole),
+            self.indices,
+            carry,
+            jax.device_put(jnp.asarray(np.minimum(wanted, limit)), self.split),
+            jax.device_put(jnp.asarray(min(count, LONGEST_CHUNK)), self.whole),
+        )
+        return carry, jax.device_get(records)
+
+    def solutions(self, carry: Carry) -> Any:
+        """The policies to keep, leaves [S, ...], as numpy arrays."""
+        return jax.device_get(jax.vmap(self.problem.method.solution)(carry.state))
+
+    def evaluate(self, policies: Any, episodes: int, occasion: int, deterministic: bool = True) -> Returns:
+        """Held-out undiscounted returns [S, E] of the policies.
+
+        Args:
+          occasion: numbers the evaluation; each has episodes of its own, the same for every seed
+            count, and none of them is ever used in training.
+        """
+        which = (episodes, deterministic)
+        if which not in self._evaluate:
+            began = time.perf_counter()
+            self._evaluate[which] = self._lower_evaluation(policies, *which).compile()
+            self.compile_seconds += time.perf_counter() - began
+        numbers = jax.tree.map(np.asarray, (self.problem.method, self.problem.objective, self.problem.world))
+        key = jax.random.fold_in(self.evaluation_key, occasion)
+        return jax.device_get(self._evaluate[which](numbers, key, policies))
+
+    def reseed(self, carry: Carry, iteration: int) -> Carry:
+        """Nothing to do: the world's state is in the carry, so resuming is exact anywhere."""
+        return carry
+
+    def close(self) -> None:
+        """Nothing to close."""

@@ -1,0 +1,234 @@
+"""The one loop: advance, look, evaluate, save."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import numpy as np
+
+from upslope.core.checks import NumericalError
+from upslope.sampling.records import Returns
+from upslope.training.history import History
+from upslope.training.jax_program import LONGEST_CHUNK, Records
+from upslope.training.progress import Evaluation, Progress, Reporter, Silent, Times
+
+# How long the host stays away, seconds.
+LOOK_EVERY = 0.3
+
+
+class Program(Protocol):
+    """What runs S seeds side by side: compiled (`JaxProgram`) or on simulators."""
+
+    seeds: int
+    compile_seconds: float
+
+    def compile(self, evaluations: set[int]) -> None:
+        """Gets everything ready."""
+
+    def start(self) -> Any:
+        """All seeds before their first iteration."""
+
+    def advance(self, carry: Any, wanted: np.ndarray, count: int) -> tuple[Any, Records]:
+        """Up to `count` iterations; each seed stops when it has taken the `wanted` steps."""
+
+    def solutions(self, carry: Any) -> Any:
+        """The policies to keep, leaves [S, ...]."""
+
+    def evaluate(self, policies: Any, episodes: int, occasion: int) -> Returns:
+        """Held-out returns [S, E]."""
+
+    def reseed(self, carry: Any, iteration: int) -> Any:
+        """Makes a checkpoint here an exact border, for worlds whose state cannot be saved."""
+
+    def close(self) -> None:
+        """Ends what the program has started."""
+
+
+class Plan(NamedTuple):
+    """How far and how often.
+
+    Attributes:
+      total_timesteps: environment steps of each seed; it stops at its first iteration that
+        reaches them.
+      evaluations: how often the solutions are evaluated on the way, the end included.
+      evaluation_episodes: held-out episodes each time.
+      final_episodes: held-out episodes at the end.
+    """
+
+    total_timesteps: int
+    evaluations: int = 10
+    evaluation_episodes: int = 20
+    final_episodes: int = 100
+
+    def targets(self) -> np.ndarray:
+        """The step counts at which the solutions are evaluated, [K]."""
+        share = np.arange(1, self.evaluations + 1) / max(self.evaluations, 1)
+        return np.unique(np.ceil(share * self.total_timesteps).astype(np.int64))
+
+
+class Position(NamedTuple):
+    """Where a run stands: everything a checkpoint holds."""
+
+    carry: Any  # of the program, leaves [S, ...]
+    steps: np.ndarray  # [S] int64
+    evaluated: int  # how many of the plan's targets are behind
+
+
+class Watch(NamedTuple):
+    """What the loop does besides searching; every part may be left out."""
+
+    reporter: Reporter = Silent()
+    record: Callable[[History, int], None] | None = None  # rows since an index were added
+    save: Callable[[Position], None] | None = None  # a checkpoint is due
+    stopping: Callable[[], bool] = lambda: False  # somebody wants the run to end
+
+
+def search(
+    program: Program,
+    plan: Plan,
+    history: History,
+    times: Times,
+    watch: Watch | None = None,
+    position: Position | None = None,
+) -> tuple[Position, bool]:
+    """Runs all seeds to the end of the plan, or until somebody wants it to stop.
+
+    Args:
+      program: compiled.
+      plan: how far and how often.
+      history: rows are added to it.
+      times: seconds are added to it.
+      watch: who looks on.
+      position: where to go on; None to start.
+
+    Returns:
+      Where the run stands, and whether the plan is done.
+
+    Raises:
+      NumericalError: a NaN or an infinity appeared; nothing was saved since the iteration before
+        it, and the message names the seed, the environment and the step.
+    """
+    watch = watch or Watch()
+    if position is None:
+        position = Position(program.start(), np.zeros(program.seeds, np.int64), 0)
+    targets = plan.targets()
+    carry, steps = position.carry, position.steps.copy()
+    # Seconds per iteration are unknown at first: look early, then aim for LOOK_EVERY.
+    pace, began = Pace(), time.perf_counter()
+    watch.reporter.phase("searching")
+    for evaluated in range(position.evaluated, len(targets)):
+        target = targets[evaluated]
+        while np.any(steps < target):
+            if watch.stopping():
+                return Position(carry, steps, evaluated), False
+            moment = time.perf_counter()
+            carry, records = program.advance(carry, target - steps, pace.count)
+            spent = time.perf_counter() - moment
+            times.search += spent
+            before, earlier = history.rows, steps
+            steps = history.add(records, earlier)
+            taken = int(np.sum(steps - earlier))
+            pace.note(records.active.any(axis=1).sum(), taken, spent)
+            if watch.record is not None:
+                watch.record(history, before)
+            check_finite(records, steps)
+            left = float(np.sum(np.maximum(plan.total_timesteps - steps, 0)))
+            watch.reporter.progress(
+                history.look(
+                    steps,
+                    plan.total_timesteps,
+                    time.perf_counter() - began,
+                    pace.steps_per_second,
+                    left / max(pace.steps_per_second, 1e-9),
+                )
+            )
+        last = evaluated + 1 == len(targets)
+        moment = time.perf_counter()
+        if not last:
+            evaluate(program, carry, steps, plan.evaluation_episodes, evaluated, history, watch)
+            watch.reporter.phase("searching")
+        times.evaluation += time.perf_counter() - moment
+        carry = program.reseed(carry, evaluated + 1)
+        position = Position(carry, steps, evaluated + 1)
+        if watch.save is not None and not last:
+            watch.save(position)
+    return Position(carry, steps, len(targets)), True
+
+
+def evaluate(
+    program: Program,
+    carry: Any,
+    steps: np.ndarray,
+    episodes: int,
+    occasion: int,
+    history: History,
+    watch: Watch,
+) -> Evaluation:
+    """Evaluates every seed's solution on held-out episodes, and adds that to the history."""
+    watch.reporter.phase("evaluating")
+    returns = program.evaluate(program.solutions(carry), episodes, occasion)
+    evaluation = Evaluation(
+        steps.copy(), np.asarray(returns.returns, float), np.asarray(returns.lengths)
+    )
+    history.evaluations.append(evaluation)
+    watch.reporter.evaluation(evaluation)
+    return evaluation
+
+
+class Pace:
+    """How many iterations to do before looking again."""
+
+    def __init__(self) -> None:
+        self.count = 1
+        self.steps_per_second = 0.0
+
+    def note(self, iterations: int, steps: int, seconds: float) -> None:
+        """Learns from the last call; aims at `LOOK_EVERY` and grows at most eightfold at once."""
+        speed = steps / max(seconds, 1e-9)
+        known = self.steps_per_second
+        self.steps_per_second = speed if known == 0 else 0.7 * known + 0.3 * speed
+        fitting = LOOK_EVERY * iterations / max(seconds, 1e-9)
+        self.count = int(np.clip(fitting, 1, min(8 * self.count, LONGEST_CHUNK)))
+
+
+def check_finite(records: Records, steps: np.ndarray) -> None:
+    """Raises at the first NaN or infinity in a world or in a policy."""
+    statistics = records.statistics
+    broken = records.active & (np.asarray(statistics.broken) > 0)
+    if broken.any():
+        k, seed = np.argwhere(broken)[0]
+        index = int(statistics.broken[k, seed]) - 1
+        step = int(statistics.broken_step[k, seed])
+        raise NumericalError(
+            f"Seed {seed}: environment {index} gave a NaN or an infinity in its reward or "
+            f"observation at step {step} of the iteration that began after "
+            f"{int(steps[seed]) - int(statistics.steps[k, seed])} environment steps. The run is "
+            "stopped; the last checkpoint is kept. Mend the environment, or end the episode "
+            "(terminated=True) before its numbers overflow."
+        )
+    lost = records.active & ~records.finite
+    if lost.any():
+        k, seed = np.argwhere(lost)[0]
+        shown = ", ".join(
+            f"{name}={float(np.asarray(value)[k, seed]):.3g}"
+            for name, value in diagnostics_of(records).items()
+        )
+        raise NumericalError(
+            f"Seed {seed}: the policy has a parameter that is NaN or infinite after "
+            f"{int(steps[seed])} environment steps ({shown}). The run is stopped; the last "
+            "checkpoint is kept. A smaller learning_rate or a bound on the gradient "
+            "(max_grad_norm) is the usual remedy."
+        )
+
+
+def diagnostics_of(records: Records) -> dict[str, np.ndarray]:
+    """The method's diagnostics by name, each [K, S]."""
+    return {
+        name: np.asarray(value)
+        for name, value in zip(
+            records.diagnostics._fields, jax.tree.leaves(tuple(records.diagnostics)), strict=True
+        )
+    }

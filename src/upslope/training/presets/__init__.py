@@ -1,0 +1,38 @@
+"""Tuned settings, by environment and method."""
+
+from __future__ import annotations
+
+import functools
+from importlib import resources
+from typing import Any, NamedTuple
+
+import yaml
+
+
+class Preset(NamedTuple):
+    """Settings that are known to work, and the method they are for."""
+
+    method: str
+    settings: dict[str, Any]
+
+
+@functools.cache
+def table() -> dict[str, dict[str, Any]]:
+    """All presets: environment, then `default` and the settings of each method."""
+    text = resources.files(__package__).joinpath("presets.yaml").read_text()
+    return yaml.safe_load(text)
+
+
+def preset_for(environment: str, method: str | None) -> Preset | None:
+    """The preset of an environment for a method; without a method, for the environment's best.
+
+    The world's prefix does not matter: `gymnasium:Pendulum-v1` has the settings of `Pendulum-v1`
+    unless it has its own.
+    """
+    rows = table().get(environment) or table().get(environment.split(":")[-1])
+    if rows is None:
+        return None
+    method = method or rows["default"]
+    if method not in rows:
+        return None
+    return Preset(method, dict(rows[method]))

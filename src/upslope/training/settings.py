@@ -1,0 +1,42 @@
+"""The settings of a callable: names, defaults, and which of them the user may set."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import equinox as eqx
+
+
+def settings_of(target: Callable[..., Any]) -> dict[str, Any]:
+    """Names and defaults of the settings of a module class or of a factory function.
+
+    Args:
+      target: an Equinox module class (its fields) or a function (its parameters).
+    """
+    if inspect.isclass(target) and issubclass(target, eqx.Module):
+        return {
+            field.name: default_of(field) for field in dataclasses.fields(target) if field.init
+        }
+    parameters = inspect.signature(target).parameters
+    return {
+        name: None if p.default is inspect.Parameter.empty else p.default
+        for name, p in parameters.items()
+        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    }
+
+
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """A field's default value, None where it has none."""
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return None
+
+
+def choose(settings: Mapping[str, Any], names: Any) -> dict[str, Any]:
+    """The settings whose names are among `names`."""
+    return {name: value for name, value in settings.items() if name in names}
