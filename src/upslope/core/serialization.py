@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 import equinox as eqx
-import jax
 import numpy as np
 
 from upslope.core import leaves
@@ -160,9 +159,9 @@ def _fields_fit(
         raise StorageError(f"{path or 'The root'}: {cls.__qualname__} is not a {kind}.")
     before = len(problems)
     for has, should in ((fields.keys(), known), (static.keys(), known_static)):
-        problems += [f"{path}.{name}: {cls.__qualname__} needs it" for name in should - has]
+        problems += [f"{path}.{name}: {cls.__qualname__} needs it" for name in sorted(should - has)]
         problems += [
-            f"{path}.{name}: {cls.__qualname__} has no such field" for name in has - should
+            f"{path}.{name}: {cls.__qualname__} has no such field" for name in sorted(has - should)
         ]
     return len(problems) == before
 
@@ -175,8 +174,8 @@ def _tuples(value: Any) -> Any:
 
 
 def _module(cls: type, values: dict[str, Any]) -> Any:
-    """An instance with these fields, made as Equinox unflattens one: its constructor does not run."""
+    """An instance made as Equinox unflattens one: its constructor does not run."""
     module = object.__new__(cls)
     for name, value in values.items():
         object.__setattr__(module, name, value)
-    return jax.tree.unflatten(jax.tree.structure(module), jax.tree.leaves(module))
+    return module

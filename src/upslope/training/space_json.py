@@ -13,9 +13,8 @@ from upslope.core.json_text import from_plain, to_plain
 if TYPE_CHECKING:
     from gymnasium import spaces
 
-_DTYPES = ("float32", "float64", "bool") + tuple(
-    f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
-)
+_INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
+_DTYPES = ("float32", "float64", "bool", *_INTEGERS)
 MAX_ELEMENTS = 1 << 24
 
 

@@ -1,0 +1,210 @@
+"""The folder of one run: everything that is known of it, and enough to go on."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from upslope.core import atomic
+from upslope.core.checks import StorageError
+from upslope.core.json_text import finite_or_null, parse_json
+from upslope.training.config_file import read_config, write_config
+from upslope.training.evaluations_file import truncate_evaluations
+from upslope.training.metrics_file import MetricsFile
+from upslope.training.run_lock import LOCK, RunLock
+from upslope.training.slug import inside, slug
+from upslope.training.surroundings import command_line, surroundings
+
+State = Literal["running", "done", "failed", "stopped"]
+STATES: tuple[State, ...] = ("running", "done", "failed", "stopped")
+
+
+class RunFolder:
+    """`runs/<environment>/<method>-<utc>-<id>`, held by one process at a time.
+
+    ::
+
+        config.yaml        the resolved settings: they run it again exactly
+        environment.json   versions, machine, flags, the names as they were typed
+        command.txt        the command line
+        status.json        state, exit code, step, message; always whole
+        metrics.jsonl      one row of metrics a line
+        evaluations.npz    held-out episodes (see `evaluations_file`)
+        diagnosis.json     what went wrong, if something did
+        checkpoints/       step_<n>/ of the whole state
+        best/              the best state so far
+        policy/            the policy (see `policy_artifact`)
+
+    It holds no absolute paths: a run that is moved or copied goes on where it is.
+
+    Attributes:
+      path: the folder.
+      metrics: the rows of `metrics.jsonl`.
+    """
+
+    def __init__(self, path: Path, lock: RunLock | None):
+        self.path = Path(path)
+        self.metrics = MetricsFile(self.path / "metrics.jsonl")
+        self._lock = lock
+
+    @classmethod
+    def create(
+        cls, root: Path | None, environment: str, method: str, *, path: Path | None = None
+    ) -> RunFolder:
+        """A new run folder, locked for this process and proven writable.
+
+        Args:
+          root: the folder of runs; None for `runs` here.
+          environment: its name, as typed.
+          method: its name, as typed.
+          path: the run folder itself, instead of a new one under `root`.
+
+        Raises:
+          StorageError: when `path` holds something already, or nothing can be written there.
+        """
+        if path is None:
+            base = Path("runs") if root is None else Path(root)
+            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+            name = f"{slug(method)}-{stamp}-{secrets.token_hex(3)}"
+            path = inside(base, slug(environment), name)
+        path = Path(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()):
+                raise StorageError(
+                    f"{path} is not empty. Choose another folder with --out, or go on with the "
+                    f"run in it: upslope resume {path}"
+                )
+        except OSError as error:
+            raise StorageError(
+                f"Could not create the run folder {path}: {error.strerror or error}. "
+                f"Choose a folder you may write with --out."
+            ) from error
+        run = cls(path, RunLock(path))
+        try:
+            names = {"environment": environment, "method": method}
+            run._write_json("environment.json", {"names": names})
+            atomic.write_bytes(path / "command.txt", f"{command_line()}\n".encode())
+            run.set_status("running", step=0)
+        except BaseException:
+            run.close()
+            raise
+        return run
+
+    @classmethod
+    def open(cls, path: Path, *, lock: bool = True) -> RunFolder:
+        """An existing run folder: to go on with it (locked), or only to read it.
+
+        Raises:
+          StorageError: when it is no run folder, or another process holds it.
+        """
+        path = Path(path)
+        if not (path / "status.json").is_file():
+            raise StorageError(f"{path} is not a run folder: it has no status.json.")
+        return cls(path, RunLock(path) if lock else None)
+
+    def close(self) -> None:
+        """Lets the folder go; once is enough."""
+        self.metrics.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """The folder of the best state so far."""
+        return self.path / "best"
+
+    @property
+    def policy(self) -> Path:
+        """The folder of the saved policy."""
+        return self.path / "policy"
+
+    @property
+    def evaluations(self) -> Path:
+        """The file of evaluations."""
+        return self.path / "evaluations.npz"
+
+    def file(self, *parts: str) -> Path:
+        """A path inside the folder; one that leads out of it is refused."""
+        return inside(self.path, *parts)
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Writes the resolved configuration, plain values only."""
+        write_config(self.path / "config.yaml", config)
+
+    def config(self) -> dict[str, Any]:
+        """The configuration, read as if it came from a stranger."""
+        return read_config(self.path / "config.yaml")
+
+    def record_surroundings(self) -> None:
+        """Adds versions, machine and flags to `environment.json` (this starts JAX)."""
+        self._write_json("environment.json", self.environment() | surroundings())
+
+    def environment(self) -> dict[str, Any]:
+        """What `environment.json` says."""
+        return self._read_json("environment.json")
+
+    def set_status(
+        self,
+        state: State,
+        *,
+        exit_code: int | None = None,
+        step: int | None = None,
+        message: str = "",
+    ) -> None:
+        """Replaces `status.json`; without `step` the last known one stays.
+
+        Raises:
+          StorageError: for a state that is none, or when the file cannot be written.
+        """
+        if state not in STATES:
+            raise StorageError(f"The state of a run is one of {STATES}, not {state!r}.")
+        if step is None:
+            step = self.status().get("step") if (self.path / "status.json").is_file() else None
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        status = {"state": state, "exit_code": exit_code, "step": step, "message": message}
+        self._write_json("status.json", status | {"updated": now})
+
+    def status(self) -> dict[str, Any]:
+        """What `status.json` says: state, exit_code, step, message, updated."""
+        return self._read_json("status.json")
+
+    def write_diagnosis(self, diagnosis: Mapping[str, Any]) -> None:
+        """Writes what went wrong, for the one who looks into it."""
+        self._write_json("diagnosis.json", diagnosis)
+
+    def truncate_after(self, step: int) -> None:
+        """Drops metrics and evaluations of later steps: the run goes on from `step`."""
+        self.metrics.truncate_after(step)
+        truncate_evaluations(self.evaluations, step)
+
+    def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        atomic.write_json(self.path / name, finite_or_null(value))
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        path = self.path / name
+        try:
+            value = parse_json(path.read_bytes(), str(path))
+        except OSError as error:
+            raise StorageError(f"Could not read {path}: {error.strerror}.") from error
+        if not isinstance(value, dict):
+            raise StorageError(f"{path} does not hold a table.")
+        return value
+
+
+__all__ = ["LOCK", "STATES", "RunFolder"]
