@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from upslope.core.checks import UpslopeError, missing_extra, unknown_name
+import numpy as np
+
+from upslope.core.checks import missing_extra, unknown_name
 from upslope.training.metrics_file import MetricsFile
 
 # The names that users of Stable-Baselines3 have on their dashboards.
@@ -29,8 +30,8 @@ def train_key(name: str) -> str:
 class Sink(Protocol):
     """Takes metrics. Keys are as above; `step` is environment steps of one seed."""
 
-    def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Takes one row."""
+    def write(self, step: int, values: Mapping[str, Any]) -> None:
+        """Takes one row; a value is a number, or one number a seed [S]."""
         ...
 
     def close(self) -> None:
@@ -44,7 +45,7 @@ class JsonlSink:
     def __init__(self, file: MetricsFile):
         self.file = file
 
-    def write(self, step: int, values: Mapping[str, float]) -> None:
+    def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Appends the row."""
         self.file.append(step, values)
 
@@ -70,7 +71,7 @@ class TensorBoardSink:
             raise missing_extra("Logging to TensorBoard", "tensorboardX", "tensorboard") from error
         self._writer = SummaryWriter(str(folder))
 
-    def write(self, step: int, values: Mapping[str, float]) -> None:
+    def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Writes each finite value at `step`."""
         for key, value in _finite(values).items():
             self._writer.add_scalar(key, value, step)
@@ -103,7 +104,7 @@ class WandbSink:
             project=project, name=name, dir=str(folder), config=dict(config), reinit=True
         )
 
-    def write(self, step: int, values: Mapping[str, float]) -> None:
+    def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Logs each finite value at `step`."""
         self._run.log(_finite(values), step=step)
 
@@ -118,7 +119,7 @@ class Sinks:
     def __init__(self, sinks: Iterable[Sink]):
         self.sinks = list(sinks)
 
-    def write(self, step: int, values: Mapping[str, float]) -> None:
+    def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Hands the row to each."""
         for sink in self.sinks:
             sink.write(step, values)
@@ -160,17 +161,12 @@ def open_sinks(
     return Sinks(sinks)
 
 
-def _finite(values: Mapping[str, float]) -> dict[str, float]:
-    """Dashboards choke on NaN: what is not a finite number is left out."""
-    return {key: float(value) for key, value in values.items() if math.isfinite(value)}
-
-
-__all__ = [
-    "JsonlSink",
-    "Sink",
-    "Sinks",
-    "TensorBoardSink",
-    "UpslopeError",
-    "WandbSink",
-    "open_sinks",
-]
+def _finite(values: Mapping[str, Any]) -> dict[str, float]:
+    """One number a key, the mean over seeds; NaN and infinities are left out."""
+    means = {}
+    for key, value in values.items():
+        numbers = np.asarray(value, float)
+        numbers = numbers[np.isfinite(numbers)]
+        if numbers.size:
+            means[key] = float(numbers.mean())
+    return means
