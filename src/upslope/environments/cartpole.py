@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar
 
 import equinox as eqx
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 class CartPole(Environment):
     r"""The cart-pole of Barto, Sutton and Anderson, step for step Gymnasium's `CartPole-v1`.
 
-    .. math:: \ddot\theta = \frac{g \sin\theta - \cos\theta \, \frac{F + m l \dot\theta^2 \sin\theta}{M + m}}
-                                 {l (4/3 - \frac{m \cos^2\theta}{M + m})}
+    .. math:: \ddot\theta =
+              \frac{g \sin\theta - \cos\theta \, \frac{F + m l \dot\theta^2 \sin\theta}{M + m}}
+                   {l (4/3 - \frac{m \cos^2\theta}{M + m})}
 
     State and observation are (position m, velocity m/s, angle rad, angular velocity rad/s), [4].
     Reward is 1 for every step taken, the terminating one included.
@@ -40,13 +42,21 @@ class CartPole(Environment):
     """
 
     name: ClassVar[str] = "CartPole-v1"
+    positive: ClassVar[tuple[str, ...]] = (
+        "cart_mass",
+        "pole_mass",
+        "half_length",
+        "timestep",
+        "angle_limit",
+        "position_limit",
+    )
     gravity: float = 9.8
     cart_mass: float = 1.0
     pole_mass: float = 0.1
     half_length: float = 0.5
     force: float = 10.0
     timestep: float = 0.02
-    angle_limit: float = 12 * 2 * jnp.pi / 360
+    angle_limit: float = 12 * 2 * math.pi / 360
     position_limit: float = 2.4
     time_limit: int | None = eqx.field(static=True, default=500)
 

@@ -1,12 +1,13 @@
 """The contract every JAX world keeps."""
 
-from __future__ import annotations
-
 import abc
+import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import equinox as eqx
 from jax import Array
+
+from upslope.core.checks import check_number
 
 if TYPE_CHECKING:
     from gymnasium import spaces
@@ -30,10 +31,29 @@ class Environment(eqx.Module):
     Attributes:
       time_limit: after how many steps the sampler truncates an episode; None for never. Static.
       name: the registry's name for it. Static, a class attribute.
+      positive: names of the fields that must be above zero. A class attribute.
+
+    Raises:
+      UpslopeError: a field is a number but not a finite one, a field named in `positive` is not
+        above zero, or the time limit is not a whole number of at least one step.
     """
 
     name: ClassVar[str] = "environment"
+    positive: ClassVar[tuple[str, ...]] = ()
     time_limit: eqx.AbstractVar[int | None]
+
+    def __check_init__(self) -> None:
+        owner = type(self).__name__
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name == "time_limit":
+                if value is not None:
+                    check_number(owner, "time_limit", value, at_least=1, integer=True)
+            elif isinstance(value, int | float) and not isinstance(value, bool):
+                above = 0.0 if field.name in self.positive else None
+                check_number(owner, field.name, value, above=above)
+            elif field.name in self.positive:
+                check_number(owner, field.name, value, above=0.0)
 
     @abc.abstractmethod
     def reset(self, key: Array) -> tuple[Any, Array]:
@@ -45,10 +65,10 @@ class Environment(eqx.Module):
 
     @property
     @abc.abstractmethod
-    def observation_space(self) -> spaces.Space:
+    def observation_space(self) -> "spaces.Space":
         """A Gymnasium space that contains every observation."""
 
     @property
     @abc.abstractmethod
-    def action_space(self) -> spaces.Space:
+    def action_space(self) -> "spaces.Space":
         """A Gymnasium space of the actions that `step` understands."""

@@ -1,0 +1,20 @@
+"""States of other libraries, made fit to be carried through a compiled loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def strong(state: Any) -> Any:
+    """The same state with every leaf an array of a definite type (no Python numbers)."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.asarray(leaf).dtype), state)
+
+
+def like(state: Any, before: Any) -> Any:
+    """The state with the types and shapes of the one before it, so that a loop can carry it."""
+    return jax.tree.map(
+        lambda leaf, old: jnp.asarray(leaf, old.dtype).reshape(jnp.shape(old)), state, before
+    )
