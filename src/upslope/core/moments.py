@@ -43,6 +43,8 @@ class Moments(eqx.Module):
             of one sample); without `valid` there is one leading axis.
           valid: booleans [B...]; False entries do not count.
         """
+        if not jnp.issubdtype(samples.dtype, jnp.floating):
+            samples = samples.astype(float)
         if valid is None:
             valid = jnp.ones(samples.shape[:1], bool)
         lead = tuple(range(valid.ndim))

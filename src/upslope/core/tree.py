@@ -10,21 +10,22 @@ import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
+from upslope.core.carried import Carried
 from upslope.core.moments import Moments
 
 T = TypeVar("T")
 
 
 def is_carried(node: Any) -> bool:
-    """True for parts of a policy that travel with it but are not searched: its moments."""
-    return isinstance(node, Moments)
+    """True for parts of a policy that travel with it unsearched: its moments, fixed features."""
+    return isinstance(node, Moments | Carried)
 
 
 def ravel_parameters(policy: T) -> tuple[Array, Callable[[Array], T]]:
     """The searched numbers of a policy as one vector [D], and the way back.
 
-    Observation moments are not parameters: they are left out of the vector and put back by the
-    returned function.
+    Observation moments and fixed features are not parameters: they are left out of the vector and
+    put back by the returned function.
 
     Args:
       policy: any tree of arrays.
