@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -24,10 +25,8 @@ def prepare(host_devices: int | None = None) -> None:
         "XLA_FLAGS", ""
     )
     if not asked:
-        try:
+        with contextlib.suppress(RuntimeError):  # JAX has started: its devices stay as they are
             jax.config.update("jax_num_cpu_devices", host_devices)
-        except RuntimeError:
-            pass  # JAX has started: its devices stay as they are
     cache = jax.config.jax_compilation_cache_dir  # pyright: ignore
     if cache is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder()))

@@ -8,7 +8,6 @@ import numpy as np
 
 from upslope.training.progress import Evaluation, Progress
 
-
 KEYS = ("seed", "iteration", "steps")
 
 

@@ -73,7 +73,8 @@ class JaxProgram:
             (problem.method, problem.objective, problem.world), self.whole
         )
         self._start = self._advance = None
-        self._evaluate: dict[tuple[int, bool], Any] = {}
+        self._evaluate: dict[bool, Any] = {}
+        self.block = 1
 
     # What is compiled.
 
@@ -130,6 +131,14 @@ class JaxProgram:
         _, carry, _, _, buffers = jax.lax.while_loop(going, body, loop)
         return carry, buffers
 
+    def shapes(self) -> Carry:
+        """The shapes and types of a carry, for reading a checkpoint."""
+        return self._shapes
+
+    def place(self, carry: Carry) -> Carry:
+        """A carry read from a checkpoint, put on the devices."""
+        return jax.device_put(carry, self.split)
+
     def _evaluate_all(
         self, numbers: Any, key: Array, policies: Any, episodes: int, deterministic: bool
     ) -> Returns:
@@ -142,12 +151,14 @@ class JaxProgram:
 
     # What the loop calls.
 
-    def compile(self, evaluations: set[int]) -> None:
+    def compile(self, block: int) -> None:
         """Compiles all programs side by side.
 
         Args:
-          evaluations: the numbers of episodes that `evaluate` will be asked for.
+          block: how many episodes an evaluation runs at a time; larger ones run several blocks,
+            so that one program serves all of them.
         """
+        self.block = block
         began = time.perf_counter()
         indices = jax.device_put(jnp.arange(self.seeds), self.split)
         start = jax.jit(
@@ -157,11 +168,13 @@ class JaxProgram:
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self.split),
             start.out_info,
         )
+        self._shapes = shapes
         with ThreadPoolExecutor(4) as pool:
             start_job = pool.submit(start.compile)
             solutions = jax.eval_shape(jax.vmap(self.problem.method.solution), shapes.state)
-            jobs = {n: pool.submit(self._lower_evaluation(solutions, n).compile) for n in evaluations}
-            everything, rows, columns = PartitionSpec(), PartitionSpec("seeds"), PartitionSpec(None, "seeds")
+            evaluation_job = pool.submit(self._lower_evaluation(solutions, True).compile)
+            everything, rows = PartitionSpec(), PartitionSpec("seeds")
+            columns = PartitionSpec(None, "seeds")
             advance = jax.jit(
                 jax.shard_map(
                     self._advance_shard,
@@ -181,17 +194,22 @@ class JaxProgram:
             )
             self._advance = advance.compile()
             self._start = start_job.result()
-            self._evaluate.update({(n, True): job.result() for n, job in jobs.items()})
+            self._evaluate[True] = evaluation_job.result()
         self.indices = indices
         self.compile_seconds += time.perf_counter() - began
 
-    def _lower_evaluation(self, policies: Any, episodes: int, deterministic: bool = True) -> Any:
+    def _lower_evaluation(self, policies: Any, deterministic: bool) -> Any:
         plain = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), policies)
-        numbers = jax.tree.map(np.asarray, (self.problem.method, self.problem.objective, self.problem.world))
-        run = jax.jit(lambda numbers, key, policies: self._evaluate_all(
-            numbers, key, policies, episodes, deterministic
-        ))
-        return run.lower(numbers, self.evaluation_key, plain)
+        run = jax.jit(
+            lambda numbers, key, policies: self._evaluate_all(
+                numbers, key, policies, self.block, deterministic
+            )
+        )
+        return run.lower(self._host_numbers(), self.evaluation_key, plain)
+
+    def _host_numbers(self) -> Any:
+        problem = self.problem
+        return jax.tree.map(jnp.asarray, (problem.method, problem.objective, problem.world))
 
     def start(self) -> Carry:
         """All seeds before their first iteration."""
@@ -227,23 +245,31 @@ class JaxProgram:
         """The policies to keep, leaves [S, ...], as numpy arrays."""
         return jax.device_get(jax.vmap(self.problem.method.solution)(carry.state))
 
-    def evaluate(self, policies: Any, episodes: int, occasion: int, deterministic: bool = True) -> Returns:
+    def evaluate(
+        self, policies: Any, episodes: int, occasion: int, deterministic: bool = True
+    ) -> Returns:
         """Held-out undiscounted returns [S, E] of the policies.
 
         Args:
-          occasion: numbers the evaluation; each has episodes of its own, the same for every seed
-            count, and none of them is ever used in training.
+          occasion: numbers the evaluation; each has episodes of its own, the same however many
+            seeds share it, and none of them is ever used in training.
         """
-        which = (episodes, deterministic)
-        if which not in self._evaluate:
+        if deterministic not in self._evaluate:
             began = time.perf_counter()
-            self._evaluate[which] = self._lower_evaluation(policies, *which).compile()
+            self._evaluate[deterministic] = self._lower_evaluation(
+                policies, deterministic
+            ).compile()
             self.compile_seconds += time.perf_counter() - began
-        numbers = jax.tree.map(np.asarray, (self.problem.method, self.problem.objective, self.problem.world))
+        run, numbers = self._evaluate[deterministic], self._host_numbers()
         key = jax.random.fold_in(self.evaluation_key, occasion)
-        return jax.device_get(self._evaluate[which](numbers, key, policies))
+        blocks = [
+            jax.device_get(run(numbers, jax.random.fold_in(key, number), policies))
+            for number in range(-(-episodes // self.block))
+        ]
+        join = lambda name: np.concatenate([getattr(b, name) for b in blocks], 1)[:, :episodes]  # noqa: E731
+        return Returns(join("returns"), join("lengths"))
 
-    def reseed(self, carry: Carry, iteration: int) -> Carry:
+    def reseed(self, carry: Carry, border: int) -> Carry:
         """Nothing to do: the world's state is in the carry, so resuming is exact anywhere."""
         return carry
 

@@ -13,7 +13,7 @@ from upslope.core.checks import NumericalError
 from upslope.sampling.records import Returns
 from upslope.training.history import History
 from upslope.training.jax_program import LONGEST_CHUNK, Records
-from upslope.training.progress import Evaluation, Progress, Reporter, Silent, Times
+from upslope.training.progress import Evaluation, Reporter, Silent, Times
 
 # How long the host stays away, seconds.
 LOOK_EVERY = 0.3
@@ -24,9 +24,10 @@ class Program(Protocol):
 
     seeds: int
     compile_seconds: float
+    block: int  # episodes that an evaluation runs at a time
 
-    def compile(self, evaluations: set[int]) -> None:
-        """Gets everything ready."""
+    def compile(self, block: int) -> None:
+        """Gets everything ready, for evaluations of `block` episodes at a time."""
 
     def start(self) -> Any:
         """All seeds before their first iteration."""
@@ -37,10 +38,19 @@ class Program(Protocol):
     def solutions(self, carry: Any) -> Any:
         """The policies to keep, leaves [S, ...]."""
 
-    def evaluate(self, policies: Any, episodes: int, occasion: int) -> Returns:
+    def evaluate(
+        self, policies: Any, episodes: int, occasion: int, deterministic: bool = True
+    ) -> Returns:
         """Held-out returns [S, E]."""
+        ...
 
-    def reseed(self, carry: Any, iteration: int) -> Any:
+    def shapes(self) -> Any:
+        """The shapes and types of a carry, for reading a checkpoint."""
+
+    def place(self, carry: Any) -> Any:
+        """A carry read from a checkpoint, put where the program wants it."""
+
+    def reseed(self, carry: Any, border: int) -> Any:
         """Makes a checkpoint here an exact border, for worlds whose state cannot be saved."""
 
     def close(self) -> None:
@@ -62,6 +72,11 @@ class Plan(NamedTuple):
     evaluations: int = 10
     evaluation_episodes: int = 20
     final_episodes: int = 100
+
+    @property
+    def block(self) -> int:
+        """How many episodes an evaluation runs at a time."""
+        return min(self.evaluation_episodes, self.final_episodes)
 
     def targets(self) -> np.ndarray:
         """The step counts at which the solutions are evaluated, [K]."""
@@ -114,6 +129,9 @@ def search(
     watch = watch or Watch()
     if position is None:
         position = Position(program.start(), np.zeros(program.seeds, np.int64), 0)
+    else:
+        carry = program.reseed(program.place(position.carry), int(position.steps.max()))
+        position = position._replace(carry=carry)
     targets = plan.targets()
     carry, steps = position.carry, position.steps.copy()
     # Seconds per iteration are unknown at first: look early, then aim for LOOK_EVERY.
@@ -124,9 +142,9 @@ def search(
         while np.any(steps < target):
             if watch.stopping():
                 return Position(carry, steps, evaluated), False
-            moment = time.perf_counter()
+            moment, compiled = time.perf_counter(), program.compile_seconds
             carry, records = program.advance(carry, target - steps, pace.count)
-            spent = time.perf_counter() - moment
+            spent = time.perf_counter() - moment - (program.compile_seconds - compiled)
             times.search += spent
             before, earlier = history.rows, steps
             steps = history.add(records, earlier)
@@ -148,17 +166,19 @@ def search(
         last = evaluated + 1 == len(targets)
         moment = time.perf_counter()
         if not last:
-            evaluate(program, carry, steps, plan.evaluation_episodes, evaluated, history, watch)
+            evaluate_solutions(
+                program, carry, steps, plan.evaluation_episodes, evaluated, history, watch
+            )
             watch.reporter.phase("searching")
         times.evaluation += time.perf_counter() - moment
-        carry = program.reseed(carry, evaluated + 1)
+        carry = program.reseed(carry, int(steps.max()))
         position = Position(carry, steps, evaluated + 1)
         if watch.save is not None and not last:
             watch.save(position)
     return Position(carry, steps, len(targets)), True
 
 
-def evaluate(
+def evaluate_solutions(
     program: Program,
     carry: Any,
     steps: np.ndarray,

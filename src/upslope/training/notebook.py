@@ -1,0 +1,212 @@
+"""What the loop writes down as it goes, and reads when it goes on."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from upslope.core.checks import NumericalError, StorageError, UpslopeError
+from upslope.training.checkpoint import load_latest, save_best, save_checkpoint
+from upslope.training.config import RunConfig
+from upslope.training.evaluations_file import (
+    Evaluations,
+    read_evaluations,
+    truncate_evaluations,
+    write_evaluations,
+)
+from upslope.training.history import KEYS, History
+from upslope.training.loop import Plan, Position
+from upslope.training.progress import Evaluation
+from upslope.training.run_folder import RunFolder
+from upslope.training.signals import Stopped
+from upslope.training.sinks import EPISODE_LENGTH, EPISODE_RETURN, Sinks, open_sinks, train_key
+from upslope.training.statistics import interquartile_mean
+
+if TYPE_CHECKING:
+    from upslope.training.run import Run
+
+NAMES = {"return": EPISODE_RETURN, "length": EPISODE_LENGTH, "episodes": "rollout/episodes"}
+
+
+class Notebook:
+    """Writes a run into its folder; without a folder it writes nothing.
+
+    Args:
+      folder: of the run, or None.
+      loggers: further sinks by name.
+      config: for the sinks that show it.
+    """
+
+    def __init__(self, folder: RunFolder | None, loggers: Iterable[str], config: RunConfig):
+        self.folder, self.config = folder, config
+        self.sinks = Sinks([])
+        self._history: History | None = None
+        if folder is not None:
+            opened = open_sinks(loggers, folder.metrics, folder.path, config=config.to_dict())
+            self.sinks = Sinks(opened.sinks[1:])  # the folder's own log has a row per seed
+        elif list(loggers):
+            raise UpslopeError("Loggers write beside a run folder: give the run a folder (out=).")
+        self._total = 0
+
+    @property
+    def path(self) -> Path | None:
+        """The run folder's path."""
+        return None if self.folder is None else self.folder.path
+
+    def record(self, history: History, since: int) -> None:
+        """Logs the rows that were added since an index."""
+        self._history = history
+        if self.folder is None or since == history.rows:
+            return
+        rows = [history.row(index) for index in range(since, history.rows)]
+        earlier = self._latest(history, since)
+        for row in rows:
+            self._total += row["steps"] - earlier.get(row["seed"], 0)
+            earlier[row["seed"]] = row["steps"]
+            self.folder.metrics.append(self._total, {name_in_log(k): v for k, v in row.items()})
+        if self.sinks.sinks:
+            columns = {k: np.array([row[k] for row in rows]) for k in rows[0] if k not in KEYS}
+            self.sinks.write(
+                int(np.mean([row["steps"] for row in rows])),
+                {name_in_log(k): v for k, v in columns.items()},
+            )
+
+    def _latest(self, history: History, since: int) -> dict[int, int]:
+        latest: dict[int, int] = {}
+        for index in range(since - 1, -1, -1):
+            seed = history.columns["seed"][index]
+            latest.setdefault(seed, history.columns["steps"][index])
+            if len(latest) == self.config.seeds:
+                break
+        return latest
+
+    def save(self, position: Position) -> None:
+        """A checkpoint, the evaluations so far and, if it is, the best one."""
+        if self.folder is None:
+            return
+        tree = {"carry": position.carry, "steps": position.steps}
+        step = int(position.steps.sum())
+        metadata = {"evaluated": position.evaluated, "rows": self._rows()}
+        save_checkpoint(self.folder.checkpoints, step, tree, metadata)
+        evaluations = self._history.evaluations if self._history is not None else []
+        if evaluations:
+            self._write_evaluations(evaluations)
+            score = interquartile_mean(evaluations[-1].returns.mean(axis=1))
+            save_best(self.folder.best, step, tree, metadata, score)
+        self.folder.set_status("running", step=int(position.steps.min()))
+
+    def _rows(self) -> int:
+        return 0 if self._history is None else self._history.rows
+
+    def _write_evaluations(self, evaluations: list[Evaluation]) -> None:
+        assert self.folder is not None
+        # Episodes are counted by the shortest evaluation: the file is one array.
+        episodes = min(e.returns.shape[1] for e in evaluations)
+        write_evaluations(
+            self.folder.evaluations,
+            Evaluations(
+                np.array([int(e.steps.max()) for e in evaluations]),
+                np.stack([e.returns[:, :episodes] for e in evaluations], 1),
+                np.stack([e.lengths[:, :episodes] for e in evaluations], 1),
+            ),
+        )
+
+    def read(
+        self, shapes: Any, history: History, plan: Plan, note: Callable[[str], None]
+    ) -> Position | None:
+        """The last whole checkpoint and the log up to it; None when there is none yet."""
+        assert self.folder is not None
+        self._history = history
+        seeds = self.config.seeds
+        like = {"carry": shapes, "steps": np.zeros(seeds, np.int64)}
+        if not self.folder.checkpoints.is_dir() or not any(self.folder.checkpoints.iterdir()):
+            note("No checkpoint had been written: starting from the beginning.")
+            self.folder.metrics.truncate_after(-1)
+            truncate_evaluations(self.folder.evaluations, -1)
+            return None
+        step, tree, metadata = load_latest(self.folder.checkpoints, like, note)
+        bad = metadata.get("nonfinite") or []
+        if bad:
+            note(f"The checkpoint holds NaN or infinities in {', '.join(bad[:3])}.")
+        self.folder.metrics.truncate_after(step)
+        steps = np.asarray(tree["steps"])
+        truncate_evaluations(self.folder.evaluations, int(steps.max()))
+        rows = [
+            {name_in_history(k): v for k, v in row.items() if k != "step"}
+            for row in self.folder.metrics.rows()
+        ]
+        history.restore(rows, seeds)
+        self._total = step
+        saved = read_evaluations(self.folder.evaluations)
+        kept = min(int(metadata["evaluated"]), saved.timesteps.size)
+        for k in range(kept):
+            history.evaluations.append(
+                Evaluation(
+                    np.full(seeds, saved.timesteps[k]),
+                    saved.results[:, k],
+                    saved.ep_lengths[:, k],
+                )
+            )
+        return Position(tree["carry"], steps, int(metadata["evaluated"]))
+
+    def finish(self, result: Run, position: Position) -> None:
+        """The last checkpoint, the policies, and the word that it is done."""
+        if self.folder is None:
+            return
+        self.save(position)
+        result.save(self.folder.policy)
+        last = result.evaluations[-1]
+        step = int(last.steps.mean())
+        self.sinks.write(
+            step,
+            {"eval/mean_reward": last.returns.mean(), "eval/mean_ep_length": last.lengths.mean()},
+        )
+        self.sinks.close()
+        self.folder.set_status("done", exit_code=0, step=int(position.steps.min()))
+
+    def fail(self, error: BaseException) -> None:
+        """Says in the folder why the run is not done; the checkpoints stay."""
+        if self.folder is None:
+            return
+        code = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 1)
+        state = "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed"
+        try:
+            if state == "failed":
+                self.folder.write_diagnosis(self._diagnosis(error))
+            self.folder.set_status(state, exit_code=code, message=str(error))
+            self.sinks.close()
+        except (StorageError, OSError):
+            pass  # a full disk must not hide the first error
+
+    def _diagnosis(self, error: BaseException) -> dict[str, Any]:
+        rows = (
+            []
+            if self._history is None
+            else range(max(0, self._history.rows - 8), self._history.rows)
+        )
+        return {
+            "error": type(error).__name__,
+            "message": str(error),
+            "numerical": isinstance(error, NumericalError),
+            "traceback": traceback.format_exception(error)[-12:],
+            "last_rows": [self._history.row(i) for i in rows] if self._history else [],
+            "devices": [str(device) for device in jax.devices()],
+        }
+
+
+def name_in_log(name: str) -> str:
+    """The name a column has in `metrics.jsonl` and on dashboards."""
+    if name in KEYS:
+        return name
+    return NAMES.get(name) or train_key(name)
+
+
+def name_in_history(name: str) -> str:
+    """The inverse of `name_in_log`."""
+    back = {log: column for column, log in NAMES.items()}
+    return back.get(name, name.removeprefix("train/"))

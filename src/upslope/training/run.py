@@ -1,0 +1,121 @@
+"""The result of training: policies with the evidence that they are good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from upslope.training.agent import Agent
+from upslope.training.config import RunConfig
+from upslope.training.history import History
+from upslope.training.policy_artifact import save_policy
+from upslope.training.progress import Evaluation, Summary
+from upslope.training.statistics import bootstrap_interval, interquartile_mean
+
+if TYPE_CHECKING:
+    from gymnasium import spaces
+
+
+class Run:
+    """What `train` returns.
+
+    Attributes:
+      config: that reruns it exactly.
+      policies: the solutions, leaves [S, ...].
+      history: every logged row.
+      summary: how it ended.
+      folder: the run folder, None if nothing was written.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        policies: Any,
+        history: History,
+        summary: Summary,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+    ):
+        self.config, self.policies, self.history = config, policies, history
+        self.summary, self.folder = summary, summary.folder
+        self.observation_space, self.action_space = observation_space, action_space
+
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        """Held-out evaluations on the way, the final one last."""
+        return self.history.evaluations
+
+    @property
+    def curves(self) -> dict[str, np.ndarray]:
+        """Learning curves as columns: `seed, iteration, steps, return, length, ...`, [rows]."""
+        return self.history.arrays()
+
+    @property
+    def returns(self) -> np.ndarray:
+        """The final evaluation: mean undiscounted return of each seed's solution, [S]."""
+        return self.evaluations[-1].returns.mean(axis=1)
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float, float]:
+        """Interquartile mean of `returns` over seeds, and its bootstrap interval."""
+        return interquartile_mean(self.returns), *bootstrap_interval(
+            self.returns, confidence=confidence
+        )
+
+    def policy(self, seed: int | None = None) -> Any:
+        """The policy of one seed; None for the one with the best final evaluation."""
+        index = int(np.argmax(self.returns)) if seed is None else seed
+        return jax.tree.map(lambda leaf: leaf[index], self.policies)
+
+    def agent(self, seed: int | None = None) -> Agent:
+        """The policy of one seed with Stable-Baselines3's `predict`."""
+        return Agent(self.policy(seed), self.observation_space, self.action_space)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the policies of all seeds as a folder that `upslope.load` reads."""
+        return save_policy(
+            Path(path),
+            self.policies,
+            observation_space=self.observation_space,
+            action_space=self.action_space,
+            environment={
+                "name": self.config.environment,
+                "settings": self.config.environment_settings,
+            },
+            extra={
+                "method": self.config.method,
+                "steps": self.summary.steps.tolist(),
+                "final_returns": self.returns.tolist() if self.evaluations else [],
+            },
+            seeds=self.config.seeds,
+        )
+
+    def plot(self, path: str | Path | None = None) -> Any:
+        """The held-out learning curve: every seed, their interquartile mean, its 95 % interval.
+
+        Args:
+          path: a PNG, SVG or PDF file to write; None to only return the figure.
+
+        Returns:
+          A matplotlib figure.
+
+        Raises:
+          UpslopeError: when matplotlib is not installed.
+        """
+        from upslope.training.curve_figure import learning_curve
+
+        figure = learning_curve(
+            self.evaluations, f"{self.config.method} on {self.config.environment}"
+        )
+        if path is not None:
+            figure.savefig(path, dpi=150)
+        return figure
+
+    def __repr__(self) -> str:
+        centre, low, high = self.interval()
+        return (
+            f"Run({self.config.method} on {self.config.environment}, {self.config.seeds} seeds, "
+            f"return {centre:.1f} [{low:.1f}, {high:.1f}], folder={self.folder})"
+        )

@@ -1,0 +1,303 @@
+"""From a name to a trained policy with evidence: the main job."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from upslope.core.checks import StorageError, UpslopeError
+from upslope.environments.environment import Environment
+from upslope.training.agent import load
+from upslope.training.build import Built, build
+from upslope.training.config import RunConfig, resolve
+from upslope.training.devices import prepare
+from upslope.training.history import History
+from upslope.training.jax_program import JaxProgram
+from upslope.training.loop import Plan, Position, Program, Watch, evaluate_solutions, search
+from upslope.training.notebook import Notebook
+from upslope.training.policy_artifact import load_policy
+from upslope.training.progress import Evaluation, Reporter, Silent, Summary, Times
+from upslope.training.run import Run
+from upslope.training.run_folder import RunFolder
+from upslope.training.signals import Stopped, StopSignals
+
+__all__ = ["evaluate", "load", "resume", "run", "train"]
+
+
+def train(
+    environment: str | Environment | Any,
+    method: str | None = None,
+    *,
+    out: str | Path | None = None,
+    reporter: Reporter | None = None,
+    loggers: Iterable[str] = (),
+    environment_settings: Mapping[str, Any] | None = None,
+    use_preset: bool = True,
+    **settings: Any,
+) -> Run:
+    """Searches for a policy: several seeds, evaluated on held-out episodes.
+
+    Args:
+      environment: a name (`upslope list envs`), a registered Gymnasium id, or an environment.
+      method: a name (`upslope list methods`); None for the preset's choice.
+      out: the run folder to write; None to write nothing.
+      reporter: who is told of the progress.
+      loggers: `"tensorboard"` and `"wandb"`, beside the run folder's own log.
+      environment_settings: fields of the environment.
+      use_preset: whether tuned settings for this environment and method apply.
+      **settings: of the run (`total_timesteps`, `seeds`, `seed`, ...), the method, the policy
+        (`policy`, `hidden`, ...) and the objective (`objective`, `gamma`, ...), by name.
+
+    Returns:
+      The policies of all seeds, learning curves and evaluations.
+
+    Raises:
+      UpslopeError: bad input, before any work starts; or what stopped the run.
+    """
+    prepare()
+    world = None
+    if not isinstance(environment, str):
+        world, environment = environment, str(getattr(environment, "name", type(environment)))
+    config = resolve(
+        environment,
+        method,
+        settings,
+        environment_settings=environment_settings,
+        use_preset=use_preset,
+    )
+    return run(config, out=out, reporter=reporter, loggers=loggers, world=world)
+
+
+def run(
+    config: RunConfig,
+    *,
+    out: str | Path | None = None,
+    root: str | Path | None = None,
+    reporter: Reporter | None = None,
+    loggers: Iterable[str] = (),
+    import_seconds: float = 0.0,
+    world: Any = None,
+) -> Run:
+    """Does what a configuration says.
+
+    Args:
+      config: resolved.
+      out: the run folder to write; None for a new one under `root`, or none at all.
+      root: the folder of runs.
+      reporter: who is told of the progress.
+      loggers: `"tensorboard"`, `"wandb"`.
+      import_seconds: what the imports took, for the account of times.
+      world: an environment to use instead of the one that is named.
+
+    Raises:
+      Stopped: a signal ended it; everything is saved.
+    """
+    prepare()
+    began = time.perf_counter()
+    built = build(config, world)
+    folder = None
+    if out is not None or root is not None:
+        folder = RunFolder.create(
+            None if root is None else Path(root),
+            config.environment,
+            config.method,
+            path=None if out is None else Path(out),
+        )
+    times = Times(imports=import_seconds)
+    try:
+        if folder is not None:
+            folder.write_config(config.to_dict())
+            folder.record_surroundings()
+        notebook = Notebook(folder, loggers, config)
+        times.compile += time.perf_counter() - began
+        return _go(config, built, notebook, times, reporter or Silent(), History(), resuming=False)
+    finally:
+        if folder is not None:
+            folder.close()
+
+
+def resume(
+    path: str | Path,
+    *,
+    reporter: Reporter | None = None,
+    loggers: Iterable[str] = (),
+    import_seconds: float = 0.0,
+) -> Run:
+    """Goes on with a run that was stopped, from its last whole checkpoint.
+
+    In a JAX world the result is that of the run without the interruption, bit for bit. On
+    simulators it is, too, from every checkpoint that an uninterrupted run makes as well.
+
+    Args:
+      path: the run folder.
+
+    Raises:
+      StorageError: no run folder, another process holds it, or nothing whole to go on from.
+      UpslopeError: the run is done.
+    """
+    prepare()
+    folder = RunFolder.open(Path(path))
+    try:
+        if folder.status()["state"] == "done":
+            raise UpslopeError(
+                f"{path} is done: there is nothing to go on with. Look at it with "
+                f"`upslope evaluate {path}`."
+            )
+        config = RunConfig.from_dict(folder.config())
+        began = time.perf_counter()
+        built = build(config)
+        times = Times(imports=import_seconds)
+        notebook = Notebook(folder, loggers, config)
+        folder.set_status("running")
+        times.compile += time.perf_counter() - began
+        return _go(config, built, notebook, times, reporter or Silent(), History(), resuming=True)
+    finally:
+        folder.close()
+
+
+def _go(
+    config: RunConfig,
+    built: Built,
+    notebook: Notebook,
+    times: Times,
+    reporter: Reporter,
+    history: History,
+    *,
+    resuming: bool,
+) -> Run:
+    """Search, evaluate, save; and leave the folder in a state that says what happened."""
+    steps = np.zeros(config.seeds, np.int64)
+    program = None
+    with StopSignals() as signals:
+        try:
+            program = make_program(config, built)
+            reporter.phase("compiling")
+            plan = plan_of(config)
+            program.compile(plan.block)
+            position = None
+            if resuming:
+                position = notebook.read(program.shapes(), history, plan, reporter.note)
+            if signals.received is not None:
+                raise _stopped(signals.received, notebook, position)
+            watch = Watch(
+                reporter, notebook.record, notebook.save, lambda: signals.received is not None
+            )
+            position, done = search(program, plan, history, times, watch, position)
+            steps = position.steps
+            if not done:
+                notebook.save(position)
+                raise _stopped(signals.received, notebook, position)
+            moment, compiled = time.perf_counter(), program.compile_seconds
+            final = evaluate_solutions(
+                program,
+                position.carry,
+                steps,
+                plan.final_episodes,
+                plan.evaluations,
+                history,
+                watch,
+            )
+            times.evaluation += time.perf_counter() - moment - program.compile_seconds + compiled
+            times.compile += program.compile_seconds
+            summary = Summary("done", steps, final, times, notebook.path)
+            result = Run(
+                config,
+                program.solutions(position.carry),
+                history,
+                summary,
+                built.observation_space,
+                built.action_space,
+            )
+            notebook.finish(result, position)
+            return result
+        except BaseException as error:
+            notebook.fail(error)
+            raise
+        finally:
+            if program is not None:
+                program.close()
+
+
+def _stopped(number: int | None, notebook: Notebook, position: Position | None) -> Stopped:
+    steps = 0 if position is None else int(position.steps.min())
+    how = f" Go on with: upslope resume {notebook.path}" if notebook.path else ""
+    where = "before the first iteration" if steps == 0 else f"after {steps:,} steps of each seed"
+    return Stopped(f"Stopped {where}; everything is saved.{how}", number or 15)
+
+
+def plan_of(config: RunConfig) -> Plan:
+    """The plan that a configuration describes."""
+    return Plan(
+        config.total_timesteps,
+        config.evaluations,
+        config.evaluation_episodes,
+        config.final_episodes,
+    )
+
+
+def make_program(config: RunConfig, built: Built) -> Program:
+    """What runs the problem: compiled as a whole, or on simulators."""
+    if built.problem.in_jax:
+        return JaxProgram(built.problem, config.seeds, config.seed)
+    from upslope.training.host_program import HostProgram
+
+    return HostProgram(built.problem, config.seeds, config.seed, config.workers)
+
+
+def evaluate(
+    path: str | Path,
+    *,
+    episodes: int = 100,
+    environment: str | None = None,
+    deterministic: bool = True,
+    seed: int = 0,
+) -> Evaluation:
+    """Held-out episodes of the policies in a run folder, of all seeds.
+
+    Args:
+      path: the run folder.
+      episodes: for each seed.
+      environment: another environment than the run's, with the same spaces.
+      deterministic: act by the mode of the policy instead of a draw.
+      seed: of the episodes; distinct from every stream of training.
+
+    Raises:
+      StorageError: there is no policy in the folder.
+      UpslopeError: the other environment's spaces do not fit the policy.
+    """
+    prepare()
+    folder = RunFolder.open(Path(path), lock=False)
+    if not folder.policy.is_dir():
+        raise StorageError(
+            f"{path} holds no policy yet (its state is {folder.status()['state']!r}). "
+            f"Finish it first: upslope resume {path}"
+        )
+    config = RunConfig.from_dict(folder.config())
+    if environment is not None:
+        config = RunConfig.from_dict(
+            {**config.to_dict(), "environment": environment, "environment_settings": {}}
+        )
+    built = build(config)
+    loaded = load_policy(folder.policy)
+    for name in ("observation_space", "action_space"):
+        have, want = getattr(built, name), getattr(loaded, name)
+        if type(have) is not type(want) or have.shape != want.shape:
+            raise UpslopeError(
+                f"The policy in {path} was trained with {name} {want}; {config.environment} has "
+                f"{have}. Choose an environment with the same spaces."
+            )
+    program = make_program(RunConfig.from_dict({**config.to_dict(), "seed": seed}), built)
+    try:
+        program.block = min(episodes, 20)
+        returns = program.evaluate(loaded.policy, episodes, 2**31 - 1, deterministic)
+    finally:
+        program.close()
+    return Evaluation(
+        np.asarray(loaded.metadata["extra"].get("steps", [0] * config.seeds)),
+        np.asarray(returns.returns, float),
+        np.asarray(returns.lengths),
+    )
