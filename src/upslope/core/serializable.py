@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from upslope.core.checks import StorageError
 from upslope.core.registry import Registry
@@ -66,7 +66,7 @@ def name_in_files(cls: type) -> str:
     return name
 
 
-def class_named(name: str) -> type:
+def class_named(name: Any) -> type:
     """The class that files call `name`: looked up in the table, never imported by its name.
 
     Raises:

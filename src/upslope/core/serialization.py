@@ -112,7 +112,7 @@ def _rebuild(
         return None
     if kind in ("tuple", "list"):
         items = _table(node, "items", list, path)
-        built = list(children(dict(enumerate(items)), "[{0}]").values())
+        built = list(children({str(i): item for i, item in enumerate(items)}, "[{0}]").values())
         return tuple(built) if kind == "tuple" else built
     if kind == "dict":
         return children(_table(node, "items", dict, path), "[{1}]")
@@ -121,6 +121,7 @@ def _rebuild(
         fields = _table(node, "fields", dict, path)
         static = _table(node, "static", dict, path) if kind == "module" else {}
         if not _fields_fit(cls, kind, fields, static, path, problems):
+            used.update(name for name in arrays if name.startswith(path))
             return None
         values = children(fields, ".{0}")
         if kind == "namedtuple":

@@ -52,7 +52,7 @@ def unpack(data: bytes, name: str) -> dict[str, np.ndarray]:
     """The arrays in the bytes of a safetensors file; `name` is for errors.
 
     Raises:
-      StorageError: when the bytes are not that: a pickle, a header that lies, overlapping tensors.
+      StorageError: when they are not that: another format, a header that lies, overlapping tensors.
     """
     from safetensors import SafetensorError, deserialize
 

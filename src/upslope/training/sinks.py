@@ -97,7 +97,7 @@ class WandbSink:
 
     def __init__(self, folder: Path, project: str, name: str, config: Mapping[str, Any]):
         try:
-            import wandb
+            import wandb  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise missing_extra("Logging to W&B", "wandb", "wandb") from error
         self._run = wandb.init(

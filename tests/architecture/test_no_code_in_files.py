@@ -1,0 +1,49 @@
+"""Nothing the library reads can run: the calls that would make it so do not occur in it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import upslope
+
+SOURCE = Path(upslope.__file__).parent
+FORBIDDEN = re.compile(
+    r"\bpickle\b|\bcloudpickle\b|\bdill\b|\bmarshal\b|\bjoblib\b"
+    r"|(?<![\w.])eval\(|(?<![\w.])exec\(|\byaml\.(unsafe_|full_)?load\(|UnsafeLoader|FullLoader"
+    r"|allow_pickle\s*=\s*True|shell\s*=\s*True|os\.system\(|0\.0\.0\.0"
+)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import pickle",
+        "x = eval(text)",
+        "exec(text)",
+        "yaml.load(f)",
+        "yaml.unsafe_load(f)",
+        "np.load(f, allow_pickle=True)",
+        "run(c, shell=True)",
+        "serve('0.0.0.0')",
+    ],
+)
+def test_the_pattern_sees(line):
+    assert FORBIDDEN.search(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["jax.eval_shape(f)", "yaml.safe_load(f)", "evaluate(policy)", "allow_pickle=False"]
+)
+def test_the_pattern_spares(line):
+    assert not FORBIDDEN.search(line)
+
+
+def test_no_source_file_can_run_what_it_reads():
+    found = [
+        f"{path.relative_to(SOURCE)}:{number}: {line.strip()}"
+        for path in sorted(SOURCE.rglob("*.py"))
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if FORBIDDEN.search(line)
+    ]
+    assert not found, "\n".join(found)
