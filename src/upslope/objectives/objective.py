@@ -51,7 +51,8 @@ class Objective(eqx.Module):
 
         With `"reward-to-go"` step t gets :math:`G_t = \sum_{k \ge t} \gamma^{k-t} r_k`; with
         `"return"` it gets the whole return of its episode, :math:`\gamma^{-t} \sum_k \gamma^k r_k`
-        (the factor undoes the step weight gamma^t).
+        (the factor undoes the step weight gamma^t). Steps whose weight is below the rounding
+        error get nothing: in expectation they would add no more than that.
         """
         reward = jnp.where(episodes.valid, episodes.reward, 0.0)
         if self.centred:
@@ -60,7 +61,9 @@ class Objective(eqx.Module):
             return discounted_to_go(reward, self.discount)
         whole = discounted_to_go(reward, self.discount)[0]
         weights = self.step_weights(reward.shape[0])
-        return whole[None, :] / jnp.maximum(weights, jnp.finfo(weights.dtype).tiny)[:, None]
+        decay = (weights / weights[0])[:, None]  # gamma^t; a common factor stays in the weight
+        seen = decay > jnp.finfo(decay.dtype).eps
+        return jnp.where(seen, whole[None, :] / jnp.where(seen, decay, 1.0), 0.0)
 
     def average(self, trajectories: Trajectories) -> Array:
         """The mean reward per step of a batch, a scalar."""
