@@ -45,18 +45,19 @@ class _Loader(yaml.SafeLoader):
             raise StorageError("merge keys (<<) are not supported: write the values out")
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
-
-
 class _Dumper(yaml.SafeDumper):
     """Safe YAML that writes every value out."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+for _side in (_Loader, _Dumper):  # the writer quotes strings that the reader would take for numbers
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+        list("-+0123456789"),
+    )
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def read_evaluations(path: Path) -> Evaluations:
     if not path.exists():
         return Evaluations.none()
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             return Evaluations(
                 file["timesteps"], file["results_by_seed"], file["ep_lengths_by_seed"]
             )
