@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
+from jax.flatten_util import ravel_pytree
 
-from upslope.core.tree import global_norm
-
-T = TypeVar("T")
 Optimizer = Literal["adam", "rmsprop", "sgd"]
 
 
@@ -24,22 +21,35 @@ def direction(optimizer: Optimizer) -> optax.GradientTransformation:
     return optax.identity()
 
 
-def clip_by_norm(gradient: T, max_norm: float | Array | None) -> tuple[T, Array]:
-    """The gradient scaled to a global norm of at most `max_norm`, and the norm it had."""
-    norm = global_norm(gradient)
+def clip_by_norm(gradient: Array, max_norm: float | Array | None) -> tuple[Array, Array]:
+    """The gradient [D] scaled to a norm of at most `max_norm`, and the norm it had."""
+    norm = jnp.sqrt(jnp.sum(jnp.square(gradient)))
     if max_norm is None:
         return gradient, norm
     scale = jnp.minimum(1.0, max_norm / jnp.maximum(norm, 1e-12))
-    return jax.tree.map(lambda leaf: leaf * scale, gradient), norm
+    return gradient * scale, norm
+
+
+def start_ascent(optimizer: Optimizer, parameters: Any) -> Any:
+    """The optimizer's first state. It holds vectors [D], not trees: a step over one long vector
+    is a handful of operations, where a step over a tree is a handful for each leaf."""
+    return direction(optimizer).init(ravel_pytree(parameters)[0])
 
 
 def ascend(
-    optimizer: Optimizer, state: Any, parameters: T, gradient: T, learning_rate: float | Array
-) -> tuple[T, Any]:
-    """theta + learning_rate * direction(gradient), and the optimizer's next state."""
+    optimizer: Optimizer, state: Any, theta: Array, gradient: Array, learning_rate: float | Array
+) -> tuple[Array, Any]:
+    """theta + learning_rate * direction(gradient), and the optimizer's next state.
+
+    Args:
+      optimizer: its name.
+      state: of the optimizer.
+      theta: [D].
+      gradient: [D].
+      learning_rate: the step size.
+    """
     step, state = direction(optimizer).update(gradient, state)
-    moved = jax.tree.map(lambda p, s: p + learning_rate * s, parameters, step)
-    return moved, state
+    return theta + learning_rate * step, state
 
 
 def remaining(steps: Array, total_timesteps: float | Array | None) -> Array:

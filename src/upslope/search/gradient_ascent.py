@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.flatten_util import ravel_pytree
 
 from upslope.core.checks import UpslopeError, check_number
 from upslope.core.moments import Moments
@@ -18,7 +19,7 @@ from upslope.policies.policy import Policy, ValueFunction
 from upslope.policies.replay import along
 from upslope.sampling.collections import Episodes
 from upslope.sampling.records import Trajectories
-from upslope.search.ascent import Optimizer, ascend, clip_by_norm, direction, remaining
+from upslope.search.ascent import Optimizer, ascend, clip_by_norm, remaining, start_ascent
 from upslope.search.search_method import SearchMethod
 from upslope.search.value_regression import explained_variance, fit_values
 
@@ -102,9 +103,9 @@ class GradientAscent(SearchMethod):
         critic, critic_optimizer = None, ()
         if self.estimator.baseline.learned:
             critic = policy.value_function(key)
-            critic_optimizer = direction("adam").init(critic)
+            critic_optimizer = start_ascent("adam", critic)
         return GradientAscentState(
-            policy, direction(self.optimizer).init(policy), critic, critic_optimizer, jnp.zeros(())
+            policy, start_ascent(self.optimizer, policy), critic, critic_optimizer, jnp.zeros(())
         )
 
     def ask(self, key: Array, state: GradientAscentState) -> Policy:
@@ -145,8 +146,10 @@ class GradientAscent(SearchMethod):
         left = remaining(state.steps, self.total_timesteps)
         linear = self.learning_rate_schedule == "linear"
         learning_rate = self.learning_rate * (left if linear else jnp.ones(()))
-        gradient, norm = clip_by_norm(estimate.gradient, self.max_grad_norm)
-        policy, optimizer = ascend(self.optimizer, state.optimizer, policy, gradient, learning_rate)
+        theta, unravel = ravel_pytree(policy)
+        gradient, norm = clip_by_norm(ravel_pytree(estimate.gradient)[0], self.max_grad_norm)
+        theta, optimizer = ascend(self.optimizer, state.optimizer, theta, gradient, learning_rate)
+        policy = unravel(theta)
         if getattr(policy, "moments", None) is not None:
             policy = policy.observe(Moments.of(experience.observation, experience.valid))
         steps = state.steps + jnp.sum(experience.valid)

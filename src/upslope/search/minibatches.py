@@ -11,12 +11,18 @@ from jax import Array
 
 
 def shuffles(key: Array, count: int, size: int) -> Array:
-    """`count` independent uniform permutations of range(size), [count, size]. Consumes the key.
+    """`count` independent permutations of range(size), [count, size]. Consumes the key.
 
-    They come from sorting random bits; among 32-bit keys a tie (which keeps its order) has a
-    probability of about size^2 / 2^33.
+    Every entry gets random high bits and its own index as low bits; sorting these single numbers
+    is an order of magnitude faster than sorting pairs. Entries whose random bits agree keep their
+    order: at most one pair in 2^(32 - log2(size)) of them, which no search can notice.
     """
-    return jnp.argsort(jax.random.bits(key, (count, size)), axis=1)
+    bits = jax.random.bits(key, (count, size), jnp.uint32)
+    if size > 2**18:
+        return jnp.argsort(bits, axis=1)
+    low = jnp.uint32(2 ** max(size - 1, 1).bit_length() - 1)
+    packed = (bits & ~low) | jnp.arange(size, dtype=jnp.uint32)[None]
+    return (jax.lax.sort(packed, dimension=1, is_stable=False) & low).astype(jnp.int32)
 
 
 def minibatches(

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.flatten_util import ravel_pytree
 
 from upslope.core.checks import UpslopeError, check_number
 from upslope.core.moments import Moments
@@ -17,7 +18,7 @@ from upslope.policies.policy import Policy, ValueFunction
 from upslope.policies.replay import along, successor_values
 from upslope.sampling.collections import Steps
 from upslope.sampling.records import Trajectories
-from upslope.search.ascent import ascend, clip_by_norm, direction, remaining
+from upslope.search.ascent import ascend, clip_by_norm, remaining, start_ascent
 from upslope.search.clipped_surrogate import Batch, Losses, clipped_surrogate
 from upslope.search.minibatches import minibatches
 from upslope.search.reward_scale import RewardScale
@@ -150,7 +151,7 @@ class PPO(SearchMethod):
         return PPOState(
             policy,
             critic,
-            direction("adam").init((policy, critic)),
+            start_ascent("adam", (policy, critic)),
             memory,
             RewardScale.start(self.n_envs) if self.normalize_reward else None,
             jnp.zeros(()),
@@ -240,7 +241,7 @@ class PPO(SearchMethod):
         learning_rate: Array,
         clip_range: Array,
     ) -> tuple[tuple[Policy, ValueFunction], Any, Losses, Array]:
-        """All epochs of minibatch updates. Returns models, optimizer, mean losses and their count."""
+        """All epochs of updates: models, optimizer, mean losses and the number of updates."""
         loss = clipped_surrogate(
             clip_range,
             self.clip_range_vf,
@@ -250,27 +251,31 @@ class PPO(SearchMethod):
         )
         memory = models[0].has_memory
         size = self.batch_size // self.n_steps if memory else self.batch_size
+        start, unravel = ravel_pytree(models)
+
+        def flat_loss(theta: Array, *minibatch: Any) -> tuple[Array, Losses]:
+            return loss(unravel(theta), *minibatch)
 
         def update(carry: Any, minibatch: Any) -> tuple[Any, None]:
-            models, optimizer, going, total, count = carry
-            gradient, losses = jax.grad(loss, has_aux=True)(models, *minibatch)
+            theta, optimizer, going, total, count = carry
+            gradient, losses = jax.grad(flat_loss, has_aux=True)(theta, *minibatch)
             gradient, norm = clip_by_norm(gradient, self.max_grad_norm)
-            losses = losses._replace(gradient_norm=norm)
-            new = ascend("adam", optimizer, models, gradient, learning_rate)
+            losses = jnp.stack(losses._replace(gradient_norm=norm))
+            new = ascend("adam", optimizer, theta, gradient, learning_rate)
             if self.target_kl is not None:
                 # As soon as the policy has moved too far, nothing moves any more.
-                going = going & (losses.approx_kl <= 1.5 * self.target_kl)
+                going = going & (losses[Losses._fields.index("approx_kl")] <= 1.5 * self.target_kl)
                 new = jax.tree.map(
-                    lambda after, before: jnp.where(going, after, before), new, (models, optimizer)
+                    lambda after, before: jnp.where(going, after, before), new, (theta, optimizer)
                 )
-            total = jax.tree.map(lambda t, x: t + jnp.where(going, x, 0.0), total, losses)
-            return (*new, going, total, count + going), None
+            return (*new, going, total + jnp.where(going, losses, 0.0), count + going), None
 
-        zero = Losses(*(jnp.zeros(()) for _ in Losses._fields))
-        carry = (models, optimizer, jnp.asarray(True), zero, jnp.asarray(0))
+        zero = jnp.zeros(len(Losses._fields))
+        carry = (start, optimizer, jnp.asarray(True), zero, jnp.asarray(0))
         carry = minibatches(key, update, carry, batch, memories, self.n_epochs, size, memory)
-        models, optimizer, _, total, count = carry
-        return models, optimizer, jax.tree.map(lambda x: x / jnp.maximum(count, 1), total), count
+        theta, optimizer, _, total, count = carry
+        losses = Losses(*(total / jnp.maximum(count, 1)))
+        return unravel(theta), optimizer, losses, count
 
     def solution(self, state: PPOState) -> Policy:
         return state.policy

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.flatten_util import ravel_pytree
 
 from upslope.policies.policy import ValueFunction
 from upslope.policies.replay import along
@@ -51,12 +52,15 @@ def fit_values(
     """
     steps = jnp.maximum(jnp.sum(valid), 1)
 
-    def fit(critic: ValueFunction) -> Array:
-        value, _ = along(critic, *seen)
+    start, unravel = ravel_pytree(critic)
+
+    def fit(theta: Array) -> Array:
+        value, _ = along(unravel(theta), *seen)
         return -jnp.sum(jnp.where(valid, jnp.square(value - target), 0.0)) / steps
 
     def epoch(_: Array, carry: Any) -> Any:
-        critic, optimizer = carry
-        return ascend("adam", optimizer, critic, jax.grad(fit)(critic), learning_rate)
+        theta, optimizer = carry
+        return ascend("adam", optimizer, theta, jax.grad(fit)(theta), learning_rate)
 
-    return jax.lax.fori_loop(0, epochs, epoch, (critic, optimizer))
+    theta, optimizer = jax.lax.fori_loop(0, epochs, epoch, (start, optimizer))
+    return unravel(theta), optimizer

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from upslope.core import tree
@@ -77,8 +78,7 @@ class HostProgram:
         ) -> Any:
             def one(key: Array, state: Any, candidates: Any, experience: Any) -> Any:
                 state, diagnostics = method.tell(key, state, candidates, experience, objective)
-                leaves = jax.tree.leaves(method.solution(state))
-                finite = jnp.all(jnp.asarray([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
+                finite = jnp.all(jnp.isfinite(ravel_pytree(method.solution(state))[0]))
                 return state, diagnostics, finite
 
             return jax.vmap(one)(keys, state, candidates, experience)

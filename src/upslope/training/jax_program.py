@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from upslope.core import tree
@@ -100,12 +101,12 @@ class JaxProgram:
             state, sampler, diagnostics = iterate(
                 iteration_key(key, index, carry.iteration), method, objective, carry.state, sampler
             )
-            leaves = jax.tree.leaves(method.solution(state))
-            finite = jnp.all(jnp.asarray([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
+            finite = jnp.all(jnp.isfinite(ravel_pytree(method.solution(state))[0]))
             new = Carry(state, sampler.streams, carry.iteration + 1)
             return new, (sampler.statistics, diagnostics, finite)
 
         def body(loop: Any) -> Any:
+            put = lambda b, x: jax.lax.dynamic_update_index_in_dim(b, x, number, 0)  # noqa: E731
             number, carry, taken, healthy, buffers = loop
             active = taken < wanted
             new, (statistics, diagnostics, finite) = jax.vmap(one)(indices, carry)
@@ -114,7 +115,7 @@ class JaxProgram:
             taken = taken + jnp.where(active, statistics.steps, 0)
             healthy = healthy & jnp.all(~active | (finite & (statistics.broken == 0)))
             record = Records(active, statistics, diagnostics, finite)
-            buffers = jax.tree.map(lambda b, x: b.at[number].set(x), buffers, record)
+            buffers = jax.tree.map(put, buffers, record)
             return number + 1, new, taken, healthy, buffers
 
         def going(loop: Any) -> Array:

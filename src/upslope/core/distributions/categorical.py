@@ -63,7 +63,12 @@ class Categorical(Distribution):
 
     def sample(self, key: Array) -> Array:
         """One action, by the Gumbel-max trick. The key is consumed."""
-        noise = jax.random.gumbel(key, self.logits.shape, self.logits.dtype)
+        return self.from_noise(self.noise(key))
+
+    def noise(self, key: Array) -> Array:
+        return jax.random.gumbel(key, self.logits.shape, self.logits.dtype)
+
+    def from_noise(self, noise: Array) -> Array:
         noisy = self.logits + noise
         if self.mask is not None:
             noisy = jnp.where(self.mask, noisy, -jnp.inf)

@@ -21,6 +21,18 @@ class Distribution(eqx.Module):
     def sample(self, key: Array) -> Array:
         """One draw. The key is consumed."""
 
+    def noise(self, key: Array) -> Any:
+        """Randomness for one draw that does not depend on the parameters; the key is consumed.
+
+        A sampler draws the noise of many steps at once, before the loop over time. A distribution
+        whose draws cannot be split so keeps this default: the noise is the key.
+        """
+        return key
+
+    def from_noise(self, noise: Any) -> Array:
+        """The draw that `noise` leads to: `sample(key)` is `from_noise(noise(key))`."""
+        return self.sample(noise)
+
     @abc.abstractmethod
     def log_prob(self, value: Array) -> Array:
         """log p(value), a scalar, in nats."""

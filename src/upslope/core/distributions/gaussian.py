@@ -40,7 +40,13 @@ class DiagonalGaussian(Distribution):
         return jnp.exp(self.log_std)
 
     def sample(self, key: Array) -> Array:
-        return self.mean + self.std * jax.random.normal(key, self.mean.shape, self.mean.dtype)
+        return self.from_noise(self.noise(key))
+
+    def noise(self, key: Array) -> Array:
+        return jax.random.normal(key, self.mean.shape, self.mean.dtype)
+
+    def from_noise(self, noise: Array) -> Array:
+        return self.mean + self.std * noise
 
     def log_prob(self, value: Array) -> Array:
         deviation = (value - self.mean) * jnp.exp(-self.log_std)

@@ -73,8 +73,8 @@ class TanhGaussian(Distribution):
     def entropy(self) -> Array:
         r"""The Gaussian's entropy plus E[log|dx/du|], by Gauss-Hermite quadrature.
 
-        Deterministic and differentiable. With 32 nodes the error per component is below 1e-5 nats
-        for sigma up to 0.5, below 5e-3 up to 1.5, and below 0.1 up to sigma = e^2.
+        Deterministic and differentiable. With 32 nodes the error per component is below 1e-7 nats
+        for sigma up to 1, below 2e-4 up to 2, and below 0.1 up to e^2.
         """
         nodes, weights = hermite_rule()
         mean, std = self.mean.ravel(), jnp.exp(self.log_std).ravel()
