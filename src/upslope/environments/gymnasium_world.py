@@ -118,11 +118,12 @@ class GymnasiumWorld:
                     env = gymnasium.make(self.id, **self.kwargs)
                 else:
                     env = self.factory()
-        except (gymnasium.error.DependencyNotInstalled, ModuleNotFoundError) as error:
-            extra = "classic" if "pygame" in str(error) else None
-            if extra is not None:
-                raise missing_extra(self.id, "pygame", extra) from error
-            raise UpslopeError(f"{self.id} could not be built: {error}") from error
+        except Exception as error:
+            if "pygame" in str(error):
+                raise missing_extra(self.id, "pygame", "classic") from error
+            raise UpslopeError(
+                f"{self.id} could not be built: {type(error).__name__}: {error}"
+            ) from error
         if not is_gymnasium(env):
             raise EnvironmentContractError(
                 f"{self.id} built a {type(env).__name__}: it must be a gymnasium.Env."
