@@ -1,1 +1,87 @@
-"""Upslope: policy search in JAX."""
+"""Upslope: policy search in JAX.
+
+An environment, a policy and a search method in; a policy with the evidence that it is good out::
+
+    run = upslope.train("CartPole-v1", "ppo", total_timesteps=100_000, seeds=8)
+
+The facade is `train`, `resume`, `evaluate`, `load` and `make`; everything else is in the packages.
+Both load on first use, so that `import upslope` costs nothing by itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from upslope import (
+        core,
+        environments,
+        estimators,
+        objectives,
+        policies,
+        report,
+        sampling,
+        search,
+        training,
+    )
+    from upslope.environments.make import make
+    from upslope.training.train import evaluate, load, resume, train
+
+    __version__: str
+
+_FACADE = {
+    "evaluate": "upslope.training.train",
+    "load": "upslope.training.train",
+    "make": "upslope.environments.make",
+    "resume": "upslope.training.train",
+    "train": "upslope.training.train",
+}
+_PACKAGES = (
+    "core",
+    "environments",
+    "estimators",
+    "objectives",
+    "policies",
+    "report",
+    "sampling",
+    "search",
+    "training",
+)
+
+__all__ = [
+    "__version__",
+    "core",
+    "environments",
+    "estimators",
+    "evaluate",
+    "load",
+    "make",
+    "objectives",
+    "policies",
+    "report",
+    "resume",
+    "sampling",
+    "search",
+    "train",
+    "training",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FACADE:
+        thing = getattr(importlib.import_module(_FACADE[name]), name)
+    elif name in _PACKAGES:
+        return importlib.import_module(f"upslope.{name}")
+    elif name == "__version__":
+        from importlib.metadata import version
+
+        thing = version("upslope")
+    else:
+        raise AttributeError(f"module 'upslope' has no attribute {name!r}")
+    globals()[name] = thing
+    return thing
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
