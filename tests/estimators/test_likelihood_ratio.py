@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from exact_reference import discounted_value, exact_gradient, expected_return, z_scores
 from small_policies import Table
-
 from upslope.environments.finite_mdp import FiniteMDP
 from upslope.estimators import (
     LeaveOneOut,
@@ -184,7 +184,7 @@ def test_credit_by_return_survives_weights_that_vanish(gamma):
 
 
 def test_the_reference_agrees_with_itself(x64):
-    """Backward induction over many steps is the discounted fixed point; its gradient a difference."""
+    """Backward induction over many steps is the discounted fixed point."""
     mdp = MDPS["endless"]
     arrays = [np.asarray(x, np.float64) for x in (mdp.transition, mdp.reward, mdp.initial)]
     logits = jnp.asarray(LOGITS)
