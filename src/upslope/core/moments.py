@@ -51,7 +51,8 @@ class Moments(eqx.Module):
         weight = valid.astype(samples.dtype)
         spread = weight.reshape(weight.shape + (1,) * (samples.ndim - weight.ndim))
         count = jnp.sum(weight)
-        mean = jnp.sum(spread * samples, axis=lead) / jnp.maximum(count, 1.0)
+        samples = jnp.where(spread > 0, samples, 0.0)  # what does not count may be infinite
+        mean = jnp.sum(samples, axis=lead) / jnp.maximum(count, 1.0)
         centre = jnp.expand_dims(mean, lead)
         squares = jnp.sum(spread * jnp.square(samples - centre), axis=lead)
         return cls(count, mean, squares)
