@@ -185,7 +185,8 @@ class AverageReward(Objective):
 class AverageValue(Objective):
     r"""The discounted value averaged over the policy's own stationary distribution.
 
-    .. math:: J = \sum_s \rho(s) v_\gamma(s) = \frac{1}{1-\gamma} \lim_T \frac1T E\Big[\sum_{t<T} r_t\Big]
+    .. math:: J = \sum_s \rho(s) v_\gamma(s)
+              = \frac{1}{1-\gamma} \lim_T \frac1T E\Big[\sum_{t<T} r_t\Big]
 
     It orders policies as the average reward does, whatever gamma is, and is estimated through it.
 
