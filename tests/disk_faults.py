@@ -21,26 +21,32 @@ class PowerLoss:
     """
 
     def __init__(self, monkeypatch, at: int):
-        self.at, self.points, self.dirty = at, 0, set()
+        self.at, self.points = at, 0
+        self.dirty: dict[int, int] = {}  # inode to a descriptor, so that renames do not hide it
         real = os.fsync
 
         def fsync(descriptor):
-            self.dirty.discard(os.readlink(f"/proc/self/fd/{descriptor}"))
             real(descriptor)
+            synced = self.dirty.pop(os.fstat(descriptor).st_ino, None)
+            if synced is not None:
+                os.close(synced)
 
         monkeypatch.setattr(os, "fsync", fsync)
         monkeypatch.setattr(atomic, "_interruption", self)
 
     def __call__(self, point: str) -> None:
         if self.points == self.at:
-            for path in self.dirty:
-                if os.path.exists(path):
-                    os.truncate(path, 0)
+            for descriptor in self.dirty.values():
+                os.ftruncate(descriptor, 0)
+                os.close(descriptor)
+            self.dirty.clear()
             raise Killed(point)
         self.points += 1
         operation, path = point.split(" ", 1)
         if operation == "write":
-            self.dirty.add(path)
+            inode = os.stat(path).st_ino
+            if inode not in self.dirty:
+                self.dirty[inode] = os.open(path, os.O_RDWR)
 
 
 def failing_at(at: int, number: int = errno.ENOSPC) -> Callable[[str], None]:

@@ -175,6 +175,11 @@ def test_a_kill_at_any_point_leaves_a_whole_checkpoint(tmp_path, monkeypatch, ke
         value = float(tree.weight[0, 0])
         assert (found, value) in {(2, 2.0), (step, 9.0)}
         outcomes.add(value)
+        with monkeypatch.context() as patch:  # and again, before the next save is done
+            PowerLoss(patch, 5)
+            with pytest.raises(Killed):
+                save_checkpoint(folder, 4, small(4.0), {}, keep=keep)
+        assert load_latest(folder, small(), quiet)[0] == found
         save_checkpoint(folder, 4, small(4.0), {}, keep=keep)
         assert load_latest(folder, small(), quiet)[0] == 4
         assert not [p for p in folder.iterdir() if ".tmp-" in p.name or ".old-" in p.name]

@@ -218,6 +218,14 @@ def test_a_torn_lock_file_holds_nothing(tmp_path, text):
     RunLock(tmp_path).release()
 
 
+def test_a_lost_text_does_not_free_a_folder_in_use(tmp_path):
+    lock = RunLock(tmp_path)
+    (tmp_path / "LOCK").write_text("")
+    with pytest.raises(StorageError, match="in use"):
+        RunLock(tmp_path)
+    lock.release()
+
+
 def test_a_copied_run_goes_on(tmp_path):
     with RunFolder.create(None, "e", "m", path=tmp_path / "a") as run:
         shutil.copytree(run.path, tmp_path / "b")
