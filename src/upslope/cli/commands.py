@@ -1,0 +1,191 @@
+"""What each sub-command does."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from upslope.core.checks import StorageError, UpslopeError
+
+
+def train(words: list[str], began: float) -> int:
+    """`upslope train ENV [METHOD] [--flags]`."""
+    from upslope.cli.train_command import read_request
+
+    request = read_request(words)
+    from upslope.training.train import run
+
+    imports = time.perf_counter() - began
+    output = request.output
+    loggers = [name for name in ("tensorboard", "wandb") if output[name]]
+    place: dict[str, Any] = {"out": output["out"]} if output["out"] else {"root": "runs"}
+    with display(request.config, output["quiet"], output["plain"]) as reporter:
+        result = run(
+            request.config, reporter=reporter, loggers=loggers, import_seconds=imports, **place
+        )
+    return finish(result, output["quiet"])
+
+
+def resume(words: list[str], began: float) -> int:
+    """`upslope resume RUN`."""
+    from upslope.cli.flags import Group, parse
+    from upslope.cli.setting import Setting
+
+    folder, rest = one_folder("resume", words)
+    output = [
+        Setting("quiet", bool, False, "Print the run folder and nothing else."),
+        Setting("plain", bool, False, "Lines instead of the live display."),
+    ]
+    typed = parse(
+        "upslope resume",
+        "Go on with a run that was stopped, from its last whole checkpoint.",
+        [Group("output", output)],
+        rest,
+        "RUN",
+    )["output"]
+    path = run_folder(folder, "resume")
+    quiet, plain = typed.get("quiet", False), typed.get("plain", False)
+    from upslope.training import train as training
+    from upslope.training.config import RunConfig
+    from upslope.training.run_folder import RunFolder
+
+    config = RunConfig.from_dict(RunFolder.open(path, lock=False).config())
+    imports = time.perf_counter() - began
+    with display(config, quiet, plain) as reporter:
+        result = training.resume(path, reporter=reporter, import_seconds=imports)
+    return finish(result, quiet)
+
+
+def evaluate(words: list[str], began: float) -> int:
+    """`upslope evaluate RUN [--episodes N] [--env ENV]`."""
+    from upslope.cli.flags import Group, parse
+    from upslope.cli.setting import Setting
+
+    folder, rest = one_folder("evaluate", words)
+    flags = [
+        Setting("episodes", int, 100, "Held-out episodes of each seed's policy."),
+        Setting("env", str, "the run's", "Another environment with the same spaces."),
+        Setting("deterministic", bool, True, "Act by the mode of the policy, not by a draw."),
+        Setting("seed", int, 0, "Of the episodes."),
+    ]
+    typed = parse(
+        "upslope evaluate",
+        "Evaluate the policies of a run, of all its seeds, on held-out episodes.",
+        [Group("options", flags)],
+        rest,
+        "RUN",
+    )["options"]
+    path = run_folder(folder, "evaluate")
+    from upslope.cli.summary import print_evaluation
+    from upslope.core.checks import check_number
+    from upslope.training import train as training
+
+    check_number("evaluate", "episodes", typed.get("episodes", 1), at_least=1, integer=True)
+    environment = typed.pop("env", None)
+    evaluation = training.evaluate(path, environment=environment, **typed)
+    print_evaluation(evaluation, f"{path}" + (f" on {environment}" if environment else ""))
+    return 0
+
+
+def list(words: list[str], began: float) -> int:
+    """`upslope list envs|methods|policies|objectives`."""
+    from upslope.cli.listing import KINDS, listing
+
+    usage = f"usage: upslope list {'|'.join(KINDS)}\n\nThe names there are, with a line about each."
+    kinds = one_word("list", words, usage)
+    if kinds is not None:
+        print("\n".join(listing(kinds)))
+    return 0
+
+
+def show(words: list[str], began: float) -> int:
+    """`upslope show METHOD`."""
+    from upslope.cli.listing import card
+
+    usage = (
+        "usage: upslope show METHOD\n\nEquation, settings with types and defaults, and reference "
+        "of a method, or of an\nenvironment, a policy or an objective. Names: upslope list methods"
+    )
+    name = one_word("show", words, usage)
+    if name is not None:
+        print("\n".join(card(name, min(shutil.get_terminal_size().columns, 100))))
+    return 0
+
+
+def one_word(command: str, words: list[str], usage: str) -> str | None:
+    """The single word a command takes; None after the help text was printed."""
+    if "-h" in words or "--help" in words:
+        print(usage)
+        return None
+    if len(words) != 1 or words[0].startswith("-"):
+        raise UpslopeError(f"upslope {command} takes one name. {usage.splitlines()[0]}")
+    return words[0]
+
+
+def one_folder(command: str, words: list[str]) -> tuple[str | None, list[str]]:
+    """The run folder, which stands first or last, and the flags."""
+    if words and not words[0].startswith("-"):
+        return words[0], words[1:]
+    if len(words) > 1 and Path(words[-1]).is_dir():
+        return words[-1], words[:-1]
+    return None, words
+
+
+def run_folder(name: str | None, command: str) -> Path:
+    """The folder of a run.
+
+    Raises:
+      StorageError: it is none; runs that are near are named.
+    """
+    if name is None:
+        raise UpslopeError(f"upslope {command} needs a run folder: upslope {command} RUN")
+    path = Path(name)
+    if (path / "status.json").is_file():
+        return path
+    if path.name == "policy" and (path.parent / "status.json").is_file():
+        return path.parent
+    what = "is not a run folder: it has no status.json" if path.is_dir() else "does not exist"
+    base = path if path.is_dir() else Path("runs")
+    found = sorted(
+        (status.parent for depth in ("*", "*/*") for status in base.glob(f"{depth}/status.json")),
+        key=lambda folder: folder.stat().st_mtime,
+    )
+    hint = f" The newest under {base} is {found[-1]}." if found else ""
+    raise StorageError(f"{path} {what}.{hint}")
+
+
+def display(config: Any, quiet: bool, plain: bool) -> Any:
+    """Who tells the user of the progress: a picture, lines, or nobody."""
+    from upslope.cli.summary import title_of
+
+    title = title_of(config)
+    if quiet:
+        from upslope.cli.quiet_display import QuietDisplay
+
+        return QuietDisplay()
+    if not plain and sys.stdout.isatty():
+        from rich.console import Console
+
+        console = Console(highlight=False)
+        if console.is_terminal and not console.is_dumb_terminal:
+            from upslope.cli.live_display import LiveDisplay
+
+            return LiveDisplay(title, console)
+    from upslope.cli.plain_display import PlainDisplay
+
+    return PlainDisplay(title)
+
+
+def finish(result: Any, quiet: bool) -> int:
+    """The final table, or only the run folder."""
+    if quiet:
+        print(result.folder)
+        return 0
+    from upslope.cli.summary import print_summary, title_of
+
+    print()
+    print_summary(result.summary, title_of(result.config))
+    return 0

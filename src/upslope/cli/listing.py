@@ -1,0 +1,151 @@
+"""`upslope list` and `upslope show`: what there is, and what it does."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from upslope.cli.docstring import Docstring, read_docstring
+from upslope.cli.equation import terminal_math
+from upslope.core.checks import unknown_name
+from upslope.core.registry import Registry
+
+KINDS = ("envs", "methods", "policies", "objectives")
+OTHER_NAMES = {
+    "env": "envs",
+    "environments": "envs",
+    "environment": "envs",
+    "method": "methods",
+    "policy": "policies",
+    "objective": "objectives",
+}
+
+
+def registry(kind: str) -> Registry:
+    """The table of that kind of names.
+
+    Raises:
+      UpslopeError: for a kind there is none of.
+    """
+    if kind == "envs":
+        from upslope.environments.names import ENVIRONMENTS
+
+        return ENVIRONMENTS
+    if kind == "methods":
+        from upslope.search import METHODS
+
+        return METHODS
+    if kind == "policies":
+        from upslope.policies import POLICIES
+
+        return POLICIES
+    if kind == "objectives":
+        from upslope.objectives import OBJECTIVES
+
+        return OBJECTIVES
+    raise unknown_name("list", kind, KINDS)
+
+
+def listing(kind: str) -> Iterator[str]:
+    """A line for each name."""
+    entries = list(registry(OTHER_NAMES.get(kind, kind)))
+    width = max(len(entry.name) for entry in entries)
+    for entry in entries:
+        yield f"{entry.name:<{width}}  {entry.summary}"
+    if OTHER_NAMES.get(kind, kind) == "envs":
+        yield ""
+        yield "Besides: any registered Gymnasium id (gymnasium:ID), gymnax:NAME and brax:NAME."
+
+
+def find(name: str) -> tuple[str, Any]:
+    """The kind of a name and the thing itself, methods first.
+
+    Raises:
+      UpslopeError: nobody has that name; the nearest method is offered.
+    """
+    known = []
+    for kind in ("methods", "envs", "policies", "objectives"):
+        table = registry(kind)
+        if name in table:
+            return kind, table.get(name)
+        known += table.names()
+    raise unknown_name("name", name, known)
+
+
+def card(name: str, width: int = 80) -> Iterator[str]:
+    """Equation, settings with types and defaults, and reference of a method (or another name)."""
+    from upslope.cli.setting import settings_from, type_name, value_text
+
+    kind, thing = find(name)
+    entry = registry(kind).entry(name)
+    hide = {"total_timesteps", "key", "observation_space", "action_space"}
+    sources = [read_docstring(source) for source in related(thing)]
+    yield from wrapped(f"{name}: {entry.summary}", width)
+    for source in sources:
+        yield from essay(source, width)
+    rows = settings_from(thing, hide=hide)
+    if rows:
+        yield ""
+        yield "Settings"
+        head = [f"--{row.name.replace('_', '-')}" for row in rows]
+        if kind == "envs":
+            head = [f"--env.{flag.removeprefix('--')}" for flag in head]
+        for flag, row in zip(head, rows, strict=True):
+            yield f"  {flag}  {type_name(row.type)}  = {value_text(row.default)}"
+            text = row.help or explained(row.name, sources)
+            yield from wrapped(text, width, indent="      ")
+    references = [reference for source in sources for reference in source.references]
+    if references:
+        yield ""
+        yield "References"
+        for reference in dict.fromkeys(references):
+            yield from wrapped(reference, width, indent="  ")
+    if kind == "methods":
+        yield ""
+        yield f"Try it: upslope train CartPole-v1 {name}"
+
+
+def related(thing: Any) -> list[Any]:
+    """What explains a registered thing: the class it builds, and the modules that class holds."""
+    from upslope.cli.setting import hints_of
+
+    if inspect.isclass(thing):
+        built = thing
+    else:
+        built = inspect.get_annotations(thing).get("return")
+        if isinstance(built, str):
+            built = vars(inspect.getmodule(thing)).get(built)
+    if not inspect.isclass(built):
+        return [thing]
+    parts = [
+        hint
+        for hint in hints_of(built).values()
+        if inspect.isclass(hint) and hint.__module__.startswith("upslope.estimators")
+    ]
+    return [built, *parts]
+
+
+def essay(source: Docstring, width: int) -> Iterator[str]:
+    """The line, the equations and the guarantees of a docstring."""
+    yield ""
+    yield from wrapped(source.summary, width)
+    for equation in source.equations:
+        yield ""
+        yield from wrapped(terminal_math(equation), width, indent="    ")
+    for paragraph in source.body:
+        yield ""
+        yield from wrapped(paragraph, width)
+
+
+def explained(name: str, sources: list[Docstring]) -> str:
+    """What the first of several docstrings says about a setting."""
+    return next((s.settings[name] for s in sources if name in s.settings), "")
+
+
+def wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """Lines of at most `width` characters."""
+    return textwrap.wrap(
+        text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False
+    )

@@ -1,0 +1,101 @@
+"""The settings of a module or factory as the command line sees them."""
+
+from __future__ import annotations
+
+import collections.abc
+import inspect
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+from upslope.cli.docstring import read_docstring
+from upslope.training.settings import settings_of
+
+PLAIN = (int, float, str, bool, type(None))
+
+
+class Setting(NamedTuple):
+    """A name that can be given, its type, its default and one line about it."""
+
+    name: str
+    type: Any
+    default: Any
+    help: str
+
+
+def settings_from(target: Callable[..., Any], hide: collections.abc.Container[str] = ()) -> list:
+    """The settings of a module class (its fields) or a factory (its parameters).
+
+    Settings that no word on a command line can express (arrays, other modules) are left out.
+    """
+    documented = read_docstring(target).settings
+    hints = hints_of(target)
+    found = []
+    for name, default in settings_of(target).items():
+        kind = word_type(hints.get(name), default)
+        if name not in hide and kind is not None:
+            found.append(Setting(name, kind, default, documented.get(name, "")))
+    return found
+
+
+def hints_of(target: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a class with those of its bases, or of a function; what resolves."""
+    sources = list(reversed(target.__mro__)) if inspect.isclass(target) else [target]
+    hints: dict[str, Any] = {}
+    for source in sources:
+        space = vars(inspect.getmodule(source) or typing)
+        for name, hint in vars(source).get("__annotations__", {}).items():
+            if isinstance(hint, str):
+                try:
+                    hint = resolved(hint, space)
+                except Exception:
+                    continue
+            hints[name] = hint
+    return hints
+
+
+def resolved(hint: str, space: dict[str, Any]) -> Any:
+    """An annotation that is written as a string, in the names of its module."""
+    holder = types.SimpleNamespace(__annotations__={"it": hint})
+    return typing.get_type_hints(holder, globalns=space)["it"]
+
+
+def word_type(hint: Any, default: Any) -> Any:
+    """The type a flag has: the annotation without arrays; None if no word can express it."""
+    if hint is None:
+        return type(default) if isinstance(default, PLAIN) and default is not None else None
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        kinds = [word_type(kind, None) if kind is not type(None) else kind for kind in
+                 typing.get_args(hint)]  # fmt: skip
+        kinds = [kind for kind in kinds if kind is not None]
+        useful = [kind for kind in kinds if kind is not type(None)]
+        return typing.Union[tuple(kinds)] if useful else None  # noqa: UP007
+    if origin is Literal:
+        return hint
+    if origin in (collections.abc.Sequence, tuple, list):
+        inner = word_type(typing.get_args(hint)[0], None)
+        return tuple[inner, ...] if inner is not None else None
+    return hint if hint in (int, float, str, bool) else None
+
+
+def type_name(kind: Any) -> str:
+    """A type as users read it: `float`, `constant | linear`, `int ...`."""
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(type_name(k) for k in typing.get_args(kind))
+    if origin is Literal:
+        return " | ".join(str(value) for value in typing.get_args(kind))
+    if origin is tuple:
+        return f"{type_name(typing.get_args(kind)[0])} ..."
+    return "none" if kind is type(None) else kind.__name__
+
+
+def value_text(value: Any) -> str:
+    """A value as one would type it."""
+    if isinstance(value, list | tuple):
+        return " ".join(value_text(v) for v in value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "none" if value is None else str(value)

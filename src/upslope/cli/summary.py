@@ -1,0 +1,102 @@
+"""How a run ended, in a short table."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from upslope.cli.figures import number, rate, seconds
+from upslope.training.progress import Evaluation, Summary
+from upslope.training.statistics import bootstrap_interval, interquartile_mean
+
+MOST_ROWS = 16
+
+
+def print_summary(summary: Summary, title: str, console: Console | None = None) -> None:
+    """The final evaluation of every seed, where the time went, and what to do next."""
+    console = console or Console(highlight=False, soft_wrap=True)
+    if summary.final is not None:
+        print_evaluation(summary.final, title, console)
+    times = summary.times
+    speed = float(np.sum(summary.steps)) / times.search if times.search > 0 else math.nan
+    console.print(
+        f"steps    {int(np.sum(summary.steps)):,} of all seeds, {rate(speed)} per second of search"
+    )
+    console.print(
+        f"time     {seconds(times.total())} = import {seconds(times.imports)}"
+        f" + compile {seconds(times.compile)} + search {seconds(times.search)}"
+        f" + evaluation {seconds(times.evaluation)}"
+    )
+    for note in summary.notes:
+        console.print(f"note     {note}", markup=False)
+    if summary.folder is not None:
+        console.print(f"run      {summary.folder}", markup=False)
+        console.print(f"next     upslope evaluate {summary.folder}", markup=False)
+
+
+def print_evaluation(evaluation: Evaluation, title: str, console: Console | None = None) -> None:
+    """The return of every seed, their interquartile mean and its interval."""
+    console = console or Console(highlight=False, soft_wrap=True)
+    console.print(evaluation_table(evaluation, title))
+    console.print(f"return   {interval_text(evaluation)}")
+
+
+def evaluation_table(evaluation: Evaluation, title: str) -> Table:
+    """A row for each seed; with many seeds the quartiles."""
+    returns, lengths = evaluation.returns.mean(axis=1), evaluation.lengths.mean(axis=1)
+    spread = evaluation.returns.std(axis=1)
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 3, 0, 0),
+        header_style="dim",
+    )
+    for name in ("seed", "return", "± episodes", "worst", "length", "steps"):
+        table.add_column(name, justify="right", no_wrap=True)
+
+    def add(name: str, seed: int) -> None:
+        table.add_row(
+            name,
+            number(returns[seed]),
+            number(spread[seed]),
+            number(evaluation.returns[seed].min()),
+            number(lengths[seed]),
+            f"{int(evaluation.steps[seed]):,}",
+        )
+
+    if returns.size <= MOST_ROWS:
+        for seed in range(returns.size):
+            add(str(seed), seed)
+    else:
+        order = np.argsort(returns)
+        for name, share in (("best", 1.0), ("75 %", 0.75), ("median", 0.5), ("25 %", 0.25),
+                            ("worst", 0.0)):  # fmt: skip
+            seed = int(order[round(share * (returns.size - 1))])
+            add(f"{name}: {seed}", seed)
+    return table
+
+
+def interval_text(evaluation: Evaluation) -> str:
+    """`IQM 487.2, 95 % interval [462.0, 500.0] over 4 seeds x 100 episodes`."""
+    returns = evaluation.returns.mean(axis=1)
+    seeds, episodes = evaluation.returns.shape
+    if seeds == 1:
+        return f"{number(returns[0])}, 1 seed x {episodes} episodes (no interval from one seed)"
+    low, high = bootstrap_interval(returns)
+    return (
+        f"{number(interquartile_mean(returns))}, interquartile mean of {seeds} seeds x {episodes} "
+        f"episodes; 95 % bootstrap interval \\[{number(low)}, {number(high)}]"
+    )
+
+
+def title_of(config: Any) -> str:
+    """`ppo on CartPole-v1, 4 seeds`."""
+    seeds = "1 seed" if config.seeds == 1 else f"{config.seeds} seeds"
+    return f"{config.method} on {config.environment}, {seeds}"

@@ -1,0 +1,261 @@
+"""`upslope train ENV [METHOD]`: flags from the modules' own fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from upslope.cli.flags import Group, parse, take, wants_help
+from upslope.cli.setting import Setting, settings_from
+from upslope.core.checks import UpslopeError
+
+RUN_HELP: dict[str, tuple[Any, str]] = {
+    "total_timesteps": (int, "Environment steps of each seed."),
+    "seeds": (int, "How many searches run side by side."),
+    "seed": (int, "Of the whole run."),
+    "evaluations": (int, "How often the solutions are evaluated on the way."),
+    "evaluation_episodes": (int, "Held-out episodes of each seed, each time."),
+    "final_episodes": (int, "Held-out episodes of each seed at the end."),
+    "workers": (int | Literal["auto"], "Simulator processes; JAX worlds have none."),
+}
+POLICY_HELP: dict[str, tuple[Any, str]] = {
+    "hidden": (tuple[int, ...], "Sizes of the hidden layers."),
+    "activation": (str, "Of the hidden layers."),
+    "normalize_observations": (bool, "Standardise observations by their running moments."),
+}
+OUTPUT = [
+    Setting("out", str, "a new folder under runs/", "The run folder to write; must be empty."),
+    Setting("preset", bool, True, "Use the tuned settings for this environment and method."),
+    Setting("tensorboard", bool, False, "Log to TensorBoard too (in the run folder)."),
+    Setting("wandb", bool, False, "Log to Weights & Biases too."),
+    Setting("quiet", bool, False, "Print the run folder and nothing else."),
+    Setting("plain", bool, False, "Lines instead of the live display."),
+]
+
+
+class Request(NamedTuple):
+    """What the user asked `upslope train` for."""
+
+    config: Any  # RunConfig
+    output: dict[str, Any]
+
+
+def read_request(words: list[str]) -> Request:
+    """The resolved configuration of a command line: flags over file over preset over defaults.
+
+    Raises:
+      UpslopeError: a name or a value that cannot be; the nearest name is offered.
+    """
+    from upslope.training.config import resolve
+
+    words = list(words)
+    asks_help = wants_help(words)
+    path = take(words, "--config")
+    file = read_settings(Path(path)) if path is not None else FileSettings(None, None, {}, {}, True)
+    environment, method, words = positional(words)
+    environment = environment or file.environment
+    if environment is None and not asks_help:
+        raise UpslopeError(
+            "upslope train needs an environment: upslope train CartPole-v1. "
+            "Known ones: upslope list envs"
+        )
+    use_preset = file.use_preset and "--no-preset" not in words
+    method = method or file.method
+    defaults = resolve(environment or "", method, use_preset=use_preset)
+    policy = peek(words, "--policy") or file.settings.get("policy") or defaults.policy
+    groups = flag_groups(environment, defaults, policy, file, use_preset, path)
+    free = free_settings(environment, words) if not groups[-2].settings else {}
+    typed = parse(
+        "upslope train",
+        describe(environment, defaults.method),
+        groups,
+        words,
+        "ENV [METHOD]" if environment is None else f"{environment} {defaults.method}",
+    )
+    output = {setting.name: setting.default for setting in OUTPUT} | {"out": None}
+    output |= typed.pop("output")
+    world = {**file.environment_settings, **free, **typed.pop("environment", {})}
+    flags = {name: value for group in typed.values() for name, value in group.items()}
+    if environment is None:
+        raise UpslopeError("upslope train needs an environment: upslope train CartPole-v1.")
+    config = resolve(
+        environment,
+        method,
+        {**file.settings, **flags},
+        environment_settings=world,
+        use_preset=use_preset and output["preset"],
+    )
+    return Request(config, output)
+
+
+def flag_groups(
+    environment: str | None,
+    defaults: Any,
+    policy: str | None,
+    file: FileSettings,
+    use_preset: bool,
+    path: str | None,
+) -> list[Group]:
+    """All flags that `upslope train` has for this environment and method."""
+    from upslope.objectives import OBJECTIVES
+    from upslope.policies import POLICIES
+    from upslope.search import METHODS
+    from upslope.training.config import POLICY_SETTINGS, RUN_SETTINGS
+    from upslope.training.presets import preset_for
+
+    preset = preset_for(environment or "", defaults.method) if use_preset else None
+    shown = {name: (value, "of the preset") for name, value in (preset or ("", {}))[1].items()}
+    shown |= {name: (value, f"in {path}") for name, value in file.settings.items()}
+    shown.setdefault("objective", (defaults.objective, ""))
+    gamma = defaults.objective_settings.get("gamma", 0.99 if defaults.method == "ppo" else None)
+    shown.setdefault("gamma", (gamma, ""))
+    method = settings_from(METHODS.get(defaults.method), hide=set(RUN_SETTINGS))
+    taken = {setting.name for setting in method} | set(RUN_SETTINGS)
+    kinds = Literal[tuple(POLICIES.names())]  # type: ignore[valid-type]
+    policies = [Setting("policy", kinds, "the one for the spaces", "Kind: upslope list policies.")]
+    policies += [
+        Setting(name, kind, POLICY_SETTINGS[name], text)
+        for name, (kind, text) in POLICY_HELP.items()
+    ]
+    if policy is not None:
+        hide = {"key", "observation_space", "action_space", *POLICY_HELP, *taken}
+        policies += settings_from(POLICIES.get(policy), hide=hide)
+    objectives = [
+        Setting("objective", Literal[tuple(OBJECTIVES.names())], None, "What J is."),  # type: ignore
+        Setting("gamma", float | None, None, "Discount; 1 for the undiscounted return."),
+        Setting("horizon", int | None, None, "Steps after which an episode counts as over."),
+        Setting(
+            "weights",
+            Literal["discounted", "undiscounted"],
+            "undiscounted" if defaults.method == "ppo" else "discounted",
+            "Whether scores keep their weight gamma^t (without it: biased, but usual).",
+        ),
+    ]
+    run = [Setting(name, kind, RUN_SETTINGS[name], text) for name, (kind, text) in RUN_HELP.items()]
+    return [
+        Group("run", run, shown=shown),
+        Group(f"method {defaults.method}", method, shown=shown),
+        Group("policy", policies, shown=shown),
+        Group("objective", objectives, shown=shown),
+        Group("environment", world_settings(environment), "env", _in(file, path)),
+        Group("output", OUTPUT),
+    ]
+
+
+def _in(file: FileSettings, path: str | None) -> dict[str, tuple[Any, str]]:
+    return {name: (value, f"in {path}") for name, value in file.environment_settings.items()}
+
+
+def world_settings(environment: str | None) -> list[Setting]:
+    """The fields of a native environment; none for another library's, whose names are free."""
+    from upslope.environments import ENVIRONMENTS
+
+    if environment is None or environment not in ENVIRONMENTS:
+        return []
+    return settings_from(ENVIRONMENTS.get(environment))
+
+
+def free_settings(environment: str | None, words: list[str]) -> dict[str, Any]:
+    """Takes `--env.NAME VALUE` out of the words, values read as YAML; the world checks them."""
+    import yaml
+
+    found = {}
+    while (word := next((w for w in words if w.startswith("--env.")), None)) is not None:
+        flag = word.partition("=")[0]
+        value = take(words, flag)
+        name = flag.removeprefix("--env.").replace("-", "_")
+        found[name] = yaml.safe_load(value) if value else None
+    return found
+
+
+def positional(words: list[str]) -> tuple[str | None, str | None, list[str]]:
+    """The environment and the method, which stand before the flags, and the other words."""
+    words = list(words)
+    method = take(words, "--method")
+    environment = take(words, "--environment")
+    found = []
+    while words and not words[0].startswith("-") and len(found) < 2:
+        found.append(words.pop(0))
+    if not found and environment is None:  # flags first: the names come last
+        named = [i for i, word in enumerate(words) if looks_like_world(word)]
+        if named:
+            found = words[named[0] : named[0] + 2]
+            found = found[:1] if len(found) == 2 and found[1].startswith("-") else found
+            del words[named[0] : named[0] + len(found)]
+    if environment is not None:
+        found.insert(0, environment)
+    return (
+        found[0] if found else None,
+        method or (found[1] if len(found) > 1 else None),
+        words,
+    )
+
+
+def looks_like_world(word: str) -> bool:
+    """Whether a word among the flags can only be an environment's name."""
+    from upslope.environments import ENVIRONMENTS
+
+    return word in ENVIRONMENTS or bool(re.match(r"^(gymnasium|gymnax|brax):|.*-v\d+$", word))
+
+
+def peek(words: list[str], flag: str) -> str | None:
+    """The value of a flag, which stays where it is."""
+    return take(list(words), flag)
+
+
+def describe(environment: str | None, method: str) -> str:
+    """The first lines of the help text."""
+    if environment is None:
+        return (
+            "Train several seeds of a policy and evaluate them. These are the flags of ppo; "
+            "name the environment and the method to see theirs: "
+            "upslope train Pendulum-v1 cem --help"
+        )
+    return (
+        f"Train several seeds of {method} on {environment} and evaluate them. "
+        f"About the method: upslope show {method}"
+    )
+
+
+class FileSettings(NamedTuple):
+    """What a configuration file says."""
+
+    environment: str | None
+    method: str | None
+    settings: dict[str, Any]
+    environment_settings: dict[str, Any]
+    use_preset: bool
+
+
+def read_settings(path: Path) -> FileSettings:
+    """A file of settings by name, or the `config.yaml` of a run folder, which is complete.
+
+    Raises:
+      StorageError: it cannot be read, or is no table of plain values.
+    """
+    from upslope.training.config_file import read_config
+
+    values = read_config(path)
+    complete = "method_settings" in values
+    settings: dict[str, Any] = {}
+    for part in ("method_settings", "policy_settings", "objective_settings"):
+        settings |= table(path, part, values.pop(part, {}))
+    world = table(path, "environment_settings", values.pop("environment_settings", {}))
+    world |= table(path, "env", values.pop("env", {}))
+    environment, method = values.pop("environment", None), values.pop("method", None)
+    settings |= {name.replace("-", "_"): value for name, value in values.items()}
+    if settings.get("policy", ...) is None:
+        del settings["policy"]
+    use_preset = bool(settings.pop("preset", not complete))
+    return FileSettings(environment, method, settings, world, use_preset)
+
+
+def table(path: Path, name: str, value: Any) -> dict[str, Any]:
+    """A part of a file that must be a table."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise UpslopeError(f"{path}: {name} must be a table of settings, not {value!r}.")
+    return dict(value)
