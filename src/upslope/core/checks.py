@@ -167,6 +167,17 @@ def check_number(
         )
 
 
+def check_choice(owner: str, name: str, value: Any, choices: Iterable[str]) -> None:
+    """Raises unless `value` is one of the choices; the nearest one is offered."""
+    choices = list(choices)
+    if value not in choices:
+        guess = nearest(value, choices) if isinstance(value, str) else None
+        hint = f" Did you mean {guess!r}?" if guess else ""
+        raise UpslopeError(
+            f"{owner} got {name}={value!r}: it must be one of {', '.join(choices)}.{hint}"
+        )
+
+
 def missing_extra(what: str, package: str, extra: str) -> UpslopeError:
     """The error for an optional dependency that is not installed."""
     return UpslopeError(

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.checks import check_choice
 from upslope.estimators.baselines import Baseline, LeaveOneOut
 from upslope.estimators.blockwise import blockwise_sum
 from upslope.estimators.gradient_estimator import Estimate, GradientEstimator
@@ -43,6 +44,9 @@ class LikelihoodRatio(GradientEstimator):
     baseline: Baseline = eqx.field(default_factory=LeaveOneOut)
     credit: Credit = eqx.field(static=True, default="reward-to-go")
     standardize: bool = eqx.field(static=True, default=False)
+
+    def __check_init__(self) -> None:
+        check_choice("LikelihoodRatio", "credit", self.credit, ("return", "reward-to-go"))
 
     def advantages(
         self, episodes: Trajectories, objective: Objective, values: Array | None

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from upslope.core.checks import check_number
+from upslope.core.checks import check_choice, check_number
 
 if TYPE_CHECKING:
     from upslope.sampling.records import Trajectories
@@ -24,10 +24,13 @@ class Objective(eqx.Module):
     Attributes:
       name: the command line's name for it.
       centred: whether values are differential, that is, measured against the average reward.
+      cut_is_end: whether J stops counting where an episode is truncated, so that nothing is
+        bootstrapped there.
     """
 
     name: ClassVar[str] = "objective"
     centred: ClassVar[bool] = False
+    cut_is_end: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod
@@ -94,6 +97,7 @@ class EpisodicReturn(Objective):
     """
 
     name: ClassVar[str] = "episodic"
+    cut_is_end: ClassVar[bool] = True
     horizon: int | None = eqx.field(static=True, default=None)
 
     def __check_init__(self) -> None:
@@ -142,6 +146,7 @@ class DiscountedReturn(Objective):
             below=1.0,
             why="For gamma = 1 use EpisodicReturn (episodes that end) or AverageReward.",
         )
+        check_choice("DiscountedReturn", "weights", self.weights, ("discounted", "undiscounted"))
 
     @property
     def discount(self) -> float | Array:

@@ -10,6 +10,9 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 Optimizer = Literal["adam", "rmsprop", "sgd"]
+OPTIMIZERS = ("adam", "rmsprop", "sgd")
+Schedule = Literal["constant", "linear"]
+SCHEDULES = ("constant", "linear")
 
 
 def direction(optimizer: Optimizer) -> optax.GradientTransformation:

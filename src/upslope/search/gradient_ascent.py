@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from upslope.core.checks import UpslopeError, check_number
+from upslope.core.checks import UpslopeError, check_choice, check_number
 from upslope.core.moments import Moments
 from upslope.estimators.baselines import BASELINES
 from upslope.estimators.likelihood_ratio import LikelihoodRatio
@@ -19,7 +19,15 @@ from upslope.policies.policy import Policy, ValueFunction
 from upslope.policies.replay import along
 from upslope.sampling.collections import Episodes
 from upslope.sampling.records import Trajectories
-from upslope.search.ascent import Optimizer, ascend, clip_by_norm, remaining, start_ascent
+from upslope.search.ascent import (
+    OPTIMIZERS,
+    SCHEDULES,
+    Optimizer,
+    ascend,
+    clip_by_norm,
+    remaining,
+    start_ascent,
+)
 from upslope.search.search_method import SearchMethod
 from upslope.search.value_regression import explained_variance, fit_values
 
@@ -87,8 +95,13 @@ class GradientAscent(SearchMethod):
         check("learning_rate", above=0)
         check("critic_learning_rate", above=0)
         check("critic_epochs", at_least=1, integer=True)
-        if self.max_grad_norm is not None:
-            check("max_grad_norm", above=0)
+        for name in ("max_grad_norm", "total_timesteps"):
+            if getattr(self, name) is not None:
+                check(name, above=0)
+        check_choice("GradientAscent", "optimizer", self.optimizer, OPTIMIZERS)
+        check_choice(
+            "GradientAscent", "learning_rate_schedule", self.learning_rate_schedule, SCHEDULES
+        )
         if self.learning_rate_schedule == "linear" and self.total_timesteps is None:
             raise UpslopeError(
                 "GradientAscent has learning_rate_schedule='linear' but total_timesteps=None: "

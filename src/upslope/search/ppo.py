@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from upslope.core.checks import UpslopeError, check_number
+from upslope.core.checks import UpslopeError, check_choice, check_number
 from upslope.core.moments import Moments
 from upslope.estimators.advantages import generalized_advantages
 from upslope.objectives.objective import Objective
@@ -18,14 +18,12 @@ from upslope.policies.policy import Policy, ValueFunction
 from upslope.policies.replay import along, successor_values
 from upslope.sampling.collections import Steps
 from upslope.sampling.records import Trajectories
-from upslope.search.ascent import ascend, clip_by_norm, remaining, start_ascent
+from upslope.search.ascent import SCHEDULES, Schedule, ascend, clip_by_norm, remaining, start_ascent
 from upslope.search.clipped_surrogate import Batch, Losses, clipped_surrogate
 from upslope.search.minibatches import minibatches
 from upslope.search.reward_scale import RewardScale
 from upslope.search.search_method import SearchMethod
 from upslope.search.value_regression import explained_variance
-
-Schedule = Literal["constant", "linear"]
 
 
 class PPOState(NamedTuple):
@@ -126,6 +124,7 @@ class PPO(SearchMethod):
                 f"of {batch} (at most {batch})."
             )
         for name in ("learning_rate_schedule", "clip_range_schedule"):
+            check_choice("PPO", name, getattr(self, name), SCHEDULES)
             if getattr(self, name) == "linear" and self.total_timesteps is None:
                 raise UpslopeError(
                     f"PPO has {name}='linear' but total_timesteps=None: say how many steps the "
@@ -171,6 +170,8 @@ class PPO(SearchMethod):
         policy, critic = state.policy, state.critic
         terminated, valid = experience.terminated, experience.valid
         ended = terminated | experience.truncated
+        if objective.cut_is_end:
+            terminated = ended
         reward, scale = experience.reward, state.reward_scale
         if scale is not None:
             reward, scale = scale(reward, ended, valid, objective.discount)
