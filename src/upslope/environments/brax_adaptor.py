@@ -65,7 +65,9 @@ class BraxEnvironment(Environment):
 
     def step(self, key: Array, state: Any, action: Array) -> tuple[Any, Step]:
         with jax.numpy_rank_promotion("allow"):
-            after = like(self.world.step(state, action), state)
+            # a copy goes in: some of brax's environments write into the state's dictionaries
+            after = self.world.step(jax.tree.map(lambda leaf: leaf, state), action)
+        after = like(after, state)
         observation = _observation(self.brax_name, after.obs)
         return after, Step(observation, jnp.asarray(after.reward, float), after.done > 0.5)
 

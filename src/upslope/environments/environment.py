@@ -5,6 +5,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import equinox as eqx
+import numpy as np
 from jax import Array
 
 from upslope.core.checks import check_number
@@ -72,3 +73,15 @@ class Environment(eqx.Module):
     @abc.abstractmethod
     def action_space(self) -> "spaces.Space":
         """A Gymnasium space of the actions that `step` understands."""
+
+    def action_bounds(self) -> tuple[Any, Any] | None:
+        """The lowest and the highest action of a Box, broadcastable to one; None without bounds.
+
+        Samplers clip into them inside compiled programs, where leaves have no known value: a world
+        whose bounds depend on a leaf gives them here as functions of it.
+        """
+        space = self.action_space
+        low, high = getattr(space, "low", None), getattr(space, "high", None)
+        if low is None or high is None or not (np.isfinite(low).any() or np.isfinite(high).any()):
+            return None
+        return low, high

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -87,3 +87,6 @@ class Pendulum(Environment):
 
         limit = float(self.max_torque)
         return spaces.Box(-limit, limit, (1,), np.float32)
+
+    def action_bounds(self) -> tuple[Any, Any]:
+        return -self.max_torque, self.max_torque

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from upslope.environments.environment import Environment
@@ -16,13 +15,12 @@ def action_clipper(environment: Environment) -> Callable[[Array], Array]:
 
     The trajectory keeps the action as drawn, so that log-probabilities stay those of the policy.
     """
-    space = environment.action_space
-    low, high = getattr(space, "low", None), getattr(space, "high", None)
-    if low is None or high is None or not (np.isfinite(low).any() or np.isfinite(high).any()):
+    bounds = environment.action_bounds()
+    if bounds is None:
         return lambda action: action
-    low, high = np.asarray(low), np.asarray(high)
+    low, high = bounds
 
     def clip(action: Array) -> Array:
-        return jnp.clip(action, low.astype(action.dtype), high.astype(action.dtype))
+        return jnp.clip(action, jnp.asarray(low, action.dtype), jnp.asarray(high, action.dtype))
 
     return clip
