@@ -52,7 +52,7 @@ class HostProgram:
         self.evaluation_key = stream_key(seed, "evaluation")
         self.compile_seconds = 0.0
         self.block = 1
-        self._evaluator: GymnasiumSampler | None = None
+        self._evaluators: dict[tuple[int, bool], GymnasiumSampler] = {}
         self._tell: dict[Any, Any] = {}
         method, objective = problem.method, problem.objective
         rows, everything = PartitionSpec("seeds"), PartitionSpec()
@@ -180,24 +180,28 @@ class HostProgram:
         self, policies: Any, episodes: int, occasion: int, deterministic: bool = True
     ) -> Returns:
         """Held-out undiscounted returns [S, E] of the policies, on simulators of their own."""
-        sampler = GymnasiumSampler(
-            self.problem.world,
-            EpisodeReturns(1, episodes),
-            EpisodicReturn(),
-            n_seeds=self.seeds,
-            seed=self.seed,
-            workers=self.workers,  # pyright: ignore[reportArgumentType]
-            stream=f"evaluation-{occasion}",
-            deterministic=deterministic,
-        )
-        try:
-            key = jax.random.fold_in(self.evaluation_key, occasion)
-            keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(self.seeds))
-            population = jax.tree.map(lambda leaf: jnp.asarray(leaf)[:, None], policies)
-            returns, _ = sampler.sample(keys, population)
-        finally:
-            sampler.close()
+        sampler = self._evaluator(episodes, deterministic)
+        sampler.reseed(occasion)
+        key = jax.random.fold_in(self.evaluation_key, occasion)
+        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(self.seeds))
+        population = jax.tree.map(lambda leaf: jnp.asarray(leaf)[:, None], policies)
+        returns, _ = sampler.sample(keys, population)
         return Returns(np.asarray(returns.returns)[:, 0], np.asarray(returns.lengths)[:, 0])
+
+    def _evaluator(self, episodes: int, deterministic: bool) -> GymnasiumSampler:
+        which = (episodes, deterministic)
+        if which not in self._evaluators:
+            self._evaluators[which] = GymnasiumSampler(
+                self.problem.world,
+                EpisodeReturns(1, episodes),
+                EpisodicReturn(),
+                n_seeds=self.seeds,
+                seed=self.seed,
+                workers=self.workers,  # pyright: ignore[reportArgumentType]
+                stream="evaluation",
+                deterministic=deterministic,
+            )
+        return self._evaluators[which]
 
     def reseed(self, carry: HostCarry, border: int) -> HostCarry:
         """Fresh episodes from here on, a function of the run's seed and the border alone."""
@@ -207,3 +211,5 @@ class HostProgram:
     def close(self) -> None:
         """Ends the simulators and their processes."""
         self.sampler.close()
+        for evaluator in self._evaluators.values():
+            evaluator.close()
