@@ -1,0 +1,112 @@
+"""The programs in the docs run, the short ones are short, and no link leads nowhere."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from pages import ROOT, blocks, code_lines, run
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PROGRAMS = [page for page in PAGES if blocks(page)]
+HEADINGS = [
+    "Idea",
+    "Equation",
+    "Pseudocode",
+    "When it fails",
+    "What is logged",
+    "Differences from the paper",
+    "Results",
+    "API",
+    "References",
+]
+
+
+def name(page):
+    return str(page.relative_to(ROOT))
+
+
+def links(page):
+    """The files and headings of this repository that a page points to."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return [x for x in re.findall(r"\]\(([^)\s]+)\)", text) if not x.startswith("http")]
+
+
+def anchors(page):
+    """The anchors that headings make."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 _-]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("page", PROGRAMS, ids=name)
+def test_programs_run(page, tmp_path):
+    assert run("\n".join(blocks(page)), tmp_path).strip()
+
+
+def test_a_program_that_fails_is_seen(tmp_path):
+    with pytest.raises(AssertionError, match="no attribute"):
+        run("import upslope\nupslope.trian", tmp_path)
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("your-own-*.md")), ids=name)
+def test_your_own_is_one_short_program(page):
+    (program,) = blocks(page)
+    assert code_lines(program) < 40
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page):
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{name(page)} links to {link}"
+        assert not anchor or anchor in anchors(target), f"{name(page)} links to {link}"
+
+
+def test_every_page_is_reachable():
+    found, todo = set(), [ROOT / "README.md"]
+    while todo:
+        page = todo.pop()
+        if page in found or page.suffix != ".md":
+            continue
+        found.add(page)
+        todo += [(page.parent / x.partition("#")[0]).resolve() for x in links(page)]
+    assert set(PAGES) <= found, sorted(map(name, set(PAGES) - found))
+
+
+def test_every_method_has_its_page():
+    from upslope.search import METHODS
+
+    pages = {page.stem for page in (ROOT / "docs" / "methods").glob("*.md")}
+    assert pages == set(METHODS.names())
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "methods").glob("*.md")), ids=name)
+def test_method_pages_have_the_same_headings(page):
+    assert re.findall(r"^## (.+)$", page.read_text(), re.MULTILINE) == HEADINGS
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "methods").glob("*.md")), ids=name)
+def test_method_pages_name_everything_that_is_logged(page):
+    from upslope.search import cross_entropy, gradient_ascent, ppo
+
+        "cem": cross_entropy.CrossEntropyDiagnostics,
+        "reinforce": gradient_ascent.GradientAscentDiagnostics,
+        "ppo": ppo.PPODiagnostics,
+    }[page.stem]._fields
+    logged = page.read_text().split("## What is logged")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)`", logged, re.MULTILINE) == list(fields)
+
+
+@pytest.mark.skipif(shutil.which("upslope") is None, reason="the command is not installed")
+def test_commands_in_the_docs_exist():
+    used = {
+        command
+        for page in PAGES
+        for command in re.findall(r"^\s*upslope ([a-z]+)\b", page.read_text(), re.MULTILINE)
+    }
+    assert used <= {"train", "resume", "evaluate", "list", "show", "report"}, used
