@@ -33,5 +33,5 @@ class BetaNetwork(NetworkPolicy):
         categories: tuple[int, ...] = (),
     ):
         shape = (len(low),) if shape is None else tuple(shape)
-        head = BetaHead(tuple(float(x) for x in low), tuple(float(x) for x in high), shape)
+        head = BetaHead(low, high, shape)
         super().__init__(key, in_size, head, hidden, activation, out_gain, categories)

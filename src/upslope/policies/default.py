@@ -63,17 +63,16 @@ def default_policy(
     if activation != DEFAULT_ACTIVATION:
         settings["activation"] = activation
     check_settings(f"The policy {kind!r}", settings, known)
-    policy = builder(key, observation_space, action_space, **settings)
-    if not normalize_observations:
-        return policy
-
     seen = observation_shape(observation_space)
-    if seen.categories or seen.kind == "image":
+    if normalize_observations and (seen.categories or seen.kind == "image"):
         raise UpslopeError(
             f"normalize_observations=True has no meaning for {observation_space}: discrete "
             "observations are one-hot and images are scaled already. Leave it out."
         )
-    return NormalizedPolicy(policy, Moments.zeros(seen.shape))
+    policy = builder(key, observation_space, action_space, **settings)
+    if normalize_observations:
+        return NormalizedPolicy(policy, Moments.zeros(seen.shape))
+    return policy
 
 
 def choose_kind(observation_space: Any, action_space: Any) -> str:

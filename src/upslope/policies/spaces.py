@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from upslope.core.networks.convolutional import SHORTEST_SIDE, image_axes
+
 
 class ObservationShape(NamedTuple):
     """An observation space as a policy sees it."""
@@ -39,7 +41,8 @@ def observation_shape(space: Any) -> ObservationShape:
         return ObservationShape("vector", space.nvec.shape, sum(categories), categories)
     if isinstance(space, spaces.Box | spaces.MultiBinary):
         shape = tuple(int(n) for n in space.shape or ())
-        image = isinstance(space, spaces.Box) and len(shape) == 3 and sorted(shape)[1] >= 5
+        image = isinstance(space, spaces.Box) and len(shape) == 3
+        image = image and min(image_axes(shape)[:2]) >= SHORTEST_SIDE
         return ObservationShape("image" if image else "vector", shape, math.prod(shape), ())
     return ObservationShape("other", (), 0, ())
 

@@ -38,7 +38,5 @@ class SquashedGaussianNetwork(NetworkPolicy):
     ):
         shape = (len(low),) if shape is None else shape
         gaussian = GaussianHead(shape, log_std_init, state_dependent_std)
-        head = SquashedGaussianHead(
-            gaussian, tuple(float(x) for x in low), tuple(float(x) for x in high)
-        )
+        head = SquashedGaussianHead(gaussian, low, high)
         super().__init__(key, in_size, head, hidden, activation, out_gain, categories)

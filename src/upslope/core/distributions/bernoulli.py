@@ -31,8 +31,13 @@ class Bernoulli(Distribution):
         return jax.nn.sigmoid(self.logits)
 
     def sample(self, key: Array) -> Array:
-        draw = jax.random.uniform(key, self.logits.shape, self.logits.dtype)
-        return (draw < self.probs).astype(jnp.int8)
+        return self.from_noise(self.noise(key))
+
+    def noise(self, key: Array) -> Array:
+        return jax.random.uniform(key, self.logits.shape, self.logits.dtype)
+
+    def from_noise(self, noise: Array) -> Array:
+        return (noise < self.probs).astype(jnp.int8)
 
     def log_prob(self, value: Array) -> Array:
         """log p(value); -inf unless every component is 0 or 1."""

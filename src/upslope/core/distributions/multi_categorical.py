@@ -37,8 +37,14 @@ class MultiCategorical(Distribution):
         return tuple(Categorical(h, m) for h, m in zip(self.logits, masks, strict=True))
 
     def sample(self, key: Array) -> Array:
+        return self.from_noise(self.noise(key))
+
+    def noise(self, key: Array) -> tuple[Array, ...]:
         keys = jax.random.split(key, len(self.logits))
-        return jnp.stack([f.sample(k) for f, k in zip(self.factors, keys, strict=True)])
+        return tuple(f.noise(k) for f, k in zip(self.factors, keys, strict=True))
+
+    def from_noise(self, noise: tuple[Array, ...]) -> Array:
+        return jnp.stack([f.from_noise(n) for f, n in zip(self.factors, noise, strict=True)])
 
     def log_prob(self, value: Array) -> Array:
         return sum_of([f.log_prob(value[k]) for k, f in enumerate(self.factors)])

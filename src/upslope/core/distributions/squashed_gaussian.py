@@ -54,7 +54,13 @@ class TanhGaussian(Distribution):
         return DiagonalGaussian(self.mean, self.log_std)
 
     def sample(self, key: Array) -> Array:
-        return self._squash(self.base.sample(key))
+        return self.from_noise(self.noise(key))
+
+    def noise(self, key: Array) -> Array:
+        return self.base.noise(key)
+
+    def from_noise(self, noise: Array) -> Array:
+        return self._squash(self.base.from_noise(noise))
 
     def sample_and_log_prob(self, key: Array) -> tuple[Array, Array]:
         """A reparameterised draw and its log density, exact however close to the border."""

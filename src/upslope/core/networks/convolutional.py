@@ -20,6 +20,16 @@ MEDIUM = ((3, 2, 16), (3, 2, 32))  # from 16 pixels
 SMALL = ((3, 1, 16), (3, 1, 32))  # from 5 pixels
 
 
+SHORTEST_SIDE = 5
+
+
+def image_axes(shape: tuple[int, ...]) -> tuple[int, int, int, bool]:
+    """Height, width, channels of an image shape, and whether the channels come first."""
+    if shape[0] < min(shape[1:]):
+        return shape[1], shape[2], shape[0], True
+    return shape[0], shape[1], shape[2], False
+
+
 class Convolution(eqx.Module):
     """One convolution without padding, [H, W, C] to [H', W', O].
 
@@ -93,10 +103,9 @@ class ConvolutionalNetwork(eqx.Module):
                 f"ConvolutionalNetwork got images of shape {tuple(shape)}: it reads [H, W, C]."
             )
         self.shape = (int(shape[0]), int(shape[1]), int(shape[2]))
-        self.channels_first = shape[0] < min(shape[1:])
-        height, width, channels = (*shape[1:], shape[0]) if self.channels_first else shape
+        height, width, channels, self.channels_first = image_axes(self.shape)
         side = min(height, width)
-        if side < 5:
+        if side < SHORTEST_SIDE:
             raise UpslopeError(
                 f"ConvolutionalNetwork got images of shape {tuple(shape)}: the shorter side must "
                 "be at least 5 pixels. Use a dense network on the flat image instead."

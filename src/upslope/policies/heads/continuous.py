@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import equinox as eqx
 import jax
@@ -15,6 +16,11 @@ from upslope.core.distributions import BetaInterval, DiagonalGaussian, TanhGauss
 from upslope.policies.heads.head import Head
 
 LOG_STD_RANGE = (-20.0, 2.0)  # of a standard deviation that a network gives
+
+
+def plain(numbers: Iterable[float]) -> tuple[float, ...]:
+    """Any numbers as a tuple of Python's own, as static fields must be."""
+    return tuple(float(x) for x in numbers)
 
 
 class GaussianHead(Head):
@@ -37,7 +43,7 @@ class GaussianHead(Head):
         self, shape: tuple[int, ...], log_std_init: float = 0.0, state_dependent_std: bool = False
     ):
         check_number("A Gaussian policy", "log_std_init", log_std_init)
-        self.shape = tuple(shape)
+        self.shape = tuple(int(n) for n in shape)
         self.log_std_init = float(log_std_init)
         self.log_std = None if state_dependent_std else jnp.full(self.shape, self.log_std_init)
 
@@ -70,8 +76,8 @@ class SquashedGaussianHead(Head):
     """
 
     gaussian: GaussianHead
-    low: tuple[float, ...] = eqx.field(static=True)
-    high: tuple[float, ...] = eqx.field(static=True)
+    low: tuple[float, ...] = eqx.field(static=True, converter=plain)
+    high: tuple[float, ...] = eqx.field(static=True, converter=plain)
 
     def __check_init__(self) -> None:
         check_bounds("A squashed Gaussian policy", self.low, self.high, self.gaussian.shape)
@@ -102,8 +108,8 @@ class BetaHead(Head):
       Chou, Maturana and Scherer (2017), section 4.
     """
 
-    low: tuple[float, ...] = eqx.field(static=True)
-    high: tuple[float, ...] = eqx.field(static=True)
+    low: tuple[float, ...] = eqx.field(static=True, converter=plain)
+    high: tuple[float, ...] = eqx.field(static=True, converter=plain)
     shape: tuple[int, ...] = eqx.field(static=True)
 
     def __check_init__(self) -> None:

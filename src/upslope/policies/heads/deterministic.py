@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
 from upslope.core.distributions import Deterministic
-from upslope.policies.heads.continuous import check_bounds, shaped
+from upslope.policies.heads.continuous import check_bounds, plain, shaped
 from upslope.policies.heads.head import Head
 
 
@@ -30,6 +31,10 @@ class ModeHead(Head):
         return Deterministic(self.head(output).mode())
 
 
+def _plain(numbers: Iterable[float] | None) -> tuple[float, ...] | None:
+    return None if numbers is None else plain(numbers)
+
+
 class PointHead(Head):
     """The outputs themselves, brought into the bounds by tanh where there are any.
 
@@ -42,8 +47,8 @@ class PointHead(Head):
     """
 
     shape: tuple[int, ...] = eqx.field(static=True)
-    low: tuple[float, ...] | None = eqx.field(static=True, default=None)
-    high: tuple[float, ...] | None = eqx.field(static=True, default=None)
+    low: tuple[float, ...] | None = eqx.field(static=True, default=None, converter=_plain)
+    high: tuple[float, ...] | None = eqx.field(static=True, default=None, converter=_plain)
 
     def __check_init__(self) -> None:
         if self.low is not None and self.high is not None:
