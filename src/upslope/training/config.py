@@ -185,8 +185,10 @@ def resolve_objective(method: str, merged: Mapping[str, Any]) -> tuple[str, dict
     own = settings_of(OBJECTIVES.get(name))
     settings = {k: v for k, v in choose(merged, own).items() if v is not None}
     for asked in ("gamma", "horizon", "weights"):
-        if merged.get(asked) is not None and asked not in own and not (
-            asked == "gamma" and float(merged[asked]) == 1.0
+        if (
+            merged.get(asked) is not None
+            and asked not in own
+            and not (asked == "gamma" and float(merged[asked]) == 1.0)
         ):
             raise UpslopeError(
                 f"The objective {name!r} has no {asked}, but {asked}={merged[asked]!r} was given. "

@@ -17,9 +17,7 @@ def settings_of(target: Callable[..., Any]) -> dict[str, Any]:
       target: an Equinox module class (its fields) or a function (its parameters).
     """
     if inspect.isclass(target) and issubclass(target, eqx.Module):
-        return {
-            field.name: default_of(field) for field in dataclasses.fields(target) if field.init
-        }
+        return {field.name: default_of(field) for field in dataclasses.fields(target) if field.init}
     parameters = inspect.signature(target).parameters
     return {
         name: None if p.default is inspect.Parameter.empty else p.default
