@@ -94,6 +94,7 @@ def test_method_pages_have_the_same_headings(page):
 def test_method_pages_name_everything_that_is_logged(page):
     from upslope.search import cross_entropy, gradient_ascent, ppo
 
+    fields = {
         "cem": cross_entropy.CrossEntropyDiagnostics,
         "reinforce": gradient_ascent.GradientAscentDiagnostics,
         "ppo": ppo.PPODiagnostics,
