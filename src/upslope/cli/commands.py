@@ -74,10 +74,10 @@ def evaluate(words: list[str], began: float) -> int:
     typed = parse(
         "upslope evaluate",
         "Evaluate the policies of a run, of all its seeds, on held-out episodes.",
-        [Group("options", flags)],
+        [Group("evaluation", flags)],
         rest,
         "RUN",
-    )["options"]
+    )["evaluation"]
     path = run_folder(folder, "evaluate")
     from upslope.cli.summary import print_evaluation
     from upslope.core.checks import check_number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 SYMBOLS = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε",
@@ -32,7 +33,7 @@ def terminal_math(latex: str) -> str:
     """
     text = latex.replace(r"\{", "⦃").replace(r"\}", "⦄")
     text = re.sub(r"\\[bB]igg?[lrm]?\b|\\(left|right)(?![a-z])|\\limits|\\displaystyle", "", text)
-    text = re.sub(r"\\(qquad|quad)\b", "   ", text)
+    text = re.sub(r"\\(qquad|quad)\b", "\u2003", text)
     text = re.sub(r"\\[,;: ]|~", " ", text).replace(r"\!", "").replace(r"\|", "‖")
     text = re.sub(r"\\frac\s*([\w])\s*([\w])", r"\1/\2", text)
     text = re.sub(r"\\(hat|bar|tilde|dot|ddot)\s*(\\\w+|\w)", r"\\\1{\2}", text)
@@ -47,7 +48,7 @@ def terminal_math(latex: str) -> str:
         )
         text = re.sub(r"\\(hat|bar|tilde|dot|ddot)" + GROUP, _accent, text)
         text = re.sub(r"\\sqrt" + GROUP, r"√(\1)", text)
-        text = re.sub(r"\\d?frac" + GROUP + GROUP, _fraction, text)
+        text = re.sub(r"\\d?frac\s*" + GROUP + r"\s*" + GROUP, _fraction, text)
         text = re.sub(r"([_^])" + GROUP, _script, text)
         if before == text:
             text = re.sub(GROUP, r"\1", text)
@@ -60,15 +61,15 @@ def terminal_math(latex: str) -> str:
 
 
 def _spaces(text: str) -> str:
-    text = re.sub(r"(?<=\S) {3,}", "   ", text)
-    text = re.sub(r"(?<=[^ ]) {2}(?=[^ ])", " ", text)
+    text = re.sub(r" +", " ", text)
+    text = re.sub(r" ?\u2003 ?", "   ", text)
     text = re.sub(r"([(\[]) +", r"\1", text)
     return re.sub(r" +([)\],])", r"\1", text).strip()
 
 
 def _accent(match: re.Match[str]) -> str:
     inner = re.sub(r"\\(\w+)", lambda m: SYMBOLS.get(m.group(1), m.group(1)), match.group(2))
-    return inner[:1] + ACCENTS[match.group(1)] + inner[1:]
+    return unicodedata.normalize("NFC", inner[:1] + ACCENTS[match.group(1)] + inner[1:])
 
 
 def _fraction(match: re.Match[str]) -> str:

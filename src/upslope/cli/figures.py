@@ -17,7 +17,9 @@ def number(value: float) -> str:
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     size = abs(value)
-    if size != 0 and (size < 1e-3 or size >= 1e6):
+    if size == 0:
+        return "0"
+    if size < 1e-3 or size >= 1e6:
         return f"{value:.2g}" if size < 1 else f"{value:.2e}"
     if size >= 1000:
         return f"{value:,.0f}"
@@ -49,9 +51,7 @@ def duration(seconds: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """`0.34 s`, `12.1 s`, `4:05 min`, `2:04:05 h`."""
-    if value < 10:
-        return f"{value:.2f} s"
+    """`0.3 s`, `12.1 s`, `4:05 min`, `2:04:05 h`."""
     if value < 100:
         return f"{value:.1f} s"
     return f"{duration(value)} {'min' if value < 3600 else 'h'}"

@@ -116,7 +116,7 @@ class LiveDisplay:
         )
 
     def _rows(self, progress: Progress) -> Table:
-        width = max(min(self.console.width - 46, 48), 8)
+        width = min(self.console.width - 46, 48)
         history = np.array(self._returns)
         known = history[np.isfinite(history)]
         low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
@@ -124,18 +124,15 @@ class LiveDisplay:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for name in ("seed", "steps", "return"):
             table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("history", width=width, no_wrap=True)
+        if width >= 8:  # else there is no room for it
+            table.add_column("history", width=width, no_wrap=True)
         table.add_column("evaluated", justify="right", no_wrap=True)
 
         def add(name: str, steps: str, values: np.ndarray, at: float | None, style: str) -> None:
-            table.add_row(
-                name,
-                steps,
-                number(values[-1]),
-                Text(curve(values.tolist(), low, high, width), style="green"),
-                "" if at is None else number(at),
-                style=style,
-            )
+            cells: list[Any] = [name, steps, number(values[-1])]
+            if width >= 8:
+                cells.append(Text(curve(values.tolist(), low, high, width), style="green"))
+            table.add_row(*cells, "" if at is None else number(at), style=style)
 
         seeds = progress.steps.size
         if seeds <= MOST_ROWS:
@@ -166,7 +163,9 @@ def diagnostics_line(progress: Progress, width: int) -> Text | None:
     for name, values in progress.diagnostics.items():
         known = values[np.isfinite(values)]
         if known.size:
-            shown.append(f"{name} {number(known.mean())}")
+            mean = float(known.mean())
+            whole = mean.is_integer() and abs(mean) >= 1
+            shown.append(f"{name} {mean:,.0f}" if whole else f"{name} {number(mean)}")
     cells, lines = shown[:MOST_DIAGNOSTICS], [""]
     for cell in cells:
         if lines[-1] and len(lines[-1]) + 3 + len(cell) > width:

@@ -55,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UpslopeError as error:
         if traceback:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        stopped = error.exit_code >= 128  # by a signal, in good order
+        print(f"{'' if stopped else 'error: '}{error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         if traceback:

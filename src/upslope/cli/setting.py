@@ -45,7 +45,7 @@ def hints_of(target: Callable[..., Any]) -> dict[str, Any]:
     hints: dict[str, Any] = {}
     for source in sources:
         space = vars(inspect.getmodule(source) or typing)
-        for name, hint in vars(source).get("__annotations__", {}).items():
+        for name, hint in inspect.get_annotations(source).items():
             if isinstance(hint, str):
                 try:
                     hint = resolved(hint, space)

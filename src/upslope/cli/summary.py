@@ -27,9 +27,9 @@ def print_summary(summary: Summary, title: str, console: Console | None = None) 
         f"steps    {int(np.sum(summary.steps)):,} of all seeds, {rate(speed)} per second of search"
     )
     console.print(
-        f"time     {seconds(times.total())} = import {seconds(times.imports)}"
-        f" + compile {seconds(times.compile)} + search {seconds(times.search)}"
-        f" + evaluation {seconds(times.evaluation)}"
+        f"time     {seconds(times.total())}: import {seconds(times.imports)}, "
+        f"compile {seconds(times.compile)}, search {seconds(times.search)}, "
+        f"evaluation {seconds(times.evaluation)}"
     )
     for note in summary.notes:
         console.print(f"note     {note}", markup=False)
@@ -42,7 +42,7 @@ def print_evaluation(evaluation: Evaluation, title: str, console: Console | None
     """The return of every seed, their interquartile mean and its interval."""
     console = console or Console(highlight=False, soft_wrap=True)
     console.print(evaluation_table(evaluation, title))
-    console.print(f"return   {interval_text(evaluation)}")
+    console.print(f"return   {interval_text(evaluation)}", markup=False)
 
 
 def evaluation_table(evaluation: Evaluation, title: str) -> Table:
@@ -84,15 +84,15 @@ def evaluation_table(evaluation: Evaluation, title: str) -> Table:
 
 
 def interval_text(evaluation: Evaluation) -> str:
-    """`IQM 487.2, 95 % interval [462.0, 500.0] over 4 seeds x 100 episodes`."""
+    """`487.2 [462.0, 500.0]  IQM of 4 seeds, 95 % bootstrap interval`."""
     returns = evaluation.returns.mean(axis=1)
     seeds, episodes = evaluation.returns.shape
     if seeds == 1:
         return f"{number(returns[0])}, 1 seed x {episodes} episodes (no interval from one seed)"
     low, high = bootstrap_interval(returns)
     return (
-        f"{number(interquartile_mean(returns))}, interquartile mean of {seeds} seeds x {episodes} "
-        f"episodes; 95 % bootstrap interval \\[{number(low)}, {number(high)}]"
+        f"{number(interquartile_mean(returns))} [{number(low)}, {number(high)}]  "
+        f"IQM of {seeds} seeds, 95 % bootstrap interval"
     )
 
 

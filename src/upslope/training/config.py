@@ -138,6 +138,10 @@ def resolve(
     check_settings(f"Training with {method!r}", given, known)
     tuned = dict(preset.settings) if preset else {}
     check_settings(f"The preset of {environment} for {method!r}", tuned, known)
+    if given.get("objective") is not None:  # tuned for another J: what this one lacks is left out
+        own = settings_of(OBJECTIVES.get(given["objective"]))
+        lacking = {"gamma", "horizon", "weights"} - set(own)
+        tuned = {name: value for name, value in tuned.items() if name not in lacking}
     merged = {**tuned, **given}
 
     objective, objective_settings = resolve_objective(method, merged)

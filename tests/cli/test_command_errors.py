@@ -1,0 +1,102 @@
+"""Bad command lines: one clean line, the nearest name, the right exit code."""
+
+import subprocess
+import sys
+
+import pytest
+
+from upslope.cli.main import main
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("trian CartPole-v1", "Did you mean 'train'?"),
+        ("train CartPol-v1", "Did you mean 'CartPole-v1'?"),
+        ("train CartPole-v1 pop", "Did you mean 'ppo'?"),
+        ("train CartPole-v1 ppo --lr 1e-3", "Did you mean --learning-rate?"),
+        ("train CartPole-v1 ppo --num_envs 4", "Did you mean --n-envs?"),
+        ("train CartPole-v1 cem --popsize=4", "Did you mean --population-size?"),
+        ("train CartPole-v1 --env.half-lenght 1", "Did you mean --env.half-length?"),
+        ("train CartPole-v1 ppo extra", "what to do with 'extra'"),
+        ("train", "needs an environment"),
+        ("train CartPole-v1 --n-envs -1", "n_envs=-1"),
+        ("train CartPole-v1 --seeds 0", "seeds=0"),
+        ("train CartPole-v1 --learning-rate nan", "finite"),
+        ("train CartPole-v1 --gamma 1.5", "gamma=1.5"),
+        ("train CartPole-v1 --batch-size 100000", "batch_size=100000"),
+        ("show pop", "Did you mean 'ppo'?"),
+        ("list method-s", "Did you mean 'methods'?"),
+        ("list", "takes one name"),
+        ("evaluate", "needs a run folder"),
+        ("train CartPole-v1 --config", "needs a value"),
+    ],
+)
+def test_bad_input_is_one_clean_line_and_exit_code_2(words, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words.split()) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("error: ")
+    assert said in printed.err
+    assert len(printed.err.splitlines()) == 1
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
+    assert not list(tmp_path.glob("runs/*/*/policy"))
+
+
+@pytest.mark.parametrize("words", ["--learning-rate x", "--learning-rate-schedule quadratic"])
+def test_a_value_of_the_wrong_type_is_explained(words, capsys):
+    assert main(["train", "CartPole-v1", "ppo", *words.split()]) == 2
+    error = capsys.readouterr().err
+    assert words.split()[0] in error
+    assert "Traceback" not in error
+
+
+def test_what_is_no_run_folder_is_a_storage_error_that_names_the_newest_run(
+    capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "runs" / "CartPole-v1" / "ppo-1"
+    run.mkdir(parents=True)
+    (run / "status.json").write_text("{}")
+    for command in ("evaluate", "resume"):
+        assert main([command, "runs/nothing"]) == 5
+        error = capsys.readouterr().err
+        assert "does not exist" in error
+        assert "runs/CartPole-v1/ppo-1" in error
+
+
+def test_a_policy_that_does_not_fit_the_actions_names_those_that_do(capsys, tmp_path):
+    out = str(tmp_path / "run")
+    assert main(["train", "CartPole-v1", "--policy", "gaussian", "--quiet", "--out", out]) == 2
+    printed = capsys.readouterr()
+    assert "does not fit" in printed.err
+    assert "softmax" in printed.err
+    assert printed.out == ""
+
+
+def test_traceback_is_shown_on_request():
+    with pytest.raises(ValueError, match="Unknown method"):
+        main(["train", "CartPole-v1", "pop", "--traceback"])
+
+
+def test_an_interrupt_before_anything_is_saved_ends_with_130(capsys, monkeypatch):
+    from upslope.cli import commands
+
+    def interrupted(words, began):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "train", interrupted)
+    assert main(["train", "CartPole-v1"]) == 130
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_help_and_version_do_not_import_jax():
+    code = (
+        "import sys; from upslope.cli.main import main\n"
+        "assert main(['--help']) == 0 and main(['--version']) == 0\n"
+        "assert 'jax' not in sys.modules and 'numpy' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "upslope train CartPole-v1" in done.stdout

@@ -1,0 +1,70 @@
+"""`upslope list` and `upslope show`."""
+
+import pytest
+
+from upslope.cli.equation import terminal_math
+from upslope.cli.main import main
+from upslope.environments import ENVIRONMENTS
+from upslope.objectives import OBJECTIVES
+from upslope.policies import POLICIES
+from upslope.search import METHODS
+
+
+@pytest.mark.parametrize(
+    ("kind", "registry"),
+    [
+        ("envs", ENVIRONMENTS),
+        ("methods", METHODS),
+        ("policies", POLICIES),
+        ("objectives", OBJECTIVES),
+    ],
+)
+def test_every_name_has_its_line(kind, registry, capsys):
+    assert main(["list", kind]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for entry, line in zip(registry, lines, strict=False):
+        assert line.split()[0] == entry.name
+        assert entry.summary in line
+
+
+@pytest.mark.parametrize("name", METHODS.names())
+def test_a_method_shows_equation_settings_and_reference(name, capsys):
+    assert main(["show", name]) == 0
+    text = capsys.readouterr().out
+    equations = [line for line in text.splitlines() if line.startswith("    ") and "θ" in line]
+    assert equations
+    assert "References" in text
+    assert "(" in text.split("References")[1]
+    assert "\\" not in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_settings_are_shown_with_type_default_and_meaning(capsys):
+    main(["show", "ppo"])
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("  --learning-rate  float  = 0.0003")
+    assert lines[at + 1].strip() == "Adam's, of policy and value function together."
+    assert "  --target-kl  float | none  = none" in lines
+    assert not any("total-timesteps" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", ["CartPole-v1", "softmax", "discounted", "garnet"])
+def test_other_names_are_shown_too(name, capsys):
+    assert main(["show", name]) == 0
+    assert capsys.readouterr().out.startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize(
+    ("latex", "shown"),
+    [
+        (r"\theta \leftarrow \theta + \eta \, \hat g(\theta)", "θ ← θ + η ĝ(θ)"),
+        (r"\frac1N \sum_{n,t} \gamma^t", "1/N Σ_(n,t) γ^t"),
+        (r"\frac{a + b} {\frac{c}{d}}", "(a + b) / (c / d)"),
+        (r"E\Big[\min\big(\rho_t A_t\big)\Big]", "E[min(ρ_t A_t)]"),
+        (r"\sigma^2 \ge 0, \qquad x \in \mathcal N(0, 1)", "σ² ≥ 0,   x ∈ N(0, 1)"),
+        (r"\pi_{\theta_\text{old}}(a_t|s_t)", "π_θ_old(a_t|s_t)"),
+        (r"\max(0, \{1 - t\})", "max(0, {1 - t})"),
+    ],
+)
+def test_equations_read_well_in_a_terminal(latex, shown):
+    assert terminal_math(latex) == shown
