@@ -1,0 +1,113 @@
+"""The skeletons that contributors copy keep the contracts."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import upslope
+from upslope.objectives import EpisodicReturn
+from upslope.policies import default_policy
+from upslope.sampling import JaxSampler
+from upslope.training.iteration import iterate
+
+ROOT = Path(__file__).parents[2]
+SKELETONS = ROOT / "docs" / "skeletons"
+
+sys.path.insert(0, str(ROOT / "tests" / "environments"))
+
+from conformance import check_environment, check_randomness
+
+
+def skeleton(name):
+    """The module of a skeleton, loaded from its file."""
+    spec = importlib.util.spec_from_file_location(f"skeleton_{name}", SKELETONS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+ENVIRONMENT = skeleton("environment").DriftingWalk
+METHOD = skeleton("method").RandomSearch
+
+
+def started(method, world, seed):
+    """A search at its start: its state and its sampler."""
+    key = jax.random.key(seed)
+    objective = EpisodicReturn()
+    policy = default_policy(key, world.observation_space, world.action_space, hidden=(4,))
+    state = method.init(key, policy, objective)
+    return state, JaxSampler.create(key, world, method.collection, objective, policy)
+
+
+def test_the_environment_keeps_the_contract():
+    check_environment(ENVIRONMENT())
+    check_randomness(ENVIRONMENT(), starts=True, steps=True)
+
+
+@pytest.mark.parametrize("setting", [{"force": 0.0}, {"edge": -1.0}, {"drift": float("nan")}])
+def test_the_environment_refuses_bad_numbers(setting):
+    with pytest.raises(upslope.core.checks.UpslopeError, match=next(iter(setting))):
+        ENVIRONMENT(**setting)
+
+
+def test_the_method_keeps_its_state_and_its_program():
+    world, objective = ENVIRONMENT(time_limit=10), EpisodicReturn()
+    method = METHOD(population_size=4, episodes_per_candidate=2)
+    compiled = []
+
+    @jax.jit
+    def step(key, method, state, sampler):
+        compiled.append(method.population_size)
+        return iterate(key, method, objective, state, sampler)
+
+    state, sampler = started(method, world, 0)
+    before = jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.asarray(leaf).dtype), state)
+    best = []
+    for k in range(3):
+        state, sampler, diagnostics = step(jax.random.key(k), method, state, sampler)
+        best.append(float(diagnostics.best))
+    assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), state) == before
+    assert best == sorted(best)
+    assert best[0] < 0
+    count = len(compiled)
+    step(jax.random.key(9), METHOD(4, 2, std=2.0), state, sampler)
+    assert len(compiled) == count, "a new number compiled the program anew"
+
+
+def test_seeds_side_by_side_are_the_seeds_one_by_one():
+    world, method, objective = ENVIRONMENT(time_limit=10), METHOD(4, 2), EpisodicReturn()
+
+    def search(seed):
+        state, sampler = started(method, world, seed)
+        state, _, _ = iterate(jax.random.key(seed), method, objective, state, sampler)
+        return state.best_return
+
+    search_all = jax.jit(jax.vmap(search))(jnp.arange(3))
+    np.testing.assert_allclose(search_all, [jax.jit(search)(s) for s in range(3)], rtol=1e-5)
+    assert np.unique(search_all).size == 3
+
+
+@pytest.mark.parametrize(
+    "setting", [{"std": 0.0}, {"population_size": 0}, {"episodes_per_candidate": 1.5}]
+)
+def test_the_method_refuses_bad_numbers(setting):
+    with pytest.raises(upslope.core.checks.UpslopeError, match=next(iter(setting))):
+        METHOD(**setting)
+
+
+def test_the_skeletons_keep_the_style():
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, str(SKELETONS)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
