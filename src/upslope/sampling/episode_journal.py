@@ -29,6 +29,7 @@ class EpisodeJournal:
         self._first = 0  # the number of the oldest move kept
         self._start = np.full(layout.count, ENDED)  # the number of each episode's first move
         self._seed = np.zeros(layout.count, np.int64)
+        self._nothing = np.zeros((layout.count, layout.action_size), layout.action_dtype)
 
     def record(
         self, todo: np.ndarray, seed: np.ndarray, action: np.ndarray, ended: np.ndarray
@@ -57,8 +58,7 @@ class EpisodeJournal:
         start, seed, running = self._start[rows], self._seed[rows], self.running(rows)
         if not running.any():
             return
-        action = np.zeros_like(self._moves[0][1][rows]) if self._moves else 0
-        yield np.where(running, RESET, SKIP).astype(np.uint8), seed, action
+        yield np.where(running, RESET, SKIP).astype(np.uint8), seed, self._nothing[rows]
         for number, (todo, action) in enumerate(self._moves, self._first):
             since = running & (start <= number) & (todo[rows] == STEP)
             if since.any():

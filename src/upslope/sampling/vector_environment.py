@@ -84,7 +84,7 @@ class VectorEnvironment:
         if not rows.all() and self._mode is not AutoresetMode.DISABLED:
             # Only a broken environment is reset alone, and the search has stopped by then.
             rows = np.ones_like(rows)
-        seeds = [int(seed) for seed in self.board.seed]
+        seeds: Any = [int(seed) for seed in self.board.seed]
         options = None if rows.all() else {"reset_mask": rows.copy()}
         observation, _ = self._env.reset(seed=seeds, options=options)
         self._store(self.board.observation, observation, np.flatnonzero(rows))

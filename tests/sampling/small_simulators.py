@@ -1,0 +1,156 @@
+"""Small Gymnasium simulators whose every number is known, some of which fail on purpose."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+
+class Drift(gymnasium.Env):
+    """A point that drifts by its action and by noise; episodes differ in length.
+
+    The observation is (position, noise of this step, time); the reward is the position. With
+    `end="both"` the last step says terminated and truncated at once.
+    """
+
+    def __init__(self, end: str = "terminated", shortest: int = 3, longest: int = 9):
+        self.observation_space = spaces.Box(-np.inf, np.inf, (3,), np.float32)
+        self.action_space = spaces.Box(-0.5, 0.25, (2,), np.float32)
+        self.end, self.shortest, self.longest = end, shortest, longest
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict]:
+        super().reset(seed=seed)
+        self.length = int(self.np_random.integers(self.shortest, self.longest + 1))
+        self.position, self.time = float(self.np_random.normal()), 0
+        return self._observe(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        assert self.action_space.contains(action), action
+        self.time += 1
+        self.position += float(action[0] + 2 * action[1])
+        over = self.time >= self.length
+        flags = over and self.end in ("terminated", "both"), over and self.end != "terminated"
+        return self._observe(), self.position, *flags, {}
+
+    def _observe(self) -> np.ndarray:
+        return np.array([self.position, self.np_random.normal(), self.time], np.float32)
+
+
+class Failing(Drift):
+    """A `Drift` that fails at a step, as often as `times` says, counted in a folder.
+
+    Args:
+      how: "raise", "kill", "hang" or "nan".
+      folder: where failures are counted, over all processes.
+      at: the step of an episode at which it fails.
+    """
+
+    def __init__(self, how: str, folder: str, times: int = 1, at: int = 2, **settings: Any):
+        super().__init__(**settings)
+        self.how, self.folder, self.times, self.at = how, Path(folder), times, at
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        if self.time + 1 == self.at and self._claims():
+            if self.how == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if self.how == "hang":
+                time.sleep(3600)
+            if self.how == "raise":
+                raise RuntimeError("the engine is on fire")
+            observation, _, *rest = super().step(action)
+            return np.full_like(observation, np.nan), 0.0, *rest
+        return super().step(action)
+
+    def _claims(self) -> bool:
+        for number in range(self.times):
+            try:
+                os.close(os.open(self.folder / str(number), os.O_CREAT | os.O_EXCL))
+            except FileExistsError:
+                continue
+            return True
+        return False
+
+
+class Careless(Drift):
+    """A `Drift` with noise that its seed does not decide, which then kills its process once."""
+
+    def __init__(self, folder: str):
+        super().__init__()
+        self.failing = Failing("kill", folder, at=3)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict]:
+        super().reset()
+        self.length = 9
+        return self._observe(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        if self.time + 1 == 3 and self.failing._claims():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().step(action)
+
+
+class Spaces(gymnasium.Env):
+    """Samples its observations from a space and remembers the last action it got."""
+
+    def __init__(self, observation: str, action: str):
+        self.observation_space, self.action_space = SPACES[observation], SPACES[action]
+        self.got: list[Any] = []
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict]:
+        super().reset(seed=seed)
+        self.observation_space.seed(seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        assert self.action_space.contains(action), action
+        self.got.append(action)
+        return self.observation_space.sample(), float(np.sum(action)), False, False, {}
+
+
+SPACES: dict[str, spaces.Space] = {
+    "box": spaces.Box(-1.0, 1.0, (2, 3), np.float64),
+    "image": spaces.Box(0, 255, (6, 5, 3), np.uint8),
+    "discrete": spaces.Discrete(3, start=5),
+    "multi-discrete": spaces.MultiDiscrete([3, 4], start=[1, -2]),
+    "multi-binary": spaces.MultiBinary(3),
+    "dict": spaces.Dict(
+        {
+            "a": spaces.Box(-1.0, 1.0, (2, 2), np.float32),
+            "b": spaces.Tuple((spaces.Discrete(3, start=5), spaces.MultiBinary(2))),
+        }
+    ),
+    "text": spaces.Dict({"a": spaces.Discrete(2), "t": spaces.Text(4)}),
+}
+
+
+class Breach(gymnasium.Env):
+    """Returns what it is told to, right or wrong."""
+
+    def __init__(self, reset: Any = None, step: Any = None):
+        self.observation_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+        self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+        fine = np.zeros(2, np.float32)
+        self.reset_result = (fine, {}) if reset is None else reset
+        self.step_result = (fine, 0.0, False, False, {}) if step is None else step
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        return self.reset_result
+
+    def step(self, action: Any) -> Any:
+        return self.step_result
+
+
+def world(kind: type, **settings: Any) -> Any:
+    """A world of these simulators that worker processes can build."""
+    # Here, because worker processes import this module and must not import JAX.
+    from upslope.environments.gymnasium_world import GymnasiumWorld
+
+    return GymnasiumWorld(kind.__name__, {}, functools.partial(kind, **settings))
