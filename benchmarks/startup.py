@@ -42,18 +42,20 @@ def main() -> int:
 
     settings = {"total_timesteps": 8192, "evaluations": 1} if arguments.quick else None
     for seeds in (1,) if arguments.quick else (1, 4, 16):
-        with tempfile.TemporaryDirectory() as cache:  # compiling takes more memory than running
-            record = upslope_train.train(
-                arguments.upslope,
-                "CartPole-v1",
-                seeds=seeds,
-                seed=0,
-                cache=cache,
-                settings=settings,
-            )
-        report.runs[f"CartPole-v1, {seeds} seeds"] = [record]
-        peak = record["process_peak_memory_mb"]
-        report.at_most(f"peak memory of CartPole-v1 with {seeds} seeds, MB", peak, 600.0)
+        with tempfile.TemporaryDirectory() as cache:
+            for kind in ("cold", "warm"):  # compiling takes more memory than running
+                record = upslope_train.train(
+                    arguments.upslope,
+                    "CartPole-v1",
+                    seeds=seeds,
+                    seed=0,
+                    cache=cache,
+                    settings=settings,
+                )
+                report.runs[f"CartPole-v1, {seeds} seeds, {kind}"] = [record]
+                peak = record["process_peak_memory_mb"]
+                claim = f"peak memory of CartPole-v1 with {seeds} seeds, {kind}, MB"
+                report.at_most(claim, peak, 600.0)
     return report.finish()
 
 
