@@ -146,7 +146,8 @@ class FakeBrax:
     def step(self, state, action):
         obs = state.obs + 0.1 + self.gear * 0.01 * action
         done = jnp.where(obs[0] > 3.0, 1.0, 0.0)
-        return FakeBraxState(obs, obs, obs[0], done, {"speed": obs[1]}, state.info)
+        state.metrics.update(speed=1.0)  # in place, and a Python number, as brax's ant does
+        return FakeBraxState(obs, obs, obs[0], done, state.metrics, state.info)
 
 
 @pytest.fixture
