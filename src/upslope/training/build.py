@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jax import Array
 
+from upslope.core.checks import check_number
 from upslope.environments import make
 from upslope.environments.environment import Environment
 from upslope.objectives import OBJECTIVES
@@ -54,6 +55,8 @@ def build(config: RunConfig, world: Any = None) -> Built:
     policy_settings = dict(config.policy_settings)
     if "hidden" in policy_settings:
         policy_settings["hidden"] = tuple(policy_settings["hidden"])
+        for size in policy_settings["hidden"]:
+            check_number("A policy", "hidden", size, at_least=1, integer=True)
 
     def policy(key: Array) -> Policy:
         return default_policy(key, observation_space, action_space, kind=kind, **policy_settings)

@@ -1,0 +1,76 @@
+"""Small runs that the tests of training share."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from upslope.training.progress import Silent
+from upslope.training.run import Run
+from upslope.training.train import train
+
+SMALL = {
+    "ppo": dict(n_envs=4, n_steps=32, batch_size=64, n_epochs=2, total_timesteps=1024),
+    "reinforce": dict(n_episodes=6, baseline="value", total_timesteps=1200),
+    "cem": dict(population_size=6, n_elites=2, episodes_per_candidate=1, total_timesteps=1200),
+}
+
+
+class Interruption(BaseException):
+    """Ends a run as a crash would."""
+
+
+class InterruptAfter(Silent):
+    """Calls something at the n-th evaluation."""
+
+    def __init__(self, evaluations: int, action: str = "raise"):
+        self.left, self.action = evaluations, action
+        self.notes: list[str] = []
+
+    def evaluation(self, evaluation: object) -> None:
+        self.left -= 1
+        if self.left == 0:
+            if self.action == "raise":
+                raise Interruption
+            os.kill(os.getpid(), {"kill": 9, "terminate": 15}[self.action])
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def small_run(
+    method: str, out: Path | None, reporter: Silent | None = None, **settings: object
+) -> Run:
+    """Two seeds of a method on CartPole with a tiny budget."""
+    options = dict(
+        seeds=2, hidden=(8,), evaluations=4, evaluation_episodes=2, final_episodes=4, seed=7
+    )
+    return train(
+        "CartPole-v1",
+        method,
+        out=out,
+        reporter=reporter,
+        use_preset=False,
+        **{**options, **SMALL[method], **settings},
+    )
+
+
+def written(folder: Path) -> dict[str, object]:
+    """Everything a run leaves that must not depend on interruptions."""
+    with np.load(folder / "evaluations.npz") as file:
+        evaluations = {name: file[name].tolist() for name in file.files}
+    policy = load_file(folder / "policy" / "policy.safetensors")
+    return {
+        "policy": {name: value.tolist() for name, value in policy.items()},
+        "metrics": (folder / "metrics.jsonl").read_text(),
+        "evaluations": evaluations,
+    }
+
+
+def status(folder: Path) -> dict[str, object]:
+    """What `status.json` says."""
+    return json.loads((folder / "status.json").read_text())
