@@ -24,7 +24,7 @@ def extras_in(source):
             if isinstance(extra, ast.Constant):
                 yield str(extra.value)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            for group in re.findall(r"(?:upslope|\.)\[([a-z0-9_,-]+)\]", node.value):
+            for group in re.findall(r"(?:upslope|'\.)\[([a-z][a-z0-9_,-]*)\]", node.value):
                 yield from group.split(",")
 
 

@@ -16,12 +16,11 @@ from upslope.policies import default_policy
 from upslope.sampling import JaxSampler
 from upslope.training.iteration import iterate
 
-ROOT = Path(__file__).parents[2]
-SKELETONS = ROOT / "docs" / "skeletons"
-
-sys.path.insert(0, str(ROOT / "tests" / "environments"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "environments"))
 
 from conformance import check_environment, check_randomness
+
+SKELETONS = Path(__file__).parents[2] / "docs" / "skeletons"
 
 
 def skeleton(name):

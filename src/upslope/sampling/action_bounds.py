@@ -21,6 +21,9 @@ def action_clipper(environment: Environment) -> Callable[[Array], Array]:
     low, high = bounds
 
     def clip(action: Array) -> Array:
-        return jnp.clip(action, jnp.asarray(low, action.dtype), jnp.asarray(high, action.dtype))
+        least, most = (
+            jnp.broadcast_to(jnp.asarray(x, action.dtype), action.shape) for x in (low, high)
+        )
+        return jnp.clip(action, least, most)
 
     return clip
