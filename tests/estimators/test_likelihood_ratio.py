@@ -195,3 +195,12 @@ def test_the_reference_agrees_with_itself(x64):
     up, down = (expected_return(logits + s * bump, *arrays, HORIZON, 1.0) for s in (1, -1))
     gradient = exact_gradient(LOGITS, mdp, HORIZON, 1.0)[1]
     np.testing.assert_allclose((up - down) / 2e-5, gradient[1, 0], rtol=1e-6)
+
+
+def test_equal_returns_give_a_zero_gradient_when_standardised():
+    """What is left of equal credits after the baseline is rounding error, not advantage."""
+    batch = jax.tree.map(lambda leaf: leaf[0], sampled("endless"))
+    batch = batch._replace(reward=jnp.full_like(batch.reward, 0.1))
+    estimator = LikelihoodRatio(LeaveOneOut(), standardize=True)
+    gradient = estimator.estimate(POLICY, batch, EpisodicReturn()).gradient.logits
+    np.testing.assert_array_equal(gradient, 0.0)
