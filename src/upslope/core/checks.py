@@ -150,7 +150,7 @@ def check_number(
     reasons = []
     if not math.isfinite(number):
         reasons.append("a finite number")
-    if integer and number != int(number):
+    if integer and not number.is_integer():  # False for NaN and infinities too
         reasons.append("a whole number")
     if above is not None and not number > above:
         reasons.append(f"above {above:g}")
