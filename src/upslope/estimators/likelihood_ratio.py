@@ -57,7 +57,11 @@ class LikelihoodRatio(GradientEstimator):
             episodes.valid, credit - self.baseline(credit, episodes.valid, values), 0.0
         )
         if self.standardize:
-            advantage = advantage / (spread(advantage, episodes.valid) + 1e-8)
+            deviation = spread(advantage, episodes.valid)
+            # Equal credits say nothing: their rounding errors are not blown up to unit scale.
+            largest = jnp.max(jnp.where(episodes.valid, jnp.abs(credit), 0.0))
+            known = deviation > 100 * jnp.finfo(deviation.dtype).eps * largest
+            advantage = jnp.where(known, advantage / (deviation + 1e-8), 0.0)
         return advantage
 
     def estimate(

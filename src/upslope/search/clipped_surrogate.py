@@ -86,8 +86,12 @@ def clipped_surrogate(
 
         advantage = batch.advantage
         if normalize_advantage:
-            centred = advantage - mean(advantage)
-            advantage = centred / (jnp.sqrt(mean(jnp.square(centred))) + 1e-8)
+            centre = mean(advantage)
+            deviation = jnp.sqrt(mean(jnp.square(advantage - centre)))
+            # Equal advantages say nothing: their rounding errors are not blown up to unit scale.
+            rounding = 100 * jnp.finfo(deviation.dtype).eps * jnp.abs(centre)
+            known = deviation > rounding
+            advantage = jnp.where(known, (advantage - centre) / (deviation + 1e-8), 0.0)
         log_ratio = log_prob - batch.log_prob
         gain = mean(policy_surrogate(log_ratio, advantage, clip_range))
         error = jnp.square(value - batch.target)
