@@ -8,15 +8,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+from upslope.cli.importing import importing
 from upslope.core.checks import StorageError, UpslopeError
 
 
 def train(words: list[str], began: float) -> int:
     """`upslope train ENV [METHOD] [--flags]`."""
-    from upslope.cli.train_command import read_request
+    with importing():
+        from upslope.cli.train_command import read_request
 
-    request = read_request(words)
-    from upslope.training.train import run
+        request = read_request(words)
+        from upslope.training.train import run
 
     imports = time.perf_counter() - began
     output = request.output
@@ -31,8 +33,9 @@ def train(words: list[str], began: float) -> int:
 
 def resume(words: list[str], began: float) -> int:
     """`upslope resume RUN`."""
-    from upslope.cli.flags import Group, parse
-    from upslope.cli.setting import Setting
+    with importing():
+        from upslope.cli.flags import Group, parse
+        from upslope.cli.setting import Setting
 
     folder, rest = one_folder("resume", words)
     output = [
@@ -48,21 +51,23 @@ def resume(words: list[str], began: float) -> int:
     )["output"]
     path = run_folder(folder, "resume")
     quiet, plain = typed.get("quiet", False), typed.get("plain", False)
-    from upslope.training import train as training
-    from upslope.training.config import RunConfig
-    from upslope.training.run_folder import RunFolder
+    with importing():
+        from upslope.training import train as training
+        from upslope.training.config import RunConfig
+        from upslope.training.run_folder import RunFolder
 
     config = RunConfig.from_dict(RunFolder.open(path, lock=False).config())
     imports = time.perf_counter() - began
     with display(config, quiet, plain) as reporter:
         result = training.resume(path, reporter=reporter, import_seconds=imports)
-    return finish(result, quiet)
+    return finish(result, quiet, resumed=True)
 
 
 def evaluate(words: list[str], began: float) -> int:
     """`upslope evaluate RUN [--episodes N] [--env ENV]`."""
-    from upslope.cli.flags import Group, parse
-    from upslope.cli.setting import Setting
+    with importing():
+        from upslope.cli.flags import Group, parse
+        from upslope.cli.setting import Setting
 
     folder, rest = one_folder("evaluate", words)
     flags = [
@@ -79,9 +84,10 @@ def evaluate(words: list[str], began: float) -> int:
         "RUN",
     )["evaluation"]
     path = run_folder(folder, "evaluate")
-    from upslope.cli.summary import print_evaluation
-    from upslope.core.checks import check_number
-    from upslope.training import train as training
+    with importing():
+        from upslope.cli.summary import print_evaluation
+        from upslope.core.checks import check_number
+        from upslope.training import train as training
 
     check_number("evaluate", "episodes", typed.get("episodes", 1), at_least=1, integer=True)
     environment = typed.pop("env", None)
@@ -90,7 +96,7 @@ def evaluate(words: list[str], began: float) -> int:
     return 0
 
 
-def list(words: list[str], began: float) -> int:
+def list_names(words: list[str], began: float) -> int:
     """`upslope list envs|methods|policies|objectives`."""
     from upslope.cli.listing import KINDS, listing
 
@@ -179,7 +185,7 @@ def display(config: Any, quiet: bool, plain: bool) -> Any:
     return PlainDisplay(title)
 
 
-def finish(result: Any, quiet: bool) -> int:
+def finish(result: Any, quiet: bool, resumed: bool = False) -> int:
     """The final table, or only the run folder."""
     if quiet:
         print(result.folder)
@@ -187,5 +193,5 @@ def finish(result: Any, quiet: bool) -> int:
     from upslope.cli.summary import print_summary, title_of
 
     print()
-    print_summary(result.summary, title_of(result.config))
+    print_summary(result.summary, title_of(result.config), resumed=resumed)
     return 0

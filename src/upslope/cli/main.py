@@ -88,7 +88,8 @@ def dispatch(words: list[str], began: float) -> int:
         raise unknown_name("command", command, COMMANDS)
     from upslope.cli import commands
 
-    return getattr(commands, command)(rest, began)
+    run = commands.list_names if command == "list" else getattr(commands, command)
+    return run(rest, began)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -16,16 +15,25 @@ from upslope.training.statistics import bootstrap_interval, interquartile_mean
 MOST_ROWS = 16
 
 
-def print_summary(summary: Summary, title: str, console: Console | None = None) -> None:
-    """The final evaluation of every seed, where the time went, and what to do next."""
+def print_summary(
+    summary: Summary, title: str, console: Console | None = None, *, resumed: bool = False
+) -> None:
+    """The final evaluation of every seed, where the time went, and what to do next.
+
+    Args:
+      summary: of the run.
+      title: what ran.
+      console: where to; standard output.
+      resumed: whether earlier processes took part of the steps, so that no speed is known.
+    """
     console = console or Console(highlight=False, soft_wrap=True)
     if summary.final is not None:
         print_evaluation(summary.final, title, console)
     times = summary.times
-    speed = float(np.sum(summary.steps)) / times.search if times.search > 0 else math.nan
-    console.print(
-        f"steps    {int(np.sum(summary.steps)):,} of all seeds, {rate(speed)} per second of search"
-    )
+    taken = float(np.sum(summary.steps))
+    known = times.search > 0 and not resumed
+    speed = f", {rate(taken / times.search)} per second of search" if known else ""
+    console.print(f"steps    {int(taken):,} of all seeds{speed}")
     console.print(
         f"time     {seconds(times.total())}: import {seconds(times.imports)}, "
         f"compile {seconds(times.compile)}, search {seconds(times.search)}, "

@@ -85,7 +85,7 @@ def read_request(words: list[str]) -> Request:
         method,
         {**file.settings, **flags},
         environment_settings=world,
-        use_preset=use_preset and output["preset"],
+        use_preset=use_preset and bool(output["preset"]),
     )
     return Request(config, output)
 
@@ -215,7 +215,7 @@ def describe(environment: str | None, method: str) -> str:
         )
     return (
         f"Train several seeds of {method} on {environment} and evaluate them. "
-        f"About the method: upslope show {method}"
+        f"About the method: upslope show {method}. Settings of the environment: --env.NAME VALUE"
     )
 
 
