@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from upslope.core.initializers import lecun_normal, orthogonal
+from upslope.core.initializers import lecun_normal, orthogonal, orthogonal_layers
 
 LIBRARY_CALL = re.compile(r'custom_call_target="[^"]*lapack')
 
@@ -19,6 +19,18 @@ def test_the_shorter_side_is_orthonormal(shape):
     gram = matrix.T @ matrix if shape[0] >= shape[1] else matrix @ matrix.T
     assert matrix.shape == shape
     np.testing.assert_allclose(gram, 9.0 * np.eye(min(shape)), atol=2e-5)
+
+
+@pytest.mark.parametrize("wide", [40, 200_000])  # one loop; one by one
+def test_layers_made_together_are_orthonormal_and_independent(wide):
+    shapes, gains = [(wide, 6), (6, 6), (6, 6), (6, 1)], [2.0, 1.0, 1.0, 0.5]
+    make = jax.jit(lambda key: orthogonal_layers(key, shapes, gains))
+    layers = [np.asarray(w, float) for w in make(jax.random.key(0))]
+    assert [w.shape for w in layers] == shapes
+    for weight, gain in zip(layers, gains, strict=True):
+        gram = weight.T @ weight
+        np.testing.assert_allclose(gram, gain**2 * np.eye(len(gram)), atol=2e-5)
+    assert np.abs(layers[1] - layers[2]).max() > 0.1
 
 
 def test_it_is_uniform_over_orthogonal_matrices():

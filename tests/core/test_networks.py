@@ -34,8 +34,8 @@ def test_bad_settings_are_named():
     with pytest.raises(UpslopeError, match="tanh"):
         MLP(KEY, 3, (4,), 2, "tahn")
     with pytest.raises(UpslopeError, match="in_size"):
-        Linear(KEY, 0, 2)
-    with pytest.raises(UpslopeError, match="out_size"):
+        Linear.fresh(KEY, 0, 2)
+    with pytest.raises(UpslopeError, match="hidden size"):
         MLP(KEY, 3, (0,), 2)
 
 

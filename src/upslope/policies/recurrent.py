@@ -51,9 +51,9 @@ class RecurrentNetwork(eqx.Module):
                 "layer and that of the memory."
             )
         keys = jax.random.split(key, 3)
-        self.encoder = Linear(keys[0], in_size, hidden[0], 2**0.5)
+        self.encoder = Linear.fresh(keys[0], in_size, hidden[0], 2**0.5)
         self.cell = GRUCell(keys[1], hidden[0], hidden[1])
-        self.output = Linear(keys[2], hidden[1], out_size, out_gain)
+        self.output = Linear.fresh(keys[2], hidden[1], out_size, out_gain)
         self.activation = activation
 
     def alike(self, key: Array, out_size: int, out_gain: float = 1.0) -> RecurrentNetwork:

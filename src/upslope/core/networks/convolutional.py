@@ -118,8 +118,8 @@ class ConvolutionalNetwork(eqx.Module):
             height, width = (height - kernel) // stride + 1, (width - kernel) // stride + 1
             channels = out_channels
         self.convolutions = tuple(convolutions)
-        self.dense = Linear(keys[-2], height * width * channels, dense_size, math.sqrt(2.0))
-        self.output = Linear(keys[-1], dense_size, out_size, out_gain)
+        self.dense = Linear.fresh(keys[-2], height * width * channels, dense_size, math.sqrt(2.0))
+        self.output = Linear.fresh(keys[-1], dense_size, out_size, out_gain)
         self.activation = activation
 
     def alike(self, key: Array, out_size: int, out_gain: float = 1.0) -> ConvolutionalNetwork:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core.checks import check_number
-from upslope.core.initializers import lecun_normal, orthogonal
+from upslope.core.initializers import lecun_normal, orthogonal_layers
 
 
 class GRUCell(eqx.Module):
@@ -36,10 +36,10 @@ class GRUCell(eqx.Module):
         check_number("GRUCell", "in_size", in_size, at_least=1, integer=True)
         check_number("GRUCell", "memory_size", memory_size, at_least=1, integer=True)
         input_key, memory_key = jax.random.split(key)
-        shape = (memory_size, memory_size)
-        blocks = jax.vmap(lambda k: orthogonal(k, shape))(jax.random.split(memory_key, 3))
+        square = (memory_size, memory_size)
+        blocks = orthogonal_layers(memory_key, (square,) * 3, (1.0,) * 3)
         self.input_weight = lecun_normal(input_key, (in_size, 3 * memory_size))
-        self.memory_weight = jnp.concatenate(list(blocks), axis=1)
+        self.memory_weight = jnp.concatenate(blocks, axis=1)
         self.bias = jnp.zeros(3 * memory_size)
         self.candidate_bias = jnp.zeros(memory_size)
 

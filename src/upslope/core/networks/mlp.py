@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 
 import equinox as eqx
-import jax
 from jax import Array
 
 from upslope.core.networks.activations import activate, check_activation
-from upslope.core.networks.linear import Linear
+from upslope.core.networks.linear import Linear, fresh_layers
 
 
 class MLP(eqx.Module):
@@ -41,10 +40,7 @@ class MLP(eqx.Module):
         check_activation(activation)
         sizes = (in_size, *hidden, out_size)
         gains = (math.sqrt(2.0),) * len(hidden) + (out_gain,)
-        keys = jax.random.split(key, len(gains))
-        self.layers = tuple(
-            Linear(k, i, o, g) for k, i, o, g in zip(keys, sizes, sizes[1:], gains, strict=False)
-        )
+        self.layers = fresh_layers(key, sizes, gains)
         self.activation = activation
 
     def alike(self, key: Array, out_size: int, out_gain: float = 1.0) -> MLP:
