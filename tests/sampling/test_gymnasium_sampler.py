@@ -183,6 +183,18 @@ def test_moments_are_those_of_the_observations_visited():
     assert sampler(world(Drift), EpisodeReturns(1, 4)).sample(KEYS, linear(S, 1))[0].moments is None
 
 
+def test_every_action_has_noise_of_its_own():
+    silent = jax.tree.map(jnp.zeros_like, linear(S))
+    streams, _ = sampler(world(Drift), Steps(N, T)).sample(KEYS, silent)
+    again, _ = sampler(world(Drift), Steps(N, T)).sample(KEYS, silent)
+    assert len(np.unique(streams.action)) == streams.action.size
+    np.testing.assert_array_equal(streams.action, again.action)
+    returns = EpisodeReturns(N, 2)
+    silent = jax.tree.map(jnp.zeros_like, linear(S, N))
+    experience, _ = sampler(world(Drift), returns).sample(KEYS, silent)
+    assert len(np.unique(experience.returns)) == experience.returns.size
+
+
 @pytest.mark.parametrize("collection", [Steps(N, T), Episodes(N), EpisodeReturns(N, 1)])
 def test_the_first_nan_is_named(collection, tmp_path):
     candidates = linear(S, N) if isinstance(collection, EpisodeReturns) else linear(S)
