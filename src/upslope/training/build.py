@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import jax
 from jax import Array
 
 from upslope.core.checks import check_number
@@ -61,6 +62,9 @@ def build(config: RunConfig, world: Any = None) -> Built:
     def policy(key: Array) -> Policy:
         return default_policy(key, observation_space, action_space, kind=kind, **policy_settings)
 
+    jax.eval_shape(
+        policy, jax.random.key(0)
+    )  # what does not fit the spaces is said before any work
     return Built(Problem(world, policy, method, objective), observation_space, action_space)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -40,7 +41,7 @@ def cache_folder() -> Path:
     return Path(base) / "upslope" / "jax"
 
 
-def devices_for(seeds: int) -> list[jax.Device]:
+def devices_for(seeds: int) -> list[Any]:
     """The most devices over which that many seeds divide evenly."""
     devices = jax.devices()
     count = max(d for d in range(1, min(seeds, len(devices)) + 1) if seeds % d == 0)

@@ -80,8 +80,8 @@ class History:
         self._iterations = np.zeros(seeds, np.int64)
         names = [name for row in rows[:1] for name in row if name not in KEYS]
         self._latest = {name: np.full(seeds, np.nan) for name in names}
-        for row in rows:
-            row = {name: np.nan if value is None else value for name, value in row.items()}
+        for saved in rows:
+            row: dict[str, Any] = {k: np.nan if v is None else v for k, v in saved.items()}
             for name in names:
                 if not np.isnan(row[name]):
                     self._latest[name][row["seed"]] = row[name]

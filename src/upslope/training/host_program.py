@@ -16,7 +16,7 @@ from upslope.core import tree
 from upslope.objectives.objective import EpisodicReturn
 from upslope.sampling.collections import EpisodeReturns
 from upslope.sampling.gymnasium_sampler import GymnasiumSampler
-from upslope.sampling.records import EpisodeStatistics, Returns
+from upslope.sampling.records import Returns
 from upslope.training.devices import devices_for
 from upslope.training.iteration import iteration_key, stream_key
 from upslope.training.jax_program import Records
@@ -169,7 +169,7 @@ class HostProgram:
         new = HostCarry(state, carry.iteration + 1)
         if not active.all():
             new = tree.where(jnp.asarray(active), new, carry)
-        statistics = EpisodeStatistics(*(np.asarray(x) for x in self.sampler.statistics))
+        statistics = jax.tree.map(np.asarray, self.sampler.statistics)
         return new, Records(active, statistics, jax.device_get(diagnostics), np.asarray(finite))
 
     def solutions(self, carry: HostCarry) -> Any:
@@ -186,7 +186,7 @@ class HostProgram:
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(self.seeds))
         population = jax.tree.map(lambda leaf: jnp.asarray(leaf)[:, None], policies)
         returns, _ = sampler.sample(keys, population)
-        return Returns(np.asarray(returns.returns)[:, 0], np.asarray(returns.lengths)[:, 0])
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[:, 0], returns._replace(moments=None))
 
     def _evaluator(self, episodes: int, deterministic: bool) -> GymnasiumSampler:
         which = (episodes, deterministic)

@@ -29,6 +29,17 @@ LONGEST_CHUNK = 128
 EVALUATION_LIMIT = 10_000
 
 
+def compiled(lowered: Any) -> Any:
+    """The executable of a lowered program.
+
+    On CPUs LLVM's first optimisation level is asked for: it takes about half the time and less
+    memory than the default, and the programs run as fast (XLA has fused the loops before).
+    """
+    if jax.default_backend() == "cpu":
+        return lowered.compile(compiler_options={"xla_backend_optimization_level": 1})
+    return lowered.compile()
+
+
 class Carry(NamedTuple):
     """All that a seed needs to go on; leaves [S, ...]."""
 
@@ -124,7 +135,7 @@ class JaxProgram:
 
         _, shapes = jax.eval_shape(jax.vmap(one), indices, carry)
         seeds = indices.shape
-        blank = Records(jax.ShapeDtypeStruct(seeds, bool), *shapes)
+        blank = Records(jax.ShapeDtypeStruct(seeds, bool), *shapes)  # pyright: ignore[reportArgumentType]
         buffers = jax.tree.map(
             lambda leaf: jnp.zeros((LONGEST_CHUNK, *leaf.shape), leaf.dtype), blank
         )
@@ -171,9 +182,9 @@ class JaxProgram:
         )
         self._shapes = shapes
         with ThreadPoolExecutor(4) as pool:
-            start_job = pool.submit(start.compile)
+            start_job = pool.submit(compiled, start)
             solutions = jax.eval_shape(jax.vmap(self.problem.method.solution), shapes.state)
-            evaluation_job = pool.submit(self._lower_evaluation(solutions, True).compile)
+            evaluation_job = pool.submit(compiled, self._lower_evaluation(solutions, True))
             everything, rows = PartitionSpec(), PartitionSpec("seeds")
             columns = PartitionSpec(None, "seeds")
             advance = jax.jit(
@@ -193,7 +204,8 @@ class JaxProgram:
                 jax.ShapeDtypeStruct((self.seeds,), jnp.asarray(0).dtype, sharding=self.split),
                 jax.ShapeDtypeStruct((), jnp.asarray(0).dtype, sharding=self.whole),
             )
-            self._advance = advance.compile()
+            # The main thread only waits, so that it can hear signals.
+            self._advance = pool.submit(compiled, advance).result()
             self._start = start_job.result()
             self._evaluate[True] = evaluation_job.result()
         self.indices = indices
@@ -257,9 +269,9 @@ class JaxProgram:
         """
         if deterministic not in self._evaluate:
             began = time.perf_counter()
-            self._evaluate[deterministic] = self._lower_evaluation(
-                policies, deterministic
-            ).compile()
+            self._evaluate[deterministic] = compiled(
+                self._lower_evaluation(policies, deterministic)
+            )
             self.compile_seconds += time.perf_counter() - began
         run, numbers = self._evaluate[deterministic], self._host_numbers()
         key = jax.random.fold_in(self.evaluation_key, occasion)
@@ -268,7 +280,7 @@ class JaxProgram:
             for number in range(-(-episodes // self.block))
         ]
         join = lambda name: np.concatenate([getattr(b, name) for b in blocks], 1)[:, :episodes]  # noqa: E731
-        return Returns(join("returns"), join("lengths"))
+        return Returns(join("returns"), join("lengths"))  # pyright: ignore[reportArgumentType]
 
     def reseed(self, carry: Carry, border: int) -> Carry:
         """Nothing to do: the world's state is in the carry, so resuming is exact anywhere."""

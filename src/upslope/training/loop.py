@@ -34,6 +34,7 @@ class Program(Protocol):
 
     def advance(self, carry: Any, wanted: np.ndarray, count: int) -> tuple[Any, Records]:
         """Up to `count` iterations; each seed stops when it has taken the `wanted` steps."""
+        ...
 
     def solutions(self, carry: Any) -> Any:
         """The policies to keep, leaves [S, ...]."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -24,9 +25,13 @@ class StopSignals:
 
     Handlers are put back on leaving. In a thread other than the main one (where Python allows no
     handlers) it does nothing.
+
+    Args:
+      heard: called once, at the first signal.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, heard: Callable[[], None] = lambda: None) -> None:
+        self.heard = heard
         self.received: int | None = None
         self._old: dict[int, Any] = {}
 
@@ -47,3 +52,4 @@ class StopSignals:
         if self.received is not None:
             os._exit(128 + number)
         self.received = number
+        self.heard()

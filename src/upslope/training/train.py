@@ -172,7 +172,7 @@ def _go(
     """Search, evaluate, save; and leave the folder in a state that says what happened."""
     steps = np.zeros(config.seeds, np.int64)
     program = None
-    with StopSignals() as signals:
+    with StopSignals(lambda: reporter.phase("stopping")) as signals:
         try:
             program = make_program(config, built)
             reporter.phase("compiling")
@@ -225,8 +225,9 @@ def _go(
 def _stopped(number: int | None, notebook: Notebook, position: Position | None) -> Stopped:
     steps = 0 if position is None else int(position.steps.min())
     how = f" Go on with: upslope resume {notebook.path}" if notebook.path else ""
-    where = "before the first iteration" if steps == 0 else f"after {steps:,} steps of each seed"
-    return Stopped(f"Stopped {where}; everything is saved.{how}", number or 15)
+    if steps == 0:
+        return Stopped(f"Stopped before the first iteration.{how}", number or 15)
+    return Stopped(f"Stopped after {steps:,} steps of each seed; all is saved.{how}", number or 15)
 
 
 def plan_of(config: RunConfig) -> Plan:

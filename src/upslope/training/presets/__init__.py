@@ -19,7 +19,7 @@ class Preset(NamedTuple):
 @functools.cache
 def table() -> dict[str, dict[str, Any]]:
     """All presets: environment, then `default` and the settings of each method."""
-    text = resources.files(__package__).joinpath("presets.yaml").read_text()
+    text = resources.files(__name__).joinpath("presets.yaml").read_text()
     return yaml.safe_load(text)
 
 
