@@ -75,14 +75,17 @@ class JaxSampler(eqx.Module):
         limit = episode_limit(self.environment, self.objective)
         streams = self.streams
         if isinstance(self.collection, Steps):
+            assert streams is not None
             experience, streams, statistics = sample_steps(
                 key, self.environment, candidates, streams, self.collection.n_steps, limit
             )
         elif isinstance(self.collection, Episodes):
+            assert limit is not None
             experience, statistics = sample_episodes(
                 key, self.environment, candidates, self.collection.num_episodes, limit
             )
         elif isinstance(self.collection, EpisodeReturns):
+            assert limit is not None
             experience, statistics = sample_returns(
                 key,
                 self.environment,

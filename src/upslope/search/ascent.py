@@ -51,7 +51,8 @@ def ascend(
       gradient: [D].
       learning_rate: the step size.
     """
-    step, state = direction(optimizer).update(gradient, state)
+    update: Any = direction(optimizer).update
+    step, state = update(gradient, state)
     return theta + learning_rate * step, state
 
 
