@@ -1,12 +1,6 @@
 """Imports point down only, and rooms on one floor do not know each other."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from imports import SOURCE, Import, all_imports, imports_of
 
 FLOORS = {
