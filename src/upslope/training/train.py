@@ -16,11 +16,11 @@ from upslope.training.build import Built, build
 from upslope.training.config import RunConfig, resolve
 from upslope.training.devices import prepare
 from upslope.training.history import History
-from upslope.training.jax_program import JaxProgram
-from upslope.training.loop import Plan, Position, Program, Watch, evaluate_solutions, search
+from upslope.training.loop import Position, Watch, evaluate_solutions, search
 from upslope.training.notebook import Notebook
 from upslope.training.policy_artifact import load_policy
 from upslope.training.progress import Evaluation, Reporter, Silent, Summary, Times
+from upslope.training.programs import make_program, plan_of
 from upslope.training.run import Run
 from upslope.training.run_folder import RunFolder
 from upslope.training.signals import Stopped, StopSignals
@@ -228,25 +228,6 @@ def _stopped(number: int | None, notebook: Notebook, position: Position | None) 
     if steps == 0:
         return Stopped(f"Stopped before the first iteration.{how}", number or 15)
     return Stopped(f"Stopped after {steps:,} steps of each seed; all is saved.{how}", number or 15)
-
-
-def plan_of(config: RunConfig) -> Plan:
-    """The plan that a configuration describes."""
-    return Plan(
-        config.total_timesteps,
-        config.evaluations,
-        config.evaluation_episodes,
-        config.final_episodes,
-    )
-
-
-def make_program(config: RunConfig, built: Built) -> Program:
-    """What runs the problem: compiled as a whole, or on simulators."""
-    if built.problem.in_jax:
-        return JaxProgram(built.problem, config.seeds, config.seed)
-    from upslope.training.host_program import HostProgram
-
-    return HostProgram(built.problem, config.seeds, config.seed, config.workers)
 
 
 def evaluate(
