@@ -1,0 +1,247 @@
+"""One battery for every registered method: the contract, its cost, and progress.
+
+A new method joins by a row in `SMALL` (settings that make it small) and, if it learns the probes,
+nothing more.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from small_policies import Affine
+from upslope.environments import CartPole
+from upslope.environments.probes import (
+    ActionProbe,
+    ConstantProbe,
+    DelayedProbe,
+    ObservationActionProbe,
+    ObservationProbe,
+)
+from upslope.objectives import DiscountedReturn
+from upslope.sampling import EpisodeReturns, JaxSampler
+from upslope.search import METHODS, SearchMethod
+from upslope.training.iteration import iterate
+
+# Settings that make a method small, and a number and a size of it that may be changed.
+SMALL = {
+    "cem": ({"population_size": 6, "n_elites": 3, "episodes_per_candidate": 2}, "std", "n_elites"),
+    "reinforce": ({"n_episodes": 5}, "learning_rate", "n_episodes"),
+    "ppo": (
+        {"n_envs": 4, "n_steps": 8, "n_epochs": 2, "batch_size": 16},
+        "learning_rate",
+        "n_epochs",
+    ),
+}
+METHOD_NAMES = METHODS.names()
+OBJECTIVE = DiscountedReturn(0.9)
+WORLD = CartPole(time_limit=20)
+POLICY = Affine.zeros(2, 4)
+
+
+def small(name, **changes):
+    return METHODS.get(name)(**(SMALL[name][0] | changes))
+
+
+def start(method, key, world=WORLD, policy=POLICY, objective=OBJECTIVE):
+    """State and sampler before the first iteration."""
+    make, init, ask = jax.random.split(key, 3)
+    state = method.init(init, policy, objective)
+    candidates = method.ask(ask, state)
+    return state, JaxSampler.create(make, world, method.collection, objective, candidates)
+
+
+def once(method, objective, state, sampler, key):
+    return iterate(key, method, objective, state, sampler)
+
+
+def kinds(tree):
+    """Shape, type and weakness of every leaf, as a traced program sees them."""
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, [(x.shape, x.dtype, x.weak_type) for x in map(jax.typeof, leaves)]
+
+
+def test_every_method_is_in_the_battery():
+    assert set(METHOD_NAMES) == set(SMALL)
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_signatures(name):
+    """The four verbs take the contract's arguments, by its names and in its order."""
+    method = small(name)
+    assert isinstance(method, SearchMethod)
+    for verb in ("init", "ask", "tell", "solution"):
+        given = list(inspect.signature(getattr(type(method), verb)).parameters)
+        assert given == list(inspect.signature(getattr(SearchMethod, verb)).parameters), verb
+    assert type(method).__doc__
+    assert "References:" in type(method).__doc__
+    hash(method.collection)
+    assert all(isinstance(leaf, float | int) for leaf in jax.tree.leaves(method))
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_tell_keeps_the_state_as_it_is(name):
+    """Structure, shapes and types, from `init` on: a scan may carry it, a checkpoint restore it."""
+    method = small(name)
+    carry = start(method, jax.random.key(0))
+    step = functools.partial(once, method, OBJECTIVE)
+    state, sampler, diagnostics = jax.eval_shape(step, *carry, jax.random.key(1))
+    assert kinds(state) == kinds(carry[0])
+    assert kinds(sampler) == kinds(carry[1])
+    assert jax.tree.structure(method.solution(state)) == jax.tree.structure(POLICY)
+    assert all(leaf.shape == () for leaf in jax.tree.leaves(diagnostics))
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_asking_for_candidates_keeps_to_the_collection(name):
+    method = small(name)
+    state, _ = start(method, jax.random.key(0))
+    asked = jax.eval_shape(method.ask, jax.random.key(1), state)
+    lead = ()
+    if isinstance(method.collection, EpisodeReturns):
+        lead = (method.collection.population_size,)
+    for got, one in zip(jax.tree.leaves(asked), jax.tree.leaves(POLICY), strict=True):
+        assert got.shape == lead + one.shape
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_a_new_number_costs_no_compilation_and_a_new_size_one(name):
+    _, number, size = SMALL[name]
+    traces = []
+
+    @jax.jit
+    def program(method, state, sampler, key):
+        traces.append(None)
+        return once(method, OBJECTIVE, state, sampler, key)
+
+    method = small(name)
+    state, sampler = start(method, jax.random.key(0))
+    state, sampler, _ = program(method, state, sampler, jax.random.key(1))
+    for value in (0.123, 0.321):
+        state, sampler, _ = program(
+            small(name, **{number: value}), state, sampler, jax.random.key(2)
+        )
+    assert len(traces) == 1
+    other = small(name, **{size: SMALL[name][0][size] - 1})
+    program(other, *start(other, jax.random.key(0)), jax.random.key(1))
+    assert len(traces) == 2
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_seeds_side_by_side_are_the_seeds_one_by_one(name):
+    """Three iterations of three seeds: vmap equals a Python loop, up to the order of sums."""
+    method = small(name)
+
+    def run(key):
+        def body(carry, key):
+            state, sampler, diagnostics = once(method, OBJECTIVE, *carry, key)
+            return (state, sampler), (diagnostics, sampler.statistics)
+
+        carry = start(method, key)
+        (state, _), out = jax.lax.scan(body, carry, jax.random.split(key, 3))
+        return method.solution(state), out
+
+    keys = jax.random.split(jax.random.key(4), 3)
+    together = jax.tree.map(np.asarray, jax.jit(jax.vmap(run))(keys))
+    alone = jax.jit(run)
+    for i, key in enumerate(keys):
+        one = alone(key)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a[i], np.asarray(b), rtol=2e-3, atol=2e-5),  # noqa: B023
+            together,
+            one,
+        )
+    solutions = np.asarray(together[0].weights)
+    assert np.abs(solutions[0] - solutions[1]).max() > 1e-4  # the seeds do differ
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_the_cost_counted_is_the_cost_taken(name):
+    """`statistics.steps` against the experience itself."""
+    method = small(name)
+    state, sampler = start(method, jax.random.key(0))
+    candidates = method.ask(jax.random.key(1), state)
+    experience, sampler = jax.jit(lambda s, k: s.sample(k, candidates))(sampler, jax.random.key(2))
+    if isinstance(method.collection, EpisodeReturns):
+        taken = int(experience.lengths.sum())
+    else:
+        taken = int(experience.valid.sum())
+    assert int(sampler.statistics.steps) == taken > 0
+    counted = getattr(
+        method.tell(jax.random.key(3), state, candidates, experience, OBJECTIVE)[0], "steps", None
+    )
+    assert counted is None or int(counted) == taken
+
+
+# --- progress --------------------------------------------------------------------------------
+
+LEARNING = {
+    "cem": ({"population_size": 32, "n_elites": 8, "episodes_per_candidate": 8}, 40),
+    "reinforce": (
+        {"n_episodes": 64, "learning_rate": 0.1, "baseline": "value", "critic_learning_rate": 0.05},
+        120,
+    ),
+    "ppo": (
+        {
+            **{"n_envs": 16, "n_steps": 8, "n_epochs": 4, "batch_size": 64},
+            **{"learning_rate": 0.03, "max_grad_norm": 10.0},
+        },
+        100,
+    ),
+}
+PROBES = [ConstantProbe, ObservationProbe, DelayedProbe, ActionProbe, ObservationActionProbe]
+
+
+@jax.jit
+def search(method, objective, state, sampler, keys):
+    def body(carry, key):
+        state, sampler, _ = once(method, objective, *carry, key)
+        return (state, sampler), sampler.statistics.returns
+
+    (state, _), returns = jax.lax.scan(body, (state, sampler), keys)
+    return state, returns
+
+
+@pytest.mark.parametrize("probe", PROBES)
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_the_probes_are_learned(name, probe):
+    """Each probe isolates one link; what is known of it, value and action, must be found.
+
+    Values within 0.1; the best action with probability above 0.9.
+    """
+    settings, iterations = LEARNING[name]
+    if name == "cem" and probe not in (ActionProbe, ObservationActionProbe):
+        pytest.skip("gradient-free: it has no value to learn, and these have no best action")
+    method, world, policy = METHODS.get(name)(**settings), probe(), Affine.zeros(2, 1)
+    state, sampler = start(method, jax.random.key(0), world, policy)
+    state, _ = search(
+        method, OBJECTIVE, state, sampler, jax.random.split(jax.random.key(1), iterations)
+    )
+    solution = method.solution(state)
+    for known in world.known_values(OBJECTIVE.gamma):
+        observation = jnp.asarray([known.observation])
+        critic = getattr(state, "critic", None)
+        if critic is not None:
+            np.testing.assert_allclose(critic(observation), known.value, atol=0.1)
+        if known.action is not None:
+            right = solution(observation).log_prob(jnp.asarray(int(known.action)))
+            assert float(jnp.exp(right)) > 0.9
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_cartpole_gets_better(name):
+    """From about 22 steps a random episode to a mean above 100 within the budget (limit 200)."""
+    settings, _ = LEARNING[name]
+    iterations = {"cem": 12, "reinforce": 60, "ppo": 150}[name]
+    method, world = METHODS.get(name)(**settings), CartPole(time_limit=200)
+    objective = DiscountedReturn(0.98)
+    carry = start(method, jax.random.key(0), world, POLICY, objective)
+    _, returns = search(method, objective, *carry, jax.random.split(jax.random.key(1), iterations))
+    returns = np.asarray(returns)
+    assert np.nanmean(returns[:2]) < 60
+    assert np.nanmean(returns[-5:]) > 100
