@@ -113,7 +113,7 @@ def sample_returns(
         "plain": zeros,
         "discount": jnp.ones(()),
         "length": jnp.zeros((population, episodes), int),
-        "bad": jnp.full((population, episodes), -1),
+        "bad": jnp.full((population, episodes), -1, int),
     }
     if normalises:
         start["moments"] = Moments.zeros(observation.shape[2:])
@@ -123,7 +123,7 @@ def sample_returns(
     statistics = EpisodeStatistics(
         returns=jnp.mean(end["plain"]),
         lengths=jnp.mean(end["length"].astype(zeros.dtype)),
-        episodes=jnp.asarray(population * episodes),
+        episodes=jnp.asarray(population * episodes, int),
         steps=jnp.sum(end["length"]),
         broken=jnp.where(jnp.any(bad >= 0), where + 1, 0),
         broken_step=jnp.maximum(bad[where], 0),

@@ -90,7 +90,7 @@ def sample_episodes(
     statistics = EpisodeStatistics(
         returns=jnp.mean(jnp.sum(episodes.reward, axis=0)),
         lengths=jnp.mean(lengths.astype(episodes.reward.dtype)),
-        episodes=jnp.asarray(num_episodes),
+        episodes=jnp.asarray(num_episodes, int),
         steps=jnp.sum(lengths),
         broken=broken,
         broken_step=broken_step,

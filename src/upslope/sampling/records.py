@@ -45,7 +45,7 @@ class EpisodeStatistics(NamedTuple):
     @classmethod
     def nothing(cls) -> EpisodeStatistics:
         """Before anything has been sampled."""
-        nan, zero = jnp.full((), jnp.nan), jnp.asarray(0)
+        nan, zero = jnp.full((), jnp.nan, float), jnp.zeros((), int)
         return cls(nan, nan, zero, zero, zero, zero)
 
 

@@ -131,7 +131,7 @@ def sample_steps(
         returns=jnp.sum(jnp.where(ended, returns, 0.0)) / episodes,
         lengths=jnp.sum(jnp.where(ended, age, 0)) / episodes,
         episodes=episodes,
-        steps=jnp.asarray(n_steps * n_envs),
+        steps=jnp.asarray(n_steps * n_envs, int),
         broken=broken,
         broken_step=broken_step,
     )

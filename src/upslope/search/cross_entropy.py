@@ -90,7 +90,7 @@ class CrossEntropyMethod(SearchMethod):
 
     def init(self, key: Array, policy: Policy, objective: Objective) -> CrossEntropyState:
         theta, _ = ravel_parameters(policy)
-        return CrossEntropyState(policy, jnp.full_like(theta, self.std), jnp.asarray(0))
+        return CrossEntropyState(policy, jnp.full_like(theta, self.std), jnp.zeros((), int))
 
     def ask(self, key: Array, state: CrossEntropyState) -> Policy:
         mean, unravel = ravel_parameters(state.mean)
