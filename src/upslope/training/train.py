@@ -19,8 +19,8 @@ from upslope.training.history import History
 from upslope.training.loop import Position, Watch, evaluate_solutions, search
 from upslope.training.notebook import Notebook
 from upslope.training.policy_artifact import load_policy
-from upslope.training.progress import Evaluation, Reporter, Silent, Summary, Times
 from upslope.training.programs import make_program, plan_of
+from upslope.training.progress import Evaluation, Reporter, Silent, Summary, Times
 from upslope.training.run import Run
 from upslope.training.run_folder import RunFolder
 from upslope.training.signals import Stopped, StopSignals
