@@ -113,7 +113,7 @@ class GymnaxEnvironment(Environment):
 def _registered(name: str) -> tuple[list[str], Any]:
     """gymnax's names, and the constructor of one of them."""
     try:
-        import gymnax
+        import gymnax  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise missing_extra(f"gymnax:{name}", "gymnax", "gymnax") from error
     known = list(gymnax.registered_envs)
@@ -122,7 +122,7 @@ def _registered(name: str) -> tuple[list[str], Any]:
 
 @functools.lru_cache(maxsize=64)
 def _load(name: str, options: tuple[tuple[str, Any], ...]) -> tuple[Any, Any]:
-    import gymnax
+    import gymnax  # pyright: ignore[reportMissingImports]
 
     return gymnax.make(name, **dict(options))
 
