@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import jax
@@ -33,17 +34,14 @@ def iterate(
     return state, sampler, diagnostics
 
 
-def stream_key(seed: int, stream: str) -> Array:
+def stream_key(seed: int | Array, stream: str) -> Array:
     """The key of a named stream of a run: streams of one run, and of two runs, are distinct.
 
     Args:
-      seed: the run's.
-      stream: `"search"`, `"evaluation"`, ...; its letters are folded in.
+      seed: the run's; an int or a traced uint32.
+      stream: `"search"`, `"evaluation"`, ...; a hash of the name is folded in.
     """
-    key = jax.random.key(seed)
-    for byte in stream.encode():
-        key = jax.random.fold_in(key, byte)
-    return key
+    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(stream.encode()))
 
 
 def iteration_key(run_key: Array, seed: Array | int, iteration: Array | int) -> Array:

@@ -77,9 +77,8 @@ class JaxProgram:
         self.split = NamedSharding(mesh, PartitionSpec("seeds"))
         self.whole = NamedSharding(mesh, PartitionSpec())
         self.mesh = mesh
-        self.search_key = stream_key(seed, "search")
-        self.start_key = stream_key(seed, "start")
-        self.evaluation_key = stream_key(seed, "evaluation")
+        # Everything a call needs besides is numpy: no small program is compiled on the way.
+        self.seed = np.uint32(seed)
         self.compile_seconds = 0.0
         self._numbers = jax.device_put(
             (problem.method, problem.objective, problem.world), self.whole
@@ -90,40 +89,44 @@ class JaxProgram:
 
     # What is compiled.
 
-    def _start_seed(self, numbers: Any, key: Array, index: Array) -> Carry:
+    def _start_seed(self, numbers: Any, seed: Array, index: Array) -> Carry:
         method, objective, world = numbers
-        policy_key, method_key, sampler_key = jax.random.split(jax.random.fold_in(key, index), 3)
+        key = jax.random.fold_in(stream_key(seed, "start"), index)
+        policy_key, method_key, sampler_key = jax.random.split(key, 3)
         policy = self.problem.policy(policy_key)
         state = method.init(method_key, policy, objective)
         sampler = JaxSampler.create(sampler_key, world, method.collection, objective, policy)
         # Python numbers would change type on the first step.
         return jax.tree.map(jnp.asarray, Carry(state, sampler.streams, jnp.asarray(0)))
 
-    def _advance_shard(
-        self, numbers: Any, key: Array, indices: Array, carry: Carry, wanted: Array, count: Array
-    ) -> tuple[Carry, Records]:
+    def _iterate_seed(self, numbers: Any, key: Array, index: Array, carry: Carry) -> Any:
         method, objective, world = numbers
-        fixed = isinstance(method.collection, Steps)
+        sampler = JaxSampler(
+            world, objective, method.collection, carry.streams, EpisodeStatistics.nothing()
+        )
+        state, sampler, diagnostics = iterate(
+            iteration_key(key, index, carry.iteration), method, objective, carry.state, sampler
+        )
+        finite = jnp.all(jnp.isfinite(ravel_pytree(method.solution(state))[0]))
+        new = Carry(state, sampler.streams, carry.iteration + 1)
+        return new, (sampler.statistics, diagnostics, finite)
 
-        def one(index: Array, carry: Carry) -> Any:
-            sampler = JaxSampler(
-                world, objective, method.collection, carry.streams, EpisodeStatistics.nothing()
-            )
-            state, sampler, diagnostics = iterate(
-                iteration_key(key, index, carry.iteration), method, objective, carry.state, sampler
-            )
-            finite = jnp.all(jnp.isfinite(ravel_pytree(method.solution(state))[0]))
-            new = Carry(state, sampler.streams, carry.iteration + 1)
-            return new, (sampler.statistics, diagnostics, finite)
+    def _advance_shard(
+        self, numbers: Any, seed: Array, indices: Array, carry: Carry, wanted: Array, count: Array
+    ) -> tuple[Carry, Records]:
+        fixed = isinstance(numbers[0].collection, Steps)
+        key = stream_key(seed, "search")
+        # Jitted, so that it is traced once: for the shapes here and for the loop below.
+        step = jax.jit(jax.vmap(self._iterate_seed, in_axes=(None, None, 0, 0)))
 
         def body(loop: Any) -> Any:
             put = lambda b, x: jax.lax.dynamic_update_index_in_dim(b, x, number, 0)  # noqa: E731
             number, carry, taken, healthy, buffers = loop
             active = taken < wanted
-            new, (statistics, diagnostics, finite) = jax.vmap(one)(indices, carry)
+            new, (statistics, diagnostics, finite) = step(numbers, key, indices, carry)
             if not fixed:  # with fixed batches all seeds need the same number of iterations
                 new = tree.where(active, new, carry)
-            taken = taken + jnp.where(active, statistics.steps, 0)
+            taken = taken + jnp.where(active, statistics.steps, 0).astype(taken.dtype)
             healthy = healthy & jnp.all(~active | (finite & (statistics.broken == 0)))
             record = Records(active, statistics, diagnostics, finite)
             buffers = jax.tree.map(put, buffers, record)
@@ -133,13 +136,13 @@ class JaxProgram:
             number, _, taken, healthy, _ = loop
             return (number < count) & healthy & jnp.any(taken < wanted)
 
-        _, shapes = jax.eval_shape(jax.vmap(one), indices, carry)
+        _, shapes = jax.eval_shape(step, numbers, key, indices, carry)
         seeds = indices.shape
         blank = Records(jax.ShapeDtypeStruct(seeds, bool), *shapes)  # pyright: ignore[reportArgumentType]
         buffers = jax.tree.map(
             lambda leaf: jnp.zeros((LONGEST_CHUNK, *leaf.shape), leaf.dtype), blank
         )
-        loop = (jnp.asarray(0), carry, jnp.zeros(seeds, int), jnp.asarray(True), buffers)
+        loop = (jnp.int32(0), carry, jnp.zeros(seeds, jnp.int32), jnp.asarray(True), buffers)
         _, carry, _, _, buffers = jax.lax.while_loop(going, body, loop)
         return carry, buffers
 
@@ -152,9 +155,12 @@ class JaxProgram:
         return jax.device_put(carry, self.split)
 
     def _evaluate_all(
-        self, numbers: Any, key: Array, policies: Any, episodes: int, deterministic: bool
+        self, numbers: Any, which: Any, policies: Any, episodes: int, deterministic: bool
     ) -> Returns:
         _, objective, world = numbers
+        seed, occasion, block = which
+        key = stream_key(seed, "evaluation")
+        key = jax.random.fold_in(jax.random.fold_in(key, occasion), block)
         limit = episode_limit(world, objective) or EVALUATION_LIMIT
         returns, _ = sample_returns(
             key, world, policies, EpisodicReturn(), episodes, limit, deterministic=deterministic
@@ -172,10 +178,11 @@ class JaxProgram:
         """
         self.block = block
         began = time.perf_counter()
-        indices = jax.device_put(jnp.arange(self.seeds), self.split)
+        indices = jax.device_put(np.arange(self.seeds, dtype=np.int32), self.split)
+        seed = jax.device_put(self.seed, self.whole)
         start = jax.jit(
             jax.vmap(self._start_seed, in_axes=(None, None, 0)), out_shardings=self.split
-        ).lower(self._numbers, self.start_key, indices)
+        ).lower(self._numbers, seed, indices)
         shapes = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self.split),
             start.out_info,
@@ -198,27 +205,28 @@ class JaxProgram:
                 donate_argnums=3,
             ).lower(
                 self._numbers,
-                jax.device_put(self.search_key, self.whole),
+                seed,
                 indices,
                 shapes,
-                jax.ShapeDtypeStruct((self.seeds,), jnp.asarray(0).dtype, sharding=self.split),
-                jax.ShapeDtypeStruct((), jnp.asarray(0).dtype, sharding=self.whole),
+                jax.ShapeDtypeStruct((self.seeds,), np.int32, sharding=self.split),
+                jax.ShapeDtypeStruct((), np.int32, sharding=self.whole),
             )
             # The main thread only waits, so that it can hear signals.
             self._advance = pool.submit(compiled, advance).result()
             self._start = start_job.result()
             self._evaluate[True] = evaluation_job.result()
-        self.indices = indices
+        self._places = seed, indices
         self.compile_seconds += time.perf_counter() - began
 
     def _lower_evaluation(self, policies: Any, deterministic: bool) -> Any:
         plain = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), policies)
         run = jax.jit(
-            lambda numbers, key, policies: self._evaluate_all(
-                numbers, key, policies, self.block, deterministic
+            lambda numbers, which, policies: self._evaluate_all(
+                numbers, which, policies, self.block, deterministic
             )
         )
-        return run.lower(self._host_numbers(), self.evaluation_key, plain)
+        which = (self.seed, np.int32(0), np.int32(0))
+        return run.lower(self._host_numbers(), which, plain)
 
     def _host_numbers(self) -> Any:
         problem = self.problem
@@ -227,7 +235,7 @@ class JaxProgram:
     def start(self) -> Carry:
         """All seeds before their first iteration."""
         assert self._start is not None, "compile first"
-        return self._start(self._numbers, self.start_key, self.indices)
+        return self._start(self._numbers, *self._places)
 
     def advance(self, carry: Carry, wanted: np.ndarray, count: int) -> tuple[Carry, Records]:
         """Up to `count` iterations; the carry is consumed.
@@ -246,11 +254,10 @@ class JaxProgram:
         limit = np.iinfo(np.int32).max
         carry, records = self._advance(
             self._numbers,
-            jax.device_put(self.search_key, self.whole),
-            self.indices,
+            *self._places,
             carry,
-            jax.device_put(jnp.asarray(np.minimum(wanted, limit)), self.split),
-            jax.device_put(jnp.asarray(min(count, LONGEST_CHUNK)), self.whole),
+            jax.device_put(np.minimum(wanted, limit).astype(np.int32), self.split),
+            jax.device_put(np.int32(min(count, LONGEST_CHUNK)), self.whole),
         )
         return carry, jax.device_get(records)
 
@@ -274,10 +281,9 @@ class JaxProgram:
             )
             self.compile_seconds += time.perf_counter() - began
         run, numbers = self._evaluate[deterministic], self._host_numbers()
-        key = jax.random.fold_in(self.evaluation_key, occasion)
         blocks = [
-            jax.device_get(run(numbers, jax.random.fold_in(key, number), policies))
-            for number in range(-(-episodes // self.block))
+            jax.device_get(run(numbers, (self.seed, np.int32(occasion), np.int32(n)), policies))
+            for n in range(-(-episodes // self.block))
         ]
         join = lambda name: np.concatenate([getattr(b, name) for b in blocks], 1)[:, :episodes]  # noqa: E731
         return Returns(join("returns"), join("lengths"))  # pyright: ignore[reportArgumentType]
