@@ -9,16 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conformance import check_environment, check_randomness
 
 import upslope
 from upslope.objectives import EpisodicReturn
 from upslope.policies import default_policy
 from upslope.sampling import JaxSampler
 from upslope.training.iteration import iterate
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "environments"))
-
-from conformance import check_environment, check_randomness
 
 SKELETONS = Path(__file__).parents[2] / "docs" / "skeletons"
 
