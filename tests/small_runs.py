@@ -43,14 +43,18 @@ class InterruptAfter(Silent):
 
 
 def small_run(
-    method: str, out: Path | None, reporter: Silent | None = None, **settings: object
+    method: str,
+    out: Path | None,
+    reporter: Silent | None = None,
+    environment: str = "CartPole-v1",
+    **settings: object,
 ) -> Run:
     """Two seeds of a method on CartPole with a tiny budget."""
     options = dict(
         seeds=2, hidden=(8,), evaluations=4, evaluation_episodes=2, final_episodes=4, seed=7
     )
     return train(
-        "CartPole-v1",
+        environment,
         method,
         out=out,
         reporter=reporter,

@@ -1,7 +1,6 @@
 """The programs in the docs run, the short ones are short, and no link leads nowhere."""
 
 import re
-import shutil
 
 import pytest
 from pages import ROOT, blocks, code_lines, run
@@ -98,11 +97,35 @@ def test_method_pages_name_everything_that_is_logged(page):
     assert re.findall(r"^\| `(\w+)`", logged, re.MULTILINE) == list(fields)
 
 
-@pytest.mark.skipif(shutil.which("upslope") is None, reason="the command is not installed")
 def test_commands_in_the_docs_exist():
+    from upslope.cli.main import COMMANDS
+
     used = {
         command
         for page in PAGES
-        for command in re.findall(r"^\s*upslope ([a-z]+)\b", page.read_text(), re.MULTILINE)
+        for command in re.findall(
+            r"(?:^\s+|`|&& )upslope ([a-z]+)\b", page.read_text(), re.MULTILINE
+        )
     }
-    assert used <= {"train", "resume", "evaluate", "list", "show", "report"}, used
+    assert used
+    assert used <= set(COMMANDS), used
+
+
+def flags_in(text):
+    """What follows `--` in a page's code: the flags that users are told of."""
+    code = re.findall(r"`([^`]+)`|^    (.+)$", text, re.MULTILINE)
+    return {flag for pair in code for part in pair for flag in re.findall(r"--([a-z][\w-]*)", part)}
+
+
+def test_flags_in_the_docs_exist():
+    from upslope.search import METHODS
+    from upslope.training.config import OBJECTIVE_SETTINGS, POLICY_SETTINGS, RUN_SETTINGS
+    from upslope.training.settings import settings_of
+
+    known = {*OBJECTIVE_SETTINGS, *POLICY_SETTINGS, *RUN_SETTINGS, "weights"}
+    for entry in METHODS:
+        known |= set(settings_of(entry.load()))
+    known |= {"help", "version", "traceback", "config", "out", "env", "episodes", "seeds"}
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        used = {flag.replace("-", "_") for flag in flags_in(page.read_text())} - {"flags"}
+        assert used <= known, f"{name(page)}: {used - known}"

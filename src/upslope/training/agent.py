@@ -90,6 +90,8 @@ class Agent:
         batch = observation.shape[0]
         if np.issubdtype(observation.dtype, np.floating):
             observation = observation.astype(np.float32)
+        else:  # policies count the states of a discrete space from 0
+            observation = observation - getattr(self.observation_space, "start", 0)
         start = np.zeros(batch, bool)
         if state is None:
             start[:] = True
