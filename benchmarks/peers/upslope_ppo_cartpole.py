@@ -49,7 +49,7 @@ arguments = parser.parse_args()
 settings = SHARED | PEERS[arguments.settings_of]
 iteration = settings["n_envs"] * settings["n_steps"]
 budget = arguments.timesteps // iteration * iteration
-prepare()
+prepare(arguments.seeds)
 import_seconds = process_seconds()
 config = resolve(
     "CartPole-v1",

@@ -136,7 +136,11 @@ class TestSteps:
         np.testing.assert_array_equal(free.updates, 8)
         assert (np.asarray(stopped.updates) < 8).all()
         assert (np.asarray(stopped.updates) >= 1).all()  # the first minibatch has no KL yet
-        assert (np.asarray(stopped.approx_kl) <= 1.5e-4).all()
+        assert (
+            np.asarray(stopped.approx_kl) > 1.5e-4
+        ).all()  # it had moved too far: hence the stop
+        _, patient = self.run(learning_rate=0.3, target_kl=10.0)
+        np.testing.assert_array_equal(patient.updates, 8)
 
     def test_the_steps_are_counted(self):
         state, _ = self.run()

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core import tree
+from upslope.core.lockstep import anywhere
 from upslope.policies.policy import act
 
 
@@ -39,23 +40,41 @@ def along(model: Any, observation: Array, ended: Array, memory: Any) -> tuple[An
 
 
 def successor_values(
-    critic: Any, observation: Array, successor: Array, ended: Array, memory: Any
+    critic: Any,
+    observation: Array,
+    successor: Array,
+    terminated: Array,
+    truncated: Array,
+    memory: Any,
 ) -> tuple[Array, Array, Any]:
     """V at every step and at every step's true successor.
+
+    The value after a terminated step is nobody's: whatever is returned there must not be used.
 
     Args:
       critic: a `ValueFunction`.
       observation: [T, N, ...], as the critic reads it (normalised).
       successor: [T, N, ...], the true next observations, normalised likewise.
-      ended: booleans [T, N].
+      terminated: booleans [T, N].
+      truncated: booleans [T, N].
       memory: the critic's memory before the first step, [N, ...].
 
     Returns:
       V(s_t) [T, N], V(s_{t+1}) [T, N], and the memory after the last step.
     """
     if not critic.has_memory:
-        value = jax.vmap(jax.vmap(critic))
-        return value(observation), value(successor), memory
+        value_of = jax.vmap(jax.vmap(critic))
+        value = value_of(observation)
+        # Where a stream goes on, the successor is the next observation: its value is known.
+        last = value_of(jax.tree.map(lambda leaf: leaf[-1:], successor))
+        shifted = jnp.concatenate([value[1:], last])
+        following = jax.lax.cond(
+            anywhere(truncated),
+            lambda: jnp.where(truncated, value_of(successor), shifted),
+            lambda: shifted,
+        )
+        return value, following, memory
+    ended = terminated | truncated
     first = jax.tree.map(jnp.asarray, critic.initial_memory())
 
     def step(memory: Any, inputs: Any) -> tuple[Any, Any]:

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.search.packed_rows import pack_rows
+
 
 def shuffles(key: Array, count: int, size: int) -> Array:
     """`count` independent permutations of range(size), [count, size]. Consumes the key.
@@ -52,13 +54,21 @@ def minibatches(
     n_steps, n_envs = jax.tree.leaves(batch)[0].shape[:2]
     total = n_envs if streams else n_steps * n_envs
     order = shuffles(key, n_epochs, total).reshape(n_epochs * (total // size), size)
-    if not streams:
-        batch = jax.tree.map(lambda leaf: leaf.reshape(total, *leaf.shape[2:]), batch)
+    if streams:
 
-    def step(carry: Any, rows: Array) -> tuple[Any, None]:
-        if streams:
+        def whole(carry: Any, rows: Array) -> tuple[Any, None]:
             columns = jax.tree.map(lambda leaf: leaf[:, rows], batch)
             return update(carry, (columns, jax.tree.map(lambda leaf: leaf[rows], memories)))
-        return update(carry, (jax.tree.map(lambda leaf: leaf[rows], batch), ()))
+
+        return jax.lax.scan(whole, carry, order)[0]
+
+    # Leaves that are one array stay one array: `pack_rows` knows them by identity.
+    flat: dict[int, Array] = {}
+    for leaf in jax.tree.leaves(batch):
+        flat.setdefault(id(leaf), leaf.reshape(total, *leaf.shape[2:]))
+    words, apart, unpack = pack_rows(jax.tree.map(lambda leaf: flat[id(leaf)], batch))
+
+    def step(carry: Any, rows: Array) -> tuple[Any, None]:
+        return update(carry, (unpack(words[rows], [leaf[rows] for leaf in apart]), ()))
 
     return jax.lax.scan(step, carry, order)[0]

@@ -38,7 +38,7 @@ class PPOState(NamedTuple):
 
 
 class PPODiagnostics(NamedTuple):
-    """What its users look at; means over the minibatches that were used."""
+    """What its users look at: the new policy on the batch it was made from."""
 
     policy_gradient_loss: Array
     value_loss: Array
@@ -46,7 +46,7 @@ class PPODiagnostics(NamedTuple):
     approx_kl: Array  # of the new policy from the one that acted, nats
     clip_fraction: Array  # of the ratios that were clipped
     explained_variance: Array  # of the returns by the value function, before the update
-    gradient_norm: Array  # before clipping
+    gradient_norm: Array  # before clipping, the mean over the minibatches used
     learning_rate: Array
     updates: Array  # minibatches used; fewer than planned when target_kl stopped them
 
@@ -180,7 +180,12 @@ class PPO(SearchMethod):
         normalize = jax.vmap(jax.vmap(policy.normalize))
         seen = normalize(experience.observation)
         value, next_value, critic_memory = successor_values(
-            critic, seen, normalize(experience.next_observation), ended, state.critic_memory
+            critic,
+            seen,
+            normalize(experience.next_observation),
+            experience.terminated,
+            experience.truncated,
+            state.critic_memory,
         )
         advantage = generalized_advantages(
             reward, value, next_value, terminated, ended, objective.discount, self.gae_lambda
@@ -242,7 +247,7 @@ class PPO(SearchMethod):
         learning_rate: Array,
         clip_range: Array,
     ) -> tuple[tuple[Policy, ValueFunction], Any, Losses, Array]:
-        """All epochs of updates: models, optimizer, mean losses and the number of updates."""
+        """All epochs of updates: models, optimizer, the losses then and the number of updates."""
         loss = clipped_surrogate(
             clip_range,
             self.clip_range_vf,
@@ -258,25 +263,32 @@ class PPO(SearchMethod):
             return loss(unravel(theta), *minibatch)
 
         def update(carry: Any, minibatch: Any) -> tuple[Any, None]:
-            theta, optimizer, going, total, count = carry
+            theta, optimizer, going, norms, count = carry
             gradient, losses = jax.grad(flat_loss, has_aux=True)(theta, *minibatch)
             gradient, norm = clip_by_norm(gradient, self.max_grad_norm)
-            losses = jnp.stack(losses._replace(gradient_norm=norm))
             new = ascend("adam", optimizer, theta, gradient, learning_rate)
             if self.target_kl is not None:
                 # As soon as the policy has moved too far, nothing moves any more.
-                going = going & (losses[Losses._fields.index("approx_kl")] <= 1.5 * self.target_kl)
+                going = going & (losses.approx_kl <= 1.5 * self.target_kl)
                 new = jax.tree.map(
                     lambda after, before: jnp.where(going, after, before), new, (theta, optimizer)
                 )
-            return (*new, going, total + jnp.where(going, losses, 0.0), count + going), None
+            return (*new, going, norms + jnp.where(going, norm, 0.0), count + going), None
 
-        zero = jnp.zeros(len(Losses._fields))
-        carry = (start, optimizer, jnp.asarray(True), zero, jnp.asarray(0))
+        carry = (start, optimizer, jnp.asarray(True), jnp.zeros(()), jnp.asarray(0))
         carry = minibatches(key, update, carry, batch, memories, self.n_epochs, size, memory)
-        theta, optimizer, _, total, count = carry
-        losses = Losses(*(total / jnp.maximum(count, 1)))
-        return unravel(theta), optimizer, losses, count
+        theta, optimizer, _, norms, count = carry
+        models = unravel(theta)
+        # One look at the whole batch afterwards costs less than one at every minibatch.
+        everything = batch if memory else jax.tree.map(flat_rows, batch)
+        _, losses = loss(models, everything, memories)
+        norm = norms / jnp.maximum(count, 1)
+        return models, optimizer, losses._replace(gradient_norm=norm), count
 
     def solution(self, state: PPOState) -> Policy:
         return state.policy
+
+
+def flat_rows(leaf: Array) -> Array:
+    """[T, N, ...] as rows [T * N, ...]."""
+    return leaf.reshape(-1, *leaf.shape[2:])

@@ -13,18 +13,20 @@ import jax
 M_ARENA_MAX = -8  # glibc's malloc.h
 
 
-def prepare(host_devices: int | None = None) -> None:
-    """One host device per core, and compiled programs kept between processes.
+def prepare(seeds: int | None = None) -> None:
+    """One host device per core that seeds can use, and compiled programs kept between processes.
 
-    Does nothing to what is already decided: a backend that has started keeps its devices, and
-    `JAX_COMPILATION_CACHE_DIR` or a cache folder set by the user stays. On a machine with an
-    accelerator the host devices are not used.
+    Does nothing to what is already decided: a backend that has started keeps its devices, so the
+    first run of a process decides for it (call this first to decide otherwise), and
+    `JAX_NUM_CPU_DEVICES`, `JAX_COMPILATION_CACHE_DIR` or a cache folder set by the user stay. On a
+    machine with an accelerator the host devices are not used.
 
     Args:
-      host_devices: how many; None for one per available core.
+      seeds: how many will run side by side; a single one runs fastest on a single device. None for
+        as many as there are cores.
     """
-    if host_devices is None:
-        host_devices = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    host_devices = cores if seeds is None else max(1, min(cores, seeds))
     share_memory_between_threads()
     asked = "JAX_NUM_CPU_DEVICES" in os.environ or "host_platform_device_count" in os.environ.get(
         "XLA_FLAGS", ""

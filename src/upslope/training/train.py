@@ -58,7 +58,6 @@ def train(
     Raises:
       UpslopeError: bad input, before any work starts; or what stopped the run.
     """
-    prepare()
     world = None
     if not isinstance(environment, str):
         world, environment = environment, str(getattr(environment, "name", type(environment)))
@@ -96,7 +95,7 @@ def run(
     Raises:
       Stopped: a signal ended it; everything is saved.
     """
-    prepare()
+    prepare(config.seeds)
     began = time.perf_counter()
     built = build(config, world)
     folder = None
@@ -139,7 +138,6 @@ def resume(
       StorageError: no run folder, another process holds it, or nothing whole to go on from.
       UpslopeError: the run is done.
     """
-    prepare()
     folder = RunFolder.open(Path(path))
     try:
         if folder.status()["state"] == "done":
@@ -148,6 +146,7 @@ def resume(
                 f"`upslope evaluate {path}`."
             )
         config = RunConfig.from_dict(folder.config())
+        prepare(config.seeds)
         began = time.perf_counter()
         built = build(config)
         times = Times(imports=import_seconds)
@@ -251,7 +250,7 @@ def evaluate(
       StorageError: there is no policy in the folder.
       UpslopeError: the other environment's spaces do not fit the policy.
     """
-    prepare()
+    prepare(1)
     folder = RunFolder.open(Path(path), lock=False)
     if not folder.policy.is_dir():
         raise StorageError(
