@@ -15,7 +15,6 @@ from repeat_on_request import repeat_on_request
 from upslope.training.build import build
 from upslope.training.config import resolve
 from upslope.training.devices import prepare
-from upslope.training.iteration import stream_key
 from upslope.training.jax_program import LONGEST_CHUNK, JaxProgram
 
 SHARED = {"gamma": 0.99, "gae_lambda": 0.95, "clip_range": 0.2, "clip_range_vf": 0.2}
@@ -63,8 +62,7 @@ program.compile(block=20)
 
 def train(number: int) -> None:
     """A whole search of all seeds, from fresh policies; another one for each number."""
-    program.start_key = stream_key(number, "start")
-    program.search_key = stream_key(number, "search")
+    program.seed = np.uint32(number)
     carry, steps = program.start(), np.zeros(arguments.seeds, np.int64)
     while np.any(steps < budget):
         carry, records = program.advance(carry, budget - steps, LONGEST_CHUNK)

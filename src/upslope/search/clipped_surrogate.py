@@ -64,18 +64,23 @@ def clipped_surrogate(
 ) -> Callable[..., tuple[Array, Losses]]:
     """The function to ascend: `(models, batch, memories) -> (objective, Losses)`.
 
-    `models` is the pair (policy, value function). With memory, `batch` holds whole streams
-    [T, N, ...] and `memories` their memories before the first step; else rows [B, ...].
+    `models` is the pair (policy, value function); with None for the value function the values are
+    those in the batch, from before the update. With memory, `batch` holds whole streams [T, N, ...]
+    and `memories` their memories before the first step; else rows [B, ...].
     """
 
     def objective(models: Any, batch: Batch, memories: Any) -> tuple[Array, Losses]:
         policy, critic = models
+        value = batch.value
         if policy.has_memory:
             distribution, _ = along(policy, batch.observation, batch.ended, memories[0])
-            value, _ = along(critic, batch.seen, batch.ended, memories[1])
+            if critic is not None:
+                value, _ = along(critic, batch.seen, batch.ended, memories[1])
             each = lambda f: jax.vmap(jax.vmap(f))  # noqa: E731
         else:
-            distribution, value = jax.vmap(policy)(batch.observation), jax.vmap(critic)(batch.seen)
+            distribution = jax.vmap(policy)(batch.observation)
+            if critic is not None:
+                value = jax.vmap(critic)(batch.seen)
             each = jax.vmap
         log_prob = each(lambda d, a: d.log_prob(a))(distribution, batch.action)
         entropy = each(lambda d: d.entropy())(distribution)

@@ -41,7 +41,7 @@ class PPODiagnostics(NamedTuple):
     """What its users look at: the new policy on the batch it was made from."""
 
     policy_gradient_loss: Array
-    value_loss: Array
+    value_loss: Array  # of the value function before the update
     entropy: Array  # nats
     approx_kl: Array  # of the new policy from the one that acted, nats
     clip_fraction: Array  # of the ratios that were clipped
@@ -281,7 +281,7 @@ class PPO(SearchMethod):
         models = unravel(theta)
         # One look at the whole batch afterwards costs less than one at every minibatch.
         everything = batch if memory else jax.tree.map(flat_rows, batch)
-        _, losses = loss(models, everything, memories)
+        _, losses = loss((models[0], None), everything, memories)
         norm = norms / jnp.maximum(count, 1)
         return models, optimizer, losses._replace(gradient_norm=norm), count
 

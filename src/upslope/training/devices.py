@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 from pathlib import Path
 from typing import Any
 
 import jax
-
-M_ARENA_MAX = -8  # glibc's malloc.h
 
 
 def prepare(seeds: int | None = None) -> None:
@@ -27,7 +24,6 @@ def prepare(seeds: int | None = None) -> None:
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     host_devices = cores if seeds is None else max(1, min(cores, seeds))
-    share_memory_between_threads()
     asked = "JAX_NUM_CPU_DEVICES" in os.environ or "host_platform_device_count" in os.environ.get(
         "XLA_FLAGS", ""
     )
@@ -39,16 +35,6 @@ def prepare(seeds: int | None = None) -> None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-def share_memory_between_threads() -> None:
-    """Lets glibc's allocator keep two arenas instead of eight a core.
-
-    Compiling in several threads leaves freed memory in each thread's arena, where no other can
-    use it: a fifth of the peak of a short run.
-    """
-    with contextlib.suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
 def cache_folder() -> Path:

@@ -26,17 +26,32 @@ def compiled(lowered: Any) -> Any:
     return lowered.compile()
 
 
-def over_seeds(function: Callable[..., Any], seeds: int) -> Callable[..., Any]:
-    """`function(numbers, key, index, carry)` for the seeds of one device: vmapped over the last.
+# A policy with more numbers than this spends its time in matrix products.
+MATRIX_BOUND = 1000
 
-    A single seed is not vmapped: XLA's CPU backend multiplies plain matrices about twice as fast as
-    batches of one.
+
+def over_seeds(
+    function: Callable[..., Any], seeds: int, parameters: int
+) -> Callable[[Any, Array, Array, Any], Any]:
+    """`function(numbers, key, index, carry)` for the seeds of one device, over the last two.
+
+    Small policies are bound by the number of operations, so their seeds are vmapped into the same
+    ones. Networks are bound by matrix products, and XLA's CPU backend multiplies plain matrices
+    faster than batches of them, one matrix a seed: their seeds take turns (which compiles faster,
+    too, and lets no seed wait for another's longer episodes).
+
+    Args:
+      function: of one seed.
+      seeds: how many the device has.
+      parameters: how many numbers a policy has.
     """
-    if seeds > 1:
+    if seeds > 1 and parameters <= MATRIX_BOUND:
         return jax.vmap(function, in_axes=(None, None, 0, 0))
 
-    def alone(numbers: Any, key: Array, index: Array, carry: Any) -> Any:
-        out = function(numbers, key, *jax.tree.map(lambda leaf: leaf[0], (index, carry)))
-        return jax.tree.map(lambda leaf: leaf[None], out)
+    def in_turn(numbers: Any, key: Array, index: Array, carry: Any) -> Any:
+        if seeds == 1:
+            out = function(numbers, key, *jax.tree.map(lambda leaf: leaf[0], (index, carry)))
+            return jax.tree.map(lambda leaf: leaf[None], out)
+        return jax.lax.map(lambda mine: function(numbers, key, *mine), (index, carry))
 
-    return alone
+    return in_turn

@@ -106,7 +106,10 @@ class JaxProgram:
     ) -> tuple[Carry, Records]:
         fixed = isinstance(numbers[0].collection, Steps)
         key = stream_key(seed, "search")
-        step = over_seeds(self._iterate_seed, indices.shape[0])
+        seeds = indices.shape[0]
+        solution = jax.eval_shape(jax.vmap(numbers[0].solution), carry.state)
+        parameters = sum(leaf.size for leaf in jax.tree.leaves(solution)) // seeds
+        step = over_seeds(self._iterate_seed, seeds, parameters)
 
         def body(loop: Any) -> Any:
             put = lambda b, x: jax.lax.dynamic_update_index_in_dim(b, x, number, 0)  # noqa: E731
@@ -126,12 +129,11 @@ class JaxProgram:
             return (number < count) & healthy & jnp.any(taken < wanted)
 
         _, shapes = jax.eval_shape(step, numbers, key, indices, carry)
-        seeds = indices.shape
-        blank = Records(jax.ShapeDtypeStruct(seeds, bool), *shapes)  # pyright: ignore[reportArgumentType]
+        blank = Records(jax.ShapeDtypeStruct((seeds,), bool), *shapes)  # pyright: ignore[reportArgumentType]
         buffers = jax.tree.map(
             lambda leaf: jnp.zeros((LONGEST_CHUNK, *leaf.shape), leaf.dtype), blank
         )
-        loop = (jnp.int32(0), carry, jnp.zeros(seeds, jnp.int32), jnp.asarray(True), buffers)
+        loop = (jnp.int32(0), carry, jnp.zeros((seeds,), jnp.int32), jnp.asarray(True), buffers)
         _, carry, _, _, buffers = jax.lax.while_loop(going, body, loop)
         return carry, buffers
 
@@ -159,7 +161,7 @@ class JaxProgram:
     # What the loop calls.
 
     def compile(self, block: int) -> None:
-        """Compiles all programs side by side.
+        """Compiles all programs, each while the next is traced (side by side they take more memory).
 
         Args:
           block: how many episodes an evaluation runs at a time; larger ones run several blocks,
@@ -177,7 +179,7 @@ class JaxProgram:
             start.out_info,
         )
         self._shapes = shapes
-        with ThreadPoolExecutor(4) as pool:
+        with ThreadPoolExecutor(1) as pool:
             start_job = pool.submit(compiled, start)
             solutions = jax.eval_shape(jax.vmap(self.problem.method.solution), shapes.state)
             evaluation_job = pool.submit(compiled, self._lower_evaluation(solutions, True))
@@ -204,7 +206,7 @@ class JaxProgram:
             self._advance = pool.submit(compiled, advance).result()
             self._start = start_job.result()
             self._evaluate[True] = evaluation_job.result()
-        self._places = seed, indices
+        self._indices = indices
         self.compile_seconds += time.perf_counter() - began
 
     def _lower_evaluation(self, policies: Any, deterministic: bool) -> Any:
@@ -224,7 +226,7 @@ class JaxProgram:
     def start(self) -> Carry:
         """All seeds before their first iteration."""
         assert self._start is not None, "compile first"
-        return self._start(self._numbers, *self._places)
+        return self._start(self._numbers, jax.device_put(self.seed, self.whole), self._indices)
 
     def advance(self, carry: Carry, wanted: np.ndarray, count: int) -> tuple[Carry, Records]:
         """Up to `count` iterations; the carry is consumed.
@@ -243,7 +245,8 @@ class JaxProgram:
         limit = np.iinfo(np.int32).max
         carry, records = self._advance(
             self._numbers,
-            *self._places,
+            jax.device_put(self.seed, self.whole),
+            self._indices,
             carry,
             jax.device_put(np.minimum(wanted, limit).astype(np.int32), self.split),
             jax.device_put(np.int32(min(count, LONGEST_CHUNK)), self.whole),
