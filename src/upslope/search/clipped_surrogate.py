@@ -54,6 +54,24 @@ def policy_surrogate(log_ratio: Array, advantage: Array, clip_range: float | Arr
     return jnp.minimum(ratio * advantage, clipped * advantage)
 
 
+def standardized(advantage: Array, valid: Array, weight: Array) -> Array:
+    """Advantages with mean 0 and spread 1 over the valid rows; zero where they are all equal.
+
+    Equal advantages say nothing: their rounding errors are not blown up to unit scale.
+
+    Args:
+      advantage: any shape.
+      valid: booleans of that shape.
+      weight: valid / number of valid.
+    """
+    centre = jnp.sum(jnp.where(valid, advantage, 0.0) * weight)
+    spread = jnp.where(valid, jnp.square(advantage - centre), 0.0) * weight
+    deviation = jnp.sqrt(jnp.sum(spread))
+    rounding = 100 * jnp.finfo(deviation.dtype).eps * jnp.abs(centre)
+    scaled = (advantage - centre) / (deviation + 1e-8)
+    return jnp.where(deviation > rounding, scaled, 0.0)
+
+
 def clipped_surrogate(
     clip_range: float | Array,
     clip_range_vf: float | Array | None,
@@ -86,17 +104,9 @@ def clipped_surrogate(
         entropy = each(lambda d: d.entropy())(distribution)
         weight = batch.valid / jnp.maximum(jnp.sum(batch.valid), 1)
 
-        def mean(x: Array) -> Array:
-            return jnp.sum(jnp.where(batch.valid, x, 0.0) * weight)
-
         advantage = batch.advantage
         if normalize_advantage:
-            centre = mean(advantage)
-            deviation = jnp.sqrt(mean(jnp.square(advantage - centre)))
-            # Equal advantages say nothing: their rounding errors are not blown up to unit scale.
-            rounding = 100 * jnp.finfo(deviation.dtype).eps * jnp.abs(centre)
-            known = deviation > rounding
-            advantage = jnp.where(known, (advantage - centre) / (deviation + 1e-8), 0.0)
+            advantage = standardized(advantage, batch.valid, weight)
         log_ratio = log_prob - batch.log_prob
         error = jnp.square(value - batch.target)
         if clip_range_vf is not None:

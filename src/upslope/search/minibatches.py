@@ -19,12 +19,31 @@ def shuffles(key: Array, count: int, size: int) -> Array:
     is an order of magnitude faster than sorting pairs. Entries whose random bits agree keep their
     order: at most one pair in 2^(32 - log2(size)) of them, which no search can notice.
     """
-    bits = jax.random.bits(key, (count, size), jnp.uint32)
+    index = jnp.arange(size, dtype=jnp.uint32)[None]
+    offset = jax.random.bits(key, (count, 1), jnp.uint32)
+    bits = mixed(
+        jnp.uint32(0x9E3779B1) * jnp.broadcast_to(index, (count, size))
+        + jnp.broadcast_to(offset, (count, size))
+    )
     if size > 2**18:
         return jnp.argsort(bits, axis=1)
     low = jnp.uint32(2 ** max(size - 1, 1).bit_length() - 1)
-    packed = (bits & ~low) | jnp.arange(size, dtype=jnp.uint32)[None]
+    packed = (bits & ~low) | index
     return (jax.lax.sort(packed, dimension=1, is_stable=False) & low).astype(jnp.int32)
+
+
+def mixed(words: Array) -> Array:
+    """A bijection of 32-bit words that flips each output bit with probability one half.
+
+    An order needs fewer good bits than a gradient does; a hash of a random offset and the index is
+    a tenth of the cost of drawing every word.
+
+    References:
+      Appleby (2011), MurmurHash3, the 32-bit finaliser.
+    """
+    words = (words ^ (words >> 16)) * jnp.uint32(0x85EBCA6B)
+    words = (words ^ (words >> 13)) * jnp.uint32(0xC2B2AE35)
+    return words ^ (words >> 16)
 
 
 def minibatches(

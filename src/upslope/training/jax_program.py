@@ -161,7 +161,7 @@ class JaxProgram:
     # What the loop calls.
 
     def compile(self, block: int) -> None:
-        """Compiles all programs, each while the next is traced (side by side they take more memory).
+        """Compiles all programs, one while the next is traced: side by side they need more memory.
 
         Args:
           block: how many episodes an evaluation runs at a time; larger ones run several blocks,
