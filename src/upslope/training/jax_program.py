@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -179,33 +179,34 @@ class JaxProgram:
             start.out_info,
         )
         self._shapes = shapes
-        with ThreadPoolExecutor(1) as pool:
-            start_job = pool.submit(compiled, start)
-            solutions = jax.eval_shape(jax.vmap(self.problem.method.solution), shapes.state)
-            evaluation_job = pool.submit(compiled, self._lower_evaluation(solutions, True))
-            everything, rows = PartitionSpec(), PartitionSpec("seeds")
-            columns = PartitionSpec(None, "seeds")
-            advance = jax.jit(
-                jax.shard_map(
-                    self._advance_shard,
-                    mesh=self.mesh,
-                    in_specs=(everything, everything, rows, rows, rows, everything),
-                    out_specs=(rows, columns),
-                    check_vma=False,
-                ),
-                donate_argnums=3,
-            ).lower(
-                self._numbers,
-                seed,
-                indices,
-                shapes,
-                jax.ShapeDtypeStruct((self.seeds,), np.int32, sharding=self.split),
-                jax.ShapeDtypeStruct((), np.int32, sharding=self.whole),
-            )
-            # The main thread only waits, so that it can hear signals.
-            self._advance = pool.submit(compiled, advance).result()
-            self._start = start_job.result()
-            self._evaluate[True] = evaluation_job.result()
+        pool = ThreadPoolExecutor(1)
+        start_job = pool.submit(compiled, start)
+        everything, rows = PartitionSpec(), PartitionSpec("seeds")
+        columns = PartitionSpec(None, "seeds")
+        advance = jax.jit(
+            jax.shard_map(
+                self._advance_shard,
+                mesh=self.mesh,
+                in_specs=(everything, everything, rows, rows, rows, everything),
+                out_specs=(rows, columns),
+                check_vma=False,
+            ),
+            donate_argnums=3,
+        ).lower(
+            self._numbers,
+            seed,
+            indices,
+            shapes,
+            jax.ShapeDtypeStruct((self.seeds,), np.int32, sharding=self.split),
+            jax.ShapeDtypeStruct((), np.int32, sharding=self.whole),
+        )
+        advance_job = pool.submit(compiled, advance)
+        # Nobody waits for the evaluation's program before the first evaluation.
+        solutions = jax.eval_shape(jax.vmap(self.problem.method.solution), shapes.state)
+        self._evaluate[True] = pool.submit(compiled, self._lower_evaluation(solutions, True))
+        pool.shutdown(wait=False)
+        # The main thread only waits, so that it can hear signals.
+        self._start, self._advance = start_job.result(), advance_job.result()
         self._indices = indices
         self.compile_seconds += time.perf_counter() - began
 
@@ -266,12 +267,13 @@ class JaxProgram:
           occasion: numbers the evaluation; each has episodes of its own, the same however many
             seeds share it, and none of them is ever used in training.
         """
+        began = time.perf_counter()
         if deterministic not in self._evaluate:
-            began = time.perf_counter()
-            self._evaluate[deterministic] = compiled(
-                self._lower_evaluation(policies, deterministic)
-            )
-            self.compile_seconds += time.perf_counter() - began
+            lowered = self._lower_evaluation(policies, deterministic)
+            self._evaluate[deterministic] = compiled(lowered)
+        elif isinstance(self._evaluate[deterministic], Future):
+            self._evaluate[deterministic] = self._evaluate[deterministic].result()
+        self.compile_seconds += time.perf_counter() - began
         run, numbers = self._evaluate[deterministic], self._host_numbers()
         blocks = [
             jax.device_get(run(numbers, (self.seed, np.int32(occasion), np.int32(n)), policies))

@@ -165,13 +165,14 @@ def search(
                 )
             )
         last = evaluated + 1 == len(targets)
-        moment = time.perf_counter()
+        moment, compiled = time.perf_counter(), program.compile_seconds
         if not last:
             evaluate_solutions(
                 program, carry, steps, plan.evaluation_episodes, evaluated, history, watch
             )
             watch.reporter.phase("searching")
-        times.evaluation += time.perf_counter() - moment
+        waited = program.compile_seconds - compiled
+        times.evaluation += time.perf_counter() - moment - waited
         carry = program.reseed(carry, int(steps.max()))
         position = Position(carry, steps, evaluated + 1)
         if watch.save is not None and not last:
