@@ -93,10 +93,8 @@ def sample_steps(
             action,
             out.reward,
             out.observation,
-            terminated,
-            truncated,
-            returns,
-            age,
+            jnp.stack([terminated, truncated]),
+            jnp.stack([returns, age.astype(returns.dtype)]),
         )
         streams = Streams(
             tree.where(ended, fresh_state, state),
@@ -112,8 +110,11 @@ def sample_steps(
         return streams, record
 
     noise = jax.vmap(jax.vmap(noise_of(policy, streams)))(split(act_key))
-    after, record = jax.lax.scan(step, streams, (noise, split(step_key), resets))
-    observation, action, reward, successor, terminated, truncated, returns, age = record
+    inputs = (noise, split(step_key), resets)
+    after, record = jax.lax.scan(step, streams, inputs)
+    observation, action, reward, successor, ends, tallies = record
+    terminated, truncated = ends[:, 0], ends[:, 1]
+    returns, age = tallies[:, 0], tallies[:, 1]
     trajectories = Trajectories(
         observation,
         action,

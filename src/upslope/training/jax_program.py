@@ -181,6 +181,9 @@ class JaxProgram:
         self._shapes = shapes
         pool = ThreadPoolExecutor(1)
         start_job = pool.submit(compiled, start)
+        # The largest program comes last: it takes up the memory that the others have freed.
+        solutions = jax.eval_shape(jax.vmap(self.problem.method.solution), shapes.state)
+        self._evaluate[True] = pool.submit(compiled, self._lower_evaluation(solutions, True))
         everything, rows = PartitionSpec(), PartitionSpec("seeds")
         columns = PartitionSpec(None, "seeds")
         advance = jax.jit(
@@ -201,9 +204,6 @@ class JaxProgram:
             jax.ShapeDtypeStruct((), np.int32, sharding=self.whole),
         )
         advance_job = pool.submit(compiled, advance)
-        # Nobody waits for the evaluation's program before the first evaluation.
-        solutions = jax.eval_shape(jax.vmap(self.problem.method.solution), shapes.state)
-        self._evaluate[True] = pool.submit(compiled, self._lower_evaluation(solutions, True))
         pool.shutdown(wait=False)
         # The main thread only waits, so that it can hear signals.
         self._start, self._advance = start_job.result(), advance_job.result()
