@@ -40,6 +40,10 @@ class ShortCorridor(Environment):
     name: ClassVar[str] = "short-corridor"
     time_limit: int | None = eqx.field(static=True, default=1000)
 
+    def observation(self, state: Array) -> Array:
+        """What is seen in a state: 0, whichever it is."""
+        return jnp.zeros_like(state)
+
     def reset(self, key: Array) -> tuple[Array, Array]:
         cell = jnp.zeros((), int)
         return cell, cell
@@ -55,7 +59,8 @@ class ShortCorridor(Environment):
     def finite_mdp(self) -> FiniteMDP:
         """The MDP under the aliasing: four states that can be told apart, the last one terminal.
 
-        A policy of this environment is one of its policies that is the same in every state.
+        A policy of this environment is one of its policies that is the same in every state; the
+        exact methods see that through `observation`.
         """
         transition = np.zeros((4, 2, 4))
         for state, action, successor in (

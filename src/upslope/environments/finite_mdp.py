@@ -107,6 +107,10 @@ class FiniteMDP(Environment):
         """A."""
         return self.transition.shape[-2]
 
+    def observation(self, state: Array) -> Array:
+        """What is seen in a state: its number."""
+        return state
+
     def reset(self, key: Array) -> tuple[Array, Array]:
         state = draw(key, self.initial)
         return state, state

@@ -1,0 +1,107 @@
+"""How often a policy is where: occupancies and stationary distributions of finite MDPs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from upslope.exact.chain import EXACT, check_one_recurrent_class, induced_chain, live_states
+from upslope.exact.policy_table import as_finite_mdp, policy_table
+from upslope.exact.values import check_discount, check_horizon, live_system, solve_stationary
+
+
+def discounted_occupancy(pi: Any, mdp: Any, gamma: float | Array, normalized: bool = True) -> Array:
+    r"""How much of the discounted future is spent in each state, [S].
+
+    .. math:: d_\mu = (1 - \gamma) \sum_h \gamma^h \Pr(s_h = s)
+                    = (1 - \gamma) (I - \gamma P^{\pi\top})^{-1} \mu
+
+    Args:
+      pi: a policy or a table [S, A].
+      mdp: a `FiniteMDP` or an environment with `finite_mdp()`.
+      gamma: in [0, 1).
+      normalized: whether it sums to 1; else the factor 1 - gamma is left out.
+
+    Raises:
+      UpslopeError: gamma outside [0, 1).
+
+    References:
+      Sutton et al. (2000), section 1, start-state formulation (not normalised).
+    """
+    check_discount("discounted_occupancy", gamma)
+    pi, mdp = policy_table(pi, mdp), as_finite_mdp(mdp)
+    transition = induced_chain(pi, mdp).transition
+    system = jnp.eye(mdp.n_states, dtype=transition.dtype) - gamma * transition
+    visits = jnp.linalg.solve(system.T, mdp.initial)
+    return (1.0 - gamma) * visits if normalized else visits
+
+
+def episodic_occupancy(pi: Any, mdp: Any, horizon: int) -> Array:
+    r"""The distribution of the state after h steps, for h = 0, ..., H - 1: [H, S].
+
+    .. math:: P_0 = \mu, \quad P_{h+1} = P^{\pi\top} P_h
+
+    Args:
+      pi: a policy or a table [S, A].
+      mdp: a `FiniteMDP` or an environment with `finite_mdp()`.
+      horizon: H, at least 1.
+
+    Raises:
+      UpslopeError: a horizon that is not a positive whole number.
+    """
+    check_horizon("episodic_occupancy", horizon)
+    pi, mdp = policy_table(pi, mdp), as_finite_mdp(mdp)
+    transition = induced_chain(pi, mdp).transition
+
+    def step(here: Array, _: None) -> tuple[Array, Array]:
+        return jnp.matmul(here, transition, precision=EXACT), here
+
+    return jax.lax.scan(step, mdp.initial, None, int(horizon))[1]
+
+
+def expected_visits(pi: Any, mdp: Any) -> Array:
+    r"""How often each state is visited before the end, [S]; 0 for the end itself.
+
+    .. math:: \eta = (I - P^{\pi\top}_{UU})^{-1} \mu_U
+
+    The sum is the mean length of an episode.
+
+    Args:
+      pi: a policy or a table [S, A].
+      mdp: a `FiniteMDP` or an environment with `finite_mdp()`.
+
+    Raises:
+      UpslopeError: the end is not certain from a state that can be reached (which ones).
+
+    References:
+      Sutton and Barto (2018), section 9.2, equation 9.2.
+    """
+    pi, mdp = policy_table(pi, mdp), as_finite_mdp(mdp)
+    live = live_states(pi, mdp)
+    system = live_system(induced_chain(pi, mdp).transition, live)
+    return jnp.linalg.solve(system.T, jnp.where(live, mdp.initial, 0.0))
+
+
+def stationary_distribution(transition: Array) -> Array:
+    r"""The distribution that a chain keeps, [S], by a linear solve.
+
+    .. math:: \rho^\top P = \rho^\top, \quad \sum_s \rho(s) = 1
+
+    Exact for every chain of one recurrent class: periodic ones, on which power iteration does not
+    converge, and transient states (which get 0) included.
+
+    Args:
+      transition: [S, S].
+
+    Raises:
+      UpslopeError: more than one recurrent class (they are named; not checked when traced).
+
+    References:
+      Puterman (1994), theorem A.2.
+    """
+    transition = jnp.asarray(transition)
+    check_one_recurrent_class(transition)
+    return solve_stationary(transition)

@@ -1,0 +1,137 @@
+"""A policy as the table of its action probabilities over the states of a finite MDP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.core import Tracer
+
+from upslope.core.checks import UpslopeError
+from upslope.environments.finite_mdp import FiniteMDP
+
+# How far the probabilities of a state may be from summing to one: the rounding of float32.
+TOLERANCE = 1e-5
+
+
+def known(*trees: Any) -> bool:
+    """Whether no number in these trees is traced, so that it may be looked at."""
+    return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(trees))
+
+
+def as_finite_mdp(environment: Any) -> FiniteMDP:
+    """The `FiniteMDP` that an environment is, or is underneath.
+
+    Args:
+      environment: a `FiniteMDP`, or anything with a method `finite_mdp()`.
+
+    Raises:
+      UpslopeError: it is neither.
+    """
+    if isinstance(environment, FiniteMDP):
+        return environment
+    if not hasattr(environment, "finite_mdp"):
+        raise UpslopeError(
+            f"{type(environment).__name__} is not a finite MDP: exact values need a FiniteMDP, or "
+            "an environment with a method finite_mdp()."
+        )
+    return environment.finite_mdp()
+
+
+def observations(environment: Any) -> Array:
+    """What a policy sees in each state, [S, ...]: `environment.observation(state)`.
+
+    An environment without that method shows the state's number.
+    """
+    states = jnp.arange(as_finite_mdp(environment).n_states)
+    if not hasattr(environment, "observation"):
+        return states
+    return jax.vmap(environment.observation)(states)
+
+
+def policy_table(policy: Any, environment: Any) -> Array:
+    r"""The probabilities :math:`\pi_\theta(a \mid o(s))`, [S, A], differentiable in theta.
+
+    In an environment that hides its state (`ShortCorridor`) states that look the same get the
+    same row, so that gradients are with respect to the policy's own parameters.
+
+    Args:
+      policy: a memoryless policy with a distribution over 0..A-1, or a table [S, A], taken as
+        it is.
+      environment: a `FiniteMDP` or an environment with `finite_mdp()`.
+
+    Raises:
+      UpslopeError: the policy has memory, its table is not [S, A], or a row of it is not a
+        distribution over the actions (which; not checked when traced).
+    """
+    return checked_table(policy, as_finite_mdp(environment), observations(environment))
+
+
+def checked_table(policy: Any, mdp: FiniteMDP, seen: Array) -> Array:
+    """`policy_table` given what is seen in each state, [S, ...]."""
+    if _is_table(policy):
+        table = jnp.asarray(policy, mdp.transition.dtype)
+    else:
+        logs = _log_probabilities(policy, mdp, seen)
+        table = jnp.exp(logs)
+    shape = (mdp.n_states, mdp.n_actions)
+    if table.shape != shape:
+        raise UpslopeError(
+            f"{_name(policy)} has action probabilities of shape {table.shape}: it must be {shape}, "
+            f"for the {shape[0]} states and {shape[1]} actions of the MDP."
+        )
+    if known(table):
+        _check_rows(policy, np.asarray(table))
+    return table
+
+
+def log_policy_table(policy: Any, environment: Any) -> Array:
+    r""":math:`\log \pi_\theta(a \mid o(s))`, [S, A]; minus infinity where an action is impossible.
+
+    Its derivative is the score. Arguments and errors as for `policy_table`.
+    """
+    if _is_table(policy):
+        table = policy_table(policy, environment)
+        possible = table > 0
+        return jnp.where(possible, jnp.log(jnp.where(possible, table, 1.0)), -jnp.inf)
+    return _log_probabilities(policy, as_finite_mdp(environment), observations(environment))
+
+
+def _is_table(policy: Any) -> bool:
+    return not callable(policy)
+
+
+def _log_probabilities(policy: Any, mdp: FiniteMDP, seen: Array) -> Array:
+    if getattr(policy, "has_memory", False):
+        raise UpslopeError(
+            f"{_name(policy)} has memory: exact values need a policy of the present state alone."
+        )
+
+    def row(observation: Array) -> Array:
+        distribution = policy(observation)
+        logs = getattr(distribution, "log_probs", None)
+        if logs is None:
+            logs = jax.vmap(distribution.log_prob)(jnp.arange(mdp.n_actions))
+        return logs
+
+    return jax.vmap(row)(seen)
+
+
+def _check_rows(policy: Any, table: np.ndarray) -> None:
+    wrong = ~np.isfinite(table).all(axis=1) | (table < 0).any(axis=1)
+    wrong |= np.abs(table.sum(axis=1, dtype=np.float64) - 1.0) > TOLERANCE
+    if wrong.any():
+        state = int(np.argmax(wrong))
+        raise UpslopeError(
+            f"{_name(policy)} gives the actions of state {state} the probabilities "
+            f"{np.array2string(table[state], precision=4, threshold=8)}, which sum to "
+            f"{table[state].sum():.6g}: they must be a distribution over the {table.shape[1]} "
+            "actions of the MDP."
+        )
+
+
+def _name(policy: Any) -> str:
+    return "The table" if _is_table(policy) else type(policy).__name__
