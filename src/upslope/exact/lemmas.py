@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -144,7 +145,8 @@ def _same_size(pi: Any, mdp: Any, model: Any) -> tuple[Array, FiniteMDP, FiniteM
             f"The model has transitions of shape {model.transition.shape} and the MDP of shape "
             f"{finite.transition.shape}: they must have the same states and actions."
         )
-    return policy_table(pi, mdp), finite, model
+    started = eqx.tree_at(lambda m: m.initial, model, finite.initial)
+    return policy_table(pi, mdp), finite, started
 
 
 def _check_rewards(true: np.ndarray, modelled: np.ndarray, low: float, high: float) -> None:

@@ -84,8 +84,9 @@ def natural_gradient(
 
     .. math:: \tilde\nabla J = (F + \lambda I)^{-1} \nabla J
 
-    Without damping the pseudo-inverse: the shortest of the solutions, which all change the policy
-    the same way. It is `compatible_weights` times the number of decisions that an episode counts.
+    Without damping the shortest of the solutions, which all change the policy the same way. It is
+    `compatible_weights` times the number of decisions that an episode counts, and computed so:
+    the least squares lose half the digits that the inverse of F would.
 
     Args:
       policy: a memoryless policy, or a table [S, A].
@@ -101,13 +102,12 @@ def natural_gradient(
       Kakade (2002), section 2; Agarwal et al. (2021), equation 14.
     """
     check_number("natural_gradient", "damping", damping, at_least=0.0)
+    _, unravel = ravel_parameters(policy)
+    if isinstance(damping, int | float) and damping == 0:
+        found = decisions(policy, mdp, objective, horizon)
+        return unravel(found.visits * _fitted(found))
     fisher = fisher_matrix(policy, mdp, objective, horizon)
     slope, _ = ravel_parameters(gradient(policy, mdp, objective, horizon))
-    _, unravel = ravel_parameters(policy)
-    plain = isinstance(damping, int | float) and damping == 0.0
-    if plain:
-        inverse = jnp.linalg.pinv(fisher, hermitian=True)
-        return unravel(jnp.matmul(inverse, slope, precision=EXACT))
     return unravel(jnp.linalg.solve(fisher + damping * jnp.eye(len(slope)), slope))
 
 
@@ -127,6 +127,9 @@ def compatible_weights(
     References:
       Sutton et al. (2000), theorem 2; Kakade (2002), theorem 1.
     """
-    found = decisions(policy, mdp, objective, horizon)
+    return _fitted(decisions(policy, mdp, objective, horizon))
+
+
+def _fitted(found: Decisions) -> Array:
     root = jnp.sqrt(found.weight)
     return jnp.linalg.lstsq(root[:, None] * found.score, root * found.advantage)[0]
