@@ -16,6 +16,7 @@ from upslope.core.checks import UpslopeError, check_choice, check_number
 Weighting = Literal["ordinary", "self-normalized", "clipped"]
 WEIGHTINGS = ("ordinary", "self-normalized", "clipped")
 HEAVY_TAIL = 0.7  # beyond 0.5, where the variance becomes infinite, by the fit's own scatter
+DOMINANT = 0.1  # share of the largest squared weight, which vanishes where the variance is finite
 FEW = 10.0  # effective samples below which no estimate is trusted
 
 
@@ -139,7 +140,12 @@ def tail_index(log_weight: Array | np.ndarray) -> float:
 def check_weights(owner: str, log_weight: Array) -> None:
     """Raises for weights that are none, and warns of those that cannot be trusted.
 
-    Traced weights pass: their numbers are not known yet.
+    Two looks at the tail: its fitted index, and the share of the largest in the sum of squared
+    weights, which also tells for weights that take few different values. Traced weights pass: their
+    numbers are not known yet.
+
+    References:
+      Embrechts, Klueppelberg and Mikosch (1997), section 6.2.6, for the ratio of maximum and sum.
     """
     check_number(owner, "number of weights", log_weight.shape[0], at_least=1, integer=True)
     if isinstance(log_weight, jax.core.Tracer):
@@ -159,7 +165,8 @@ def check_weights(owner: str, log_weight: Array) -> None:
         )
     effective = float(effective_sample_size(log_weight))
     k = tail_index(host)
-    heavy = k > HEAVY_TAIL
+    square = np.exp(2.0 * (host.astype(np.float64) - host.max()))
+    heavy = k > HEAVY_TAIL or (host.size >= 50 and 1.0 / square.sum() > DOMINANT)
     if effective < min(FEW, 0.5 * host.size) or heavy:
         tail = "" if math.isnan(k) else f", tail index {k:.2f}"
         variance = "their variance looks infinite" if heavy else "nearly all weight is on a few"
