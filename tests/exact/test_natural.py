@@ -171,3 +171,16 @@ def test_the_plateau_of_kakade(x64):
     np.testing.assert_allclose(second.min(), 0.0525, atol=2e-4)
     library = ravel_pytree(exact.natural_gradient(policy, mdp, AverageReward(), 1e-3))[0][:2]
     np.testing.assert_allclose(library, natural(policy).theta, rtol=1e-8)
+
+
+def test_nothing_is_decided_at_the_end(x64):
+    """The discounted occupancy gathers at the terminal state; the Fisher matrix leaves it out."""
+    mdp, policy = ending_mdp(8), random_policy(9)
+    fisher = np.asarray(exact.fisher_matrix(policy, mdp, DiscountedReturn(GAMMA)))
+    assert not fisher[9:].any()
+    occupancy = np.asarray(exact.discounted_occupancy(policy, mdp, GAMMA))
+    assert occupancy[3] > 0.1
+    pi = np.asarray(exact.policy_table(policy, mdp))
+    share = occupancy[:3] / occupancy[:3].sum()
+    expected = np.sum(share * (1 - np.sum(pi[:3] ** 2, axis=1)))  # its trace
+    np.testing.assert_allclose(np.trace(fisher), expected, rtol=1e-10)

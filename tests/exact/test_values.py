@@ -1,5 +1,6 @@
 """J, V, Q and occupancies against enumeration, against each other and against published numbers."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from exact_problems import Paths, ending_mdp, gap, random_mdp, random_policy, random_table
 from upslope import exact
+from upslope.core.distributions import Categorical
 from upslope.environments import DynaMaze, FiniteMDP, ShortCorridor
 from upslope.objectives import AverageReward, AverageValue, DiscountedReturn, EpisodicReturn
 from upslope.policies import TabularSoftmax
@@ -209,3 +211,39 @@ def test_single_precision_is_good_to_five_digits():
         double = answers()
     for found, true in zip(single, double, strict=True):
         assert gap(found, true) < 1e-5
+
+
+def test_any_distribution_with_log_probabilities_will_do(x64):
+    """Policies of other libraries, and masked actions, which get no weight and no gradient."""
+
+    class OnlyLogProb(eqx.Module):
+        logits: jax.Array
+
+        def log_prob(self, action):
+            return jax.nn.log_softmax(self.logits)[action]
+
+    class Foreign(eqx.Module):
+        logits: jax.Array
+
+        def __call__(self, state):
+            return OnlyLogProb(self.logits[state])
+
+    class Masked(eqx.Module):
+        logits: jax.Array
+
+        def __call__(self, state):
+            return Categorical(self.logits[state], jnp.asarray([True, False, True]))
+
+    mdp, policy = random_mdp(13), random_policy(14)
+    truth = exact.value_and_gradient(policy, mdp, DiscountedReturn(GAMMA))
+    found = exact.value_and_gradient(Foreign(policy.logits), mdp, DiscountedReturn(GAMMA))
+    assert gap(found, truth) < 1e-10
+    masked = Masked(policy.logits)
+    table = exact.policy_table(masked, mdp)
+    assert not np.any(table[:, 1])
+    value, slope = exact.value_and_gradient(masked, mdp, DiscountedReturn(GAMMA))
+    np.testing.assert_allclose(value, exact.value(table, mdp, DiscountedReturn(GAMMA)), rtol=1e-12)
+    assert np.all(np.isfinite(slope.logits))
+    assert not np.any(slope.logits[:, 1])
+    natural = exact.natural_gradient(masked, mdp, DiscountedReturn(GAMMA))
+    assert np.all(np.isfinite(natural.logits))
