@@ -164,7 +164,7 @@ def test_infinite_variance_breaks_the_standard_error(infinite):
 def test_near_weights_raise_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for seed in range(20):
+        for seed in range(6):
             ImportanceSampling(500, WIDE).estimate(jax.random.key(seed), normal, NORMAL, square)
 
 
