@@ -6,16 +6,24 @@ this file the chance of a false alarm at a fresh seed is below 0.1 %; the seeds 
 
 from __future__ import annotations
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from exact_reference import discounted_value, exact_gradient, expected_return, z_scores
-from small_policies import Table
-from upslope.environments.finite_mdp import FiniteMDP
+from small_episodes import (
+    EPISODES,
+    GAMMA,
+    HORIZON,
+    LOGITS,
+    MDPS,
+    OBJECTIVES,
+    POLICY,
+    exact,
+    gradients,
+    sampled,
+)
 from upslope.estimators import (
     LeaveOneOut,
     LikelihoodRatio,
@@ -24,46 +32,8 @@ from upslope.estimators import (
     ValueBaseline,
 )
 from upslope.objectives import AverageReward, AverageValue, DiscountedReturn, EpisodicReturn
-from upslope.sampling.episodes import sample_episodes
 
-HORIZON, EPISODES, BATCHES = 4, 8, 25_000
-GAMMA = 0.6
-LOGITS = np.array([[0.3, -0.2], [-0.5, 0.4], [0.1, 0.0], [0.0, 0.0]])
 WRONG_VALUES = np.array([1.0, -2.0, 0.5, 3.0])
-
-
-def ending_mdp() -> FiniteMDP:
-    """Three states and a terminal one: episodes of different lengths."""
-    transition = np.zeros((4, 2, 4))
-    transition[0] = [[0.1, 0.6, 0.2, 0.1], [0.5, 0.0, 0.5, 0.0]]
-    transition[1] = [[0.0, 0.3, 0.3, 0.4], [0.7, 0.2, 0.1, 0.0]]
-    transition[2] = [[0.4, 0.4, 0.2, 0.0], [0.1, 0.2, 0.3, 0.4]]
-    transition[3, :, 3] = 1.0
-    reward = np.array([[1.0, 0.0], [-1.0, 2.0], [0.5, 3.0], [0.0, 0.0]])
-    return FiniteMDP(transition, reward, np.array([0.5, 0.3, 0.2, 0.0]), time_limit=HORIZON)
-
-
-def endless_mdp() -> FiniteMDP:
-    """The same without a terminal state: every episode has the full length."""
-    mdp = ending_mdp()
-    transition = np.array(mdp.transition)
-    transition[3, :, 3], transition[3, :, 0] = 0.5, 0.5
-    reward = np.array(mdp.reward)
-    reward[3] = [1.0, -1.0]
-    return FiniteMDP(transition, reward, np.array(mdp.initial), time_limit=HORIZON)
-
-
-MDPS = {"ending": ending_mdp(), "endless": endless_mdp()}
-POLICY = Table(jnp.asarray(LOGITS, jnp.float32))
-
-
-@functools.cache
-def sampled(mdp: str):
-    """BATCHES batches of EPISODES episodes, leaves [B, T, N]."""
-    sample = jax.jit(
-        jax.vmap(lambda key: sample_episodes(key, MDPS[mdp], POLICY, EPISODES, HORIZON)[0])
-    )
-    return sample(jax.random.split(jax.random.key(1), BATCHES))
 
 
 def estimates(mdp, estimator, objective, values=None) -> np.ndarray:
@@ -71,22 +41,16 @@ def estimates(mdp, estimator, objective, values=None) -> np.ndarray:
 
     def one(episodes):
         seen = None if values is None else values(episodes)
-        return estimator.estimate(POLICY, episodes, objective, seen).gradient.logits
+        return estimator.estimate(POLICY, episodes, objective, seen)
 
-    return np.asarray(jax.jit(jax.vmap(one))(sampled(mdp)))
+    return gradients(one, mdp)
 
 
 def wrong_values(episodes):
     return jnp.asarray(WRONG_VALUES, jnp.float32)[episodes.observation]
 
 
-OBJECTIVES = {"episodic": EpisodicReturn(), "discounted": DiscountedReturn(GAMMA)}
 BASELINES = {"none": NoBaseline(), "leave-one-out": LeaveOneOut(), "value": ValueBaseline()}
-
-
-def exact(mdp: str, objective: str) -> np.ndarray:
-    gamma = GAMMA if objective == "discounted" else 1.0
-    return exact_gradient(POLICY.logits, MDPS[mdp], HORIZON, gamma)[1]
 
 
 @pytest.mark.parametrize("objective", ["episodic", "discounted"])

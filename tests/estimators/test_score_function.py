@@ -15,7 +15,7 @@ from small_policies import Affine
 from small_worlds import Clock
 from upslope.estimators import score_function_gradient, surrogate
 from upslope.estimators.blockwise import blockwise_sum
-from upslope.estimators.likelihood_ratio import rowwise_gradient, whole_gradient
+from upslope.estimators.weighted_scores import rowwise_gradient, whole_gradient
 from upslope.sampling.episodes import sample_episodes
 
 COUNT = 1_000_000

@@ -9,6 +9,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.estimators.declaration import Declaration
+
+TARGET = "grad J"
+
 
 class Baseline(eqx.Module):
     """b in (G - b) grad log pi. Unbiased when b does not depend on the action it is subtracted for.
@@ -16,10 +20,12 @@ class Baseline(eqx.Module):
     Attributes:
       name: the command line's name for it.
       learned: whether it needs a value function, fitted beside the policy.
+      declaration: what the estimate is with it, and whether without bias.
     """
 
     name: ClassVar[str] = "baseline"
     learned: ClassVar[bool] = False
+    declaration: ClassVar[Declaration]
 
     @abc.abstractmethod
     def __call__(self, credit: Array, valid: Array, values: Array | None) -> Array:
@@ -39,6 +45,7 @@ class NoBaseline(Baseline):
     """Zero: unbiased, and the largest variance of all."""
 
     name: ClassVar[str] = "none"
+    declaration: ClassVar[Declaration] = Declaration(TARGET, True, "the log-derivative identity")
 
     def __call__(self, credit: Array, valid: Array, values: Array | None) -> Array:
         return jnp.zeros((1, 1))
@@ -54,10 +61,65 @@ class MeanBaseline(Baseline):
     """
 
     name: ClassVar[str] = "mean"
+    declaration: ClassVar[Declaration] = Declaration(
+        TARGET,
+        False,
+        "each credit is part of its own baseline: too short by a factor 1 - 1/N_t at step t",
+    )
 
     def __call__(self, credit: Array, valid: Array, values: Array | None) -> Array:
         total = jnp.sum(jnp.where(valid, credit, 0.0), axis=1, keepdims=True)
         return total / jnp.maximum(jnp.sum(valid, axis=1, keepdims=True), 1)
+
+
+class BatchMean(Baseline):
+    r"""One number for all steps: the mean credit over every step of the batch.
+
+    .. math:: b = \frac{\sum_{tn} G_{tn}}{\sum_n T_n}
+
+    **Biased** by O(1/N), and rarely better than none for late steps, whose credit is smaller.
+
+    References:
+      Williams (1992), section 3 ("reinforcement comparison").
+    """
+
+    name: ClassVar[str] = "batch-mean"
+    declaration: ClassVar[Declaration] = Declaration(
+        TARGET, False, "each credit is part of its own baseline: a bias of order 1/N"
+    )
+
+    def __call__(self, credit: Array, valid: Array, values: Array | None) -> Array:
+        total = jnp.sum(jnp.where(valid, credit, 0.0), keepdims=True)
+        return total / jnp.maximum(jnp.sum(valid), 1)
+
+
+class TimeBaseline(Baseline):
+    r"""A number for each time step, chosen before the episodes were drawn.
+
+    .. math:: b_{tn} = b_t
+
+    Unbiased, whatever the numbers; one number is the constant baseline of Williams.
+
+    Attributes:
+      values: [T], the last one for all steps after; or one number for all steps.
+
+    References:
+      Williams (1992), theorem 1; Greensmith, Bartlett and Baxter (2004), section 3.
+    """
+
+    name: ClassVar[str] = "time"
+    declaration: ClassVar[Declaration] = Declaration(
+        TARGET,
+        True,
+        "the numbers were chosen before the actions were drawn",
+        "Williams (1992), theorem 1",
+    )
+    values: float | Array = 0.0
+
+    def __call__(self, credit: Array, valid: Array, values: Array | None) -> Array:
+        numbers = jnp.atleast_1d(jnp.asarray(self.values, credit.dtype))
+        time = jnp.minimum(jnp.arange(credit.shape[0]), numbers.shape[0] - 1)
+        return numbers[time][:, None]
 
 
 class LeaveOneOut(Baseline):
@@ -74,6 +136,12 @@ class LeaveOneOut(Baseline):
     """
 
     name: ClassVar[str] = "leave-one-out"
+    declaration: ClassVar[Declaration] = Declaration(
+        TARGET,
+        True,
+        "an episode's baseline is made of the other, independent episodes",
+        "Kool, van Hoof and Welling (2019)",
+    )
 
     def __call__(self, credit: Array, valid: Array, values: Array | None) -> Array:
         credit = jnp.where(valid, credit, 0.0)
@@ -93,6 +161,12 @@ class ValueBaseline(Baseline):
 
     name: ClassVar[str] = "value"
     learned: ClassVar[bool] = True
+    declaration: ClassVar[Declaration] = Declaration(
+        TARGET,
+        True,
+        "the value function was fitted before these actions were drawn, however wrong it is",
+        "Sutton and Barto (2018), equation 13.11",
+    )
 
     def __call__(self, credit: Array, valid: Array, values: Array | None) -> Array:
         assert values is not None, "a learned baseline is given its values"
@@ -100,5 +174,5 @@ class ValueBaseline(Baseline):
 
 
 BASELINES: dict[str, type[Baseline]] = {
-    cls.name: cls for cls in (NoBaseline, MeanBaseline, LeaveOneOut, ValueBaseline)
+    cls.name: cls for cls in (NoBaseline, MeanBaseline, BatchMean, LeaveOneOut, ValueBaseline)
 }

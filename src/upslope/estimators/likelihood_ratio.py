@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jax import Array
 
 from upslope.core.checks import check_choice
 from upslope.estimators.baselines import Baseline, LeaveOneOut
-from upslope.estimators.blockwise import blockwise_sum
-from upslope.estimators.gradient_estimator import Estimate, GradientEstimator
-from upslope.estimators.score_function import surrogate
+from upslope.estimators.critics import values_along
+from upslope.estimators.declaration import Declaration
+from upslope.estimators.gradient_estimator import TARGET, Estimate, GradientEstimator, centring
+from upslope.estimators.weighted_scores import spread, weighted_scores
 from upslope.objectives.objective import Credit, Objective
 from upslope.policies.policy import Policy
-from upslope.policies.replay import along
 from upslope.sampling.records import Trajectories
 
 
@@ -36,6 +35,10 @@ class LikelihoodRatio(GradientEstimator):
       standardize: divide the advantages by their standard deviation over the batch. **Biased**
         (the divisor depends on the actions), but makes the step size insensitive to the scale of
         rewards.
+      critic: V for a `ValueBaseline`, where its values are not handed to `estimate`.
+
+    Raises:
+      UpslopeError: a learned baseline with neither critic nor values.
 
     References:
       Williams (1992), theorem 1; Baxter and Bartlett (2001); Sutton and Barto (2018), section 13.4.
@@ -44,9 +47,35 @@ class LikelihoodRatio(GradientEstimator):
     baseline: Baseline = eqx.field(default_factory=LeaveOneOut)
     credit: Credit = eqx.field(static=True, default="reward-to-go")
     standardize: bool = eqx.field(static=True, default=False)
+    critic: Any = None
 
     def __check_init__(self) -> None:
         check_choice("LikelihoodRatio", "credit", self.credit, ("return", "reward-to-go"))
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """ "critic" with a learned baseline."""
+        return ("critic",) if self.baseline.learned else ()
+
+    @property
+    def declaration(self) -> Declaration:
+        baseline = self.baseline.declaration
+        if self.standardize:
+            why = "advantages are divided by their own spread: grad J times a random number"
+            return Declaration(TARGET, False, why)
+        if not baseline.unbiased:
+            return baseline
+        if self.credit == "return":
+            source = "Williams (1992), theorem 1"
+        else:
+            source = "Baxter and Bartlett (2001); Sutton and Barto (2018), section 13.4"
+        return baseline._replace(reference=baseline.reference or source)
+
+    def objective_bias(self, objective: Objective) -> str:
+        # A whole return is discounted from the start: without step weights it needs none.
+        if self.credit == "return":
+            return centring(objective)
+        return super().objective_bias(objective)
 
     def advantages(
         self, episodes: Trajectories, objective: Objective, values: Array | None
@@ -74,61 +103,11 @@ class LikelihoodRatio(GradientEstimator):
         """See `GradientEstimator.estimate`.
 
         Args:
-          values: [T, N], the learned V(s_t) of a `ValueBaseline`; else None.
+          values: [T, N], the learned V(s_t) of a `ValueBaseline`; None to ask the critic for them.
         """
+        if self.baseline.learned and values is None:
+            self.need("critic")
+            values, _ = values_along(self.critic, policy, episodes)
         advantage = self.advantages(episodes, objective, values)
-        num_episodes = advantage.shape[1]
-        weight = objective.step_weight(episodes) * advantage / num_episodes
-        if policy.has_memory:
-            gradient, entropy = whole_gradient(policy, episodes, weight)
-        else:
-            gradient, entropy = rowwise_gradient(policy, episodes, weight)
-        steps = jnp.maximum(jnp.sum(episodes.valid), 1)
-        return Estimate(gradient, entropy / steps, spread(advantage, episodes.valid))
-
-
-def spread(advantage: Array, valid: Array) -> Array:
-    """The standard deviation of the advantages over the valid steps, a scalar."""
-    steps = jnp.maximum(jnp.sum(valid), 1)
-    mean = jnp.sum(jnp.where(valid, advantage, 0.0)) / steps
-    return jnp.sqrt(jnp.sum(jnp.where(valid, jnp.square(advantage - mean), 0.0)) / steps)
-
-
-def whole_gradient(policy: Policy, episodes: Trajectories, weight: Array) -> tuple[Policy, Array]:
-    r""":math:`\sum_{tn} w_{tn} \nabla \log \pi(a_{tn})` and the summed entropy, in one pass.
-
-    Works for every policy, those with memory too (the gradient flows through the memory); its
-    cost follows the padded length of the batch.
-    """
-
-    def objective(policy: Policy) -> tuple[Array, Array]:
-        ended = episodes.terminated | episodes.truncated
-        distribution, _ = along(policy, episodes.observation, ended, episodes.memory)
-        log_prob = jax.vmap(jax.vmap(lambda d, a: d.log_prob(a)))(distribution, episodes.action)
-        entropy = jax.vmap(jax.vmap(lambda d: d.entropy()))(distribution)
-        seen = jnp.sum(jnp.where(episodes.valid, entropy, 0.0))
-        return surrogate(log_prob, jnp.where(episodes.valid, weight, 0.0)), seen
-
-    return jax.grad(objective, has_aux=True)(policy)
-
-
-def rowwise_gradient(policy: Policy, episodes: Trajectories, weight: Array) -> tuple[Policy, Array]:
-    """The same sums for a memoryless policy, at a cost that follows the steps really taken."""
-    rows = jax.tree.map(
-        lambda leaf: leaf.reshape(-1, *leaf.shape[2:]),
-        (episodes.observation, episodes.action, weight),
-    )
-
-    def block(rows: Any, valid: Array) -> tuple[Policy, Array]:
-        observation, action, weight = rows
-
-        def objective(policy: Policy) -> tuple[Array, Array]:
-            distribution = jax.vmap(policy)(observation)
-            log_prob = jax.vmap(lambda d, a: d.log_prob(a))(distribution, action)
-            entropy = jax.vmap(lambda d: d.entropy())(distribution)
-            seen = jnp.sum(jnp.where(valid, entropy, 0.0))
-            return surrogate(log_prob, jnp.where(valid, weight, 0.0)), seen
-
-        return jax.grad(objective, has_aux=True)(policy)
-
-    return blockwise_sum(block, rows, episodes.valid.reshape(-1))
+        weight = objective.step_weight(episodes) * advantage / advantage.shape[1]
+        return weighted_scores(policy, episodes, weight, advantage)
