@@ -13,7 +13,7 @@ from upslope.objectives import AverageReward, DiscountedReturn, EpisodicReturn
 from upslope.policies.recurrent import RecurrentSoftmax
 from upslope.sampling import JaxSampler, Steps
 from upslope.search import PPO
-from upslope.search.minibatches import minibatches, shuffles
+from upslope.search.minibatches import feistel_network, minibatches, shuffles
 from upslope.search.reward_scale import RewardScale
 from upslope.training.iteration import iterate
 
@@ -93,17 +93,46 @@ def test_every_step_is_used_once_in_every_epoch(streams):
         return carry, None
 
     with jax.disable_jit():
-        minibatches(jax.random.key(0), update, (), batch, batch[0], 3, size, streams)
+        _, last = minibatches(jax.random.key(0), update, (), batch, batch[0], 3, size, streams, 3)
     epochs = np.concatenate(used).reshape(3, 24)
     np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(24), (3, 1)))
     assert not (epochs[0] == epochs[1]).all()
+    # Given back are the last minibatches: as many as hold the three rows (or columns) asked for.
+    expected = np.concatenate(used).reshape(-1, 4, 2)[-2:] if streams else used[-1]
+    given = np.asarray(last[0])
+    if streams:
+        given = given.reshape(4, 2, 2).transpose(1, 0, 2)
+    np.testing.assert_array_equal(given, expected)
 
 
-def test_shuffles_are_uniform():
-    """Position of element 0 over 6 places: chi-squared of 5 degrees below its 1 - 1e-6 quantile."""
-    order = np.asarray(shuffles(jax.random.key(1), 6000, 6))
-    counts = np.bincount(np.argmin(order, axis=1), minlength=6)
-    assert ((counts - 1000) ** 2 / 1000).sum() < 35.9
+@pytest.mark.parametrize("size", [6, 64, 100, 128])
+def test_shuffles_are_uniform(size):
+    """The place of element 0, and what stands beside it: chi-squared below 1 - 1e-6."""
+    draws = 1000 * size
+    order = np.asarray(shuffles(jax.random.key(1), draws, size))
+    np.testing.assert_array_equal(np.sort(order[:100], axis=1), np.tile(np.arange(size), (100, 1)))
+    place = np.argmin(order, axis=1)
+    assert chi_squared(place, size) < bound(size - 1)
+    neighbour = order[np.arange(draws), (place + 1) % size]
+    assert chi_squared(neighbour - 1, size - 1) < bound(size - 2)
+
+
+def test_two_rounds_are_seen_not_to_shuffle():
+    keys = jax.random.bits(jax.random.key(2), (2, 64_000), jnp.uint32)
+    order = np.asarray(feistel_network(keys, 64))
+    neighbour = order[np.arange(len(order)), (np.argmin(order, axis=1) + 1) % 64]
+    assert chi_squared(neighbour - 1, 63) > bound(62)
+
+
+def chi_squared(seen, size):
+    counts = np.bincount(seen, minlength=size)
+    expected = len(seen) / size
+    return ((counts - expected) ** 2 / expected).sum()
+
+
+def bound(degrees):
+    """The quantile 1 - 1e-6 of chi-squared (Wilson and Hilferty's approximation)."""
+    return degrees * (1 - 2 / (9 * degrees) + 4.753 * np.sqrt(2 / (9 * degrees))) ** 3
 
 
 class TestSteps:

@@ -11,9 +11,58 @@ from jax import Array
 
 from upslope.search.packed_rows import pack_rows
 
+# Rounds of the network that shuffles; four suffice in theory, were the round functions random.
+ROUNDS = 8
+# Fewer rows than this are sorted.
+SMALLEST_NETWORK = 64
+
 
 def shuffles(key: Array, count: int, size: int) -> Array:
     """`count` independent permutations of range(size), [count, size]. Consumes the key.
+
+    A power of two is permuted by a network, which costs a fraction of a sort; other sizes sort
+    random words.
+    """
+    if size >= SMALLEST_NETWORK and size.bit_count() == 1:
+        return feistel_network(jax.random.bits(key, (ROUNDS, count), jnp.uint32), size)
+    return sorted_words(key, count, size)
+
+
+def feistel_network(keys: Array, size: int) -> Array:
+    r"""Permutations of a power of two by a Feistel network, one for each column of keys.
+
+    The index is cut in two halves (L, R); each round replaces one of them:
+
+    .. math:: L \leftarrow L \oplus F(R, k_i), \qquad R \leftarrow R \oplus F(L, k_{i+1})
+
+    A bijection whatever F is; with a mixing F and a few rounds it passes for a random one.
+
+    Args:
+      keys: uint32 [rounds, count].
+      size: a power of two.
+
+    Returns:
+      int32 [count, size].
+
+    References:
+      Luby and Rackoff (1988); Mitchell et al. (2022), "Bandwidth-optimal random shuffling for
+      GPUs", for shuffles by bijections.
+    """
+    low = (size.bit_length() - 1) // 2
+    right_mask, left_mask = jnp.uint32(2**low - 1), jnp.uint32((size >> low) - 1)
+    index = jnp.broadcast_to(jnp.arange(size, dtype=jnp.uint32)[None], (keys.shape[1], size))
+    left, right = index >> low, index & right_mask
+    for number, key in enumerate(keys):
+        key = jnp.broadcast_to(key[:, None], index.shape)
+        if number % 2:
+            right = right ^ (mixed(left * jnp.uint32(0x9E3779B1) + key) & right_mask)
+        else:
+            left = left ^ (mixed(right * jnp.uint32(0x9E3779B1) + key) & left_mask)
+    return ((left << low) | right).astype(jnp.int32)
+
+
+def sorted_words(key: Array, count: int, size: int) -> Array:
+    """Permutations of any size by sorting random words, [count, size]. Consumes the key.
 
     Every entry gets random high bits and its own index as low bits; sorting these single numbers
     is an order of magnitude faster than sorting pairs. Entries whose random bits agree keep their
@@ -55,7 +104,8 @@ def minibatches(
     n_epochs: int,
     size: int,
     streams: bool,
-) -> Any:
+    seen: int = 1,
+) -> tuple[Any, Any]:
     """Scans `update` over all minibatches of all epochs; every step is used once per epoch.
 
     Args:
@@ -66,20 +116,25 @@ def minibatches(
       n_epochs: passes over the batch.
       size: rows per minibatch, or columns with `streams`.
       streams: shuffle whole columns [T, n, ...] instead of rows [B, ...].
+      seen: how many rows (or columns) to give back, drawn without replacement.
 
     Returns:
-      The last carry.
+      The last carry; and `(minibatch, memories)` of at least `seen` rows: the last minibatches.
     """
     n_steps, n_envs = jax.tree.leaves(batch)[0].shape[:2]
     total = n_envs if streams else n_steps * n_envs
     order = shuffles(key, n_epochs, total).reshape(n_epochs * (total // size), size)
+    last = order[-min(-(-seen // size), total // size) :].reshape(-1)
     if streams:
 
-        def whole(carry: Any, rows: Array) -> tuple[Any, None]:
-            columns = jax.tree.map(lambda leaf: leaf[:, rows], batch)
-            return update(carry, (columns, jax.tree.map(lambda leaf: leaf[rows], memories)))
+        def columns(rows: Array) -> tuple[Any, Any]:
+            return (
+                jax.tree.map(lambda leaf: leaf[:, rows], batch),
+                jax.tree.map(lambda leaf: leaf[rows], memories),
+            )
 
-        return jax.lax.scan(whole, carry, order)[0]
+        carry = jax.lax.scan(lambda carry, rows: update(carry, columns(rows)), carry, order)[0]
+        return carry, columns(last)
 
     # Leaves that are one array stay one array: `pack_rows` knows them by identity.
     flat: dict[int, Array] = {}
@@ -87,7 +142,8 @@ def minibatches(
         flat.setdefault(id(leaf), leaf.reshape(total, *leaf.shape[2:]))
     words, apart, unpack = pack_rows(jax.tree.map(lambda leaf: flat[id(leaf)], batch))
 
-    def step(carry: Any, rows: Array) -> tuple[Any, None]:
-        return update(carry, (unpack(words[rows], [leaf[rows] for leaf in apart]), ()))
+    def some(rows: Array) -> tuple[Any, Any]:
+        return unpack(words[rows], [leaf[rows] for leaf in apart]), ()
 
-    return jax.lax.scan(step, carry, order)[0]
+    carry = jax.lax.scan(lambda carry, rows: update(carry, some(rows)), carry, order)[0]
+    return carry, some(last)

@@ -25,6 +25,9 @@ from upslope.search.reward_scale import RewardScale
 from upslope.search.search_method import SearchMethod
 from upslope.search.value_regression import explained_variance
 
+# How many steps of the batch, drawn at random, the diagnostics after the updates are means over.
+SEEN = 256
+
 
 class PPOState(NamedTuple):
     """What the next iteration needs."""
@@ -38,7 +41,7 @@ class PPOState(NamedTuple):
 
 
 class PPODiagnostics(NamedTuple):
-    """What its users look at: the new policy on the batch it was made from."""
+    """What its users look at: the new policy on a sample of the batch it was made from."""
 
     policy_gradient_loss: Array
     value_loss: Array  # of the value function before the update
@@ -276,19 +279,16 @@ class PPO(SearchMethod):
             return (*new, going, norms + jnp.where(going, norm, 0.0), count + going), None
 
         carry = (start, optimizer, jnp.asarray(True), jnp.zeros(()), jnp.asarray(0))
-        carry = minibatches(key, update, carry, batch, memories, self.n_epochs, size, memory)
+        seen = -(-SEEN // self.n_steps) if memory else SEEN
+        carry, last = minibatches(
+            key, update, carry, batch, memories, self.n_epochs, size, memory, seen
+        )
         theta, optimizer, _, norms, count = carry
         models = unravel(theta)
-        # One look at the whole batch afterwards costs less than one at every minibatch.
-        everything = batch if memory else jax.tree.map(flat_rows, batch)
-        _, losses = loss((models[0], None), everything, memories)
+        # One look at some steps afterwards costs less than one at every minibatch.
+        _, losses = loss((models[0], None), *last)
         norm = norms / jnp.maximum(count, 1)
         return models, optimizer, losses._replace(gradient_norm=norm), count
 
     def solution(self, state: PPOState) -> Policy:
         return state.policy
-
-
-def flat_rows(leaf: Array) -> Array:
-    """[T, N, ...] as rows [T * N, ...]."""
-    return leaf.reshape(-1, *leaf.shape[2:])

@@ -180,10 +180,12 @@ class JaxProgram:
         )
         self._shapes = shapes
         pool = ThreadPoolExecutor(1)
-        start_job = pool.submit(compiled, start)
+        start_job = pool.submit(compiled, start, seldom=True)
         # The largest program comes last: it takes up the memory that the others have freed.
         solutions = jax.eval_shape(jax.vmap(self.problem.method.solution), shapes.state)
-        self._evaluate[True] = pool.submit(compiled, self._lower_evaluation(solutions, True))
+        self._evaluate[True] = pool.submit(
+            compiled, self._lower_evaluation(solutions, True), seldom=True
+        )
         everything, rows = PartitionSpec(), PartitionSpec("seeds")
         columns = PartitionSpec(None, "seeds")
         advance = jax.jit(
@@ -270,7 +272,7 @@ class JaxProgram:
         began = time.perf_counter()
         if deterministic not in self._evaluate:
             lowered = self._lower_evaluation(policies, deterministic)
-            self._evaluate[deterministic] = compiled(lowered)
+            self._evaluate[deterministic] = compiled(lowered, seldom=True)
         elif isinstance(self._evaluate[deterministic], Future):
             self._evaluate[deterministic] = self._evaluate[deterministic].result()
         self.compile_seconds += time.perf_counter() - began
