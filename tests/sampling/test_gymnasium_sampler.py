@@ -160,6 +160,17 @@ def test_common_random_numbers_give_equal_candidates_equal_returns():
         assert (returns[:, :, 0] != returns[:, :, 1]).all()
 
 
+@pytest.mark.parametrize("common", [True, False])
+def test_the_collection_asks_for_common_random_numbers(common):
+    """Random policies too: seeds of episodes and keys of actions are shared by the candidates."""
+    same = jax.tree.map(lambda leaf: jnp.repeat(leaf[:, None], 3, axis=1), linear(S))
+    many = sampler(world(Drift), EpisodeReturns(3, 2, common_random_numbers=common))
+    returns = np.asarray(many.sample(KEYS, same)[0].returns)
+    assert (returns == returns[:, :1]).all() == common
+    assert (returns[:, :, 0] != returns[:, :, 1]).all()
+    assert (returns[0] != returns[1]).all()
+
+
 def test_memory_begins_anew_with_every_episode_and_lasts_between_calls():
     many = sampler(world(Drift), Steps(N, T))
     for _ in range(2):

@@ -144,6 +144,18 @@ def test_common_random_numbers_are_common_to_candidates_and_differ_between_episo
     assert len(set(returns(False).ravel())) == P * E
 
 
+@pytest.mark.parametrize("common", [True, False])
+def test_the_collection_asks_for_common_random_numbers(common):
+    twins = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (P, *leaf.shape)), POLICY)
+    collection = EpisodeReturns(P, E, common_random_numbers=common)
+    sampler = JaxSampler.create(
+        jax.random.key(0), Rewarding(), collection, EpisodicReturn(LIMIT), POLICY
+    )
+    returns = np.asarray(sampler.sample(jax.random.key(1), twins)[0].returns)
+    assert (returns == returns[:1]).all() == common
+    assert returns[0, 0] != returns[0, 1]
+
+
 def test_deterministic_returns_act_by_the_mode():
     sure = Affine(jnp.zeros((1, 2, 2)), jnp.asarray([[0.0, 0.1]]))
     got, _ = sample_returns(

@@ -9,10 +9,15 @@ from upslope.core.checks import check_number
 
 @dataclass(frozen=True)
 class EpisodeReturns:
-    """Returns alone, of a population: gradient-free search, finite differences, evolution."""
+    """Returns alone, of a population: gradient-free search, finite differences, evolution.
+
+    With `common_random_numbers`, episode e of every candidate meets the same randomness: what all
+    candidates share cancels from their differences.
+    """
 
     population_size: int
     episodes_per_candidate: int
+    common_random_numbers: bool = False
 
     def __post_init__(self) -> None:
         for name in ("population_size", "episodes_per_candidate"):

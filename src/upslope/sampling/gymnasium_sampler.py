@@ -40,7 +40,8 @@ class GymnasiumSampler:
       deadline: seconds a worker process may take for one step of its simulators.
       stream: what the episodes are for; each stream has seeds of its own.
       deterministic: act by the mode of the policy.
-      common_random_numbers: episode e of every candidate starts from the same seed.
+      common_random_numbers: episode e of every candidate starts from the same seed and draws its
+        actions with the same keys; so it is too where the collection asks for it.
       max_restarts: how many worker processes one call may replace.
 
     Attributes:
@@ -72,6 +73,7 @@ class GymnasiumSampler:
         self._grid = grid_of(collection, n_seeds)
         self.collection, self.objective = collection, objective
         self.deterministic = deterministic
+        self._common = common_random_numbers or getattr(collection, "common_random_numbers", False)
         self._count = math.prod(self._grid)
         horizon = getattr(objective, "horizon", None)
         autoreset = isinstance(collection, Steps)
@@ -101,7 +103,7 @@ class GymnasiumSampler:
             EpisodeSeeds(seed, stream, (n_seeds, self._count // n_seeds)),
             autoreset=autoreset,
             limit=self._limit,
-            common_random_numbers=common_random_numbers,
+            common_random_numbers=self._common,
         )
         self._memory: Any = None
         self._anew()
@@ -123,6 +125,7 @@ class GymnasiumSampler:
             candidates,
             self._grid,
             deterministic=self.deterministic,
+            common_keys=self._common,
             count_moments=isinstance(self.collection, EpisodeReturns)
             and getattr(candidates, "moments", None) is not None,
         )

@@ -93,6 +93,7 @@ class JaxSampler(eqx.Module):
                 self.objective,
                 self.collection.episodes_per_candidate,
                 limit,
+                common_random_numbers=self.collection.common_random_numbers,
             )
         else:
             assert isinstance(self.collection, Dynamics)

@@ -34,13 +34,15 @@ class PolicyProgram(NamedTuple):
 class Chooser:
     """The policies of one call of a sampler, ready to act.
 
-    The key of an action depends on its seed, its step and its slot alone.
+    The key of an action depends on its seed, its step and its slot alone (with `common_keys`, on
+    its episode instead of its slot).
 
     Args:
       keys: typed keys [S].
       candidates: leaves [S, ...], or [S, P, ...] where the grid is [S, P, E].
       grid: how the simulators are laid out.
       deterministic: act by the mode of the policy.
+      common_keys: in a grid [S, P, E], all candidates of a seed draw with the same keys.
       count_moments: whether moments of the observations are gathered.
     """
 
@@ -51,6 +53,7 @@ class Chooser:
         grid: tuple[int, ...],
         *,
         deterministic: bool = False,
+        common_keys: bool = False,
         count_moments: bool = False,
     ):
         # One device: a step's work is too small to be worth a second one.
@@ -61,7 +64,7 @@ class Chooser:
         self._grid = grid
         implementation = str(jax.random.key_impl(keys))
         self._program = policy_program(
-            structure, grid, deterministic, count_moments, implementation
+            structure, grid, deterministic, common_keys, count_moments, implementation
         )
         self.moments: Moments | None = None
 
@@ -115,6 +118,7 @@ def policy_program(
     structure: Any,
     grid: tuple[int, ...],
     deterministic: bool,
+    common_keys: bool,
     count_moments: bool,
     implementation: str,
 ) -> PolicyProgram:
@@ -140,6 +144,12 @@ def policy_program(
     for _ in grid[:-1]:
         everyone = jax.vmap(everyone)
 
+    def slot_keys(key: Array) -> Array:
+        if common_keys and len(grid) == 3:
+            row = jax.random.split(key, grid[2:])
+            return jnp.broadcast_to(row[None], grid[1:])
+        return jax.random.split(key, grid[1:])
+
     def choose(
         leaves: Any,
         data: Array,
@@ -152,7 +162,7 @@ def policy_program(
     ) -> Choice:
         candidates = jax.tree.unflatten(structure, leaves)
         keys = jax.random.wrap_key_data(data, impl=implementation)
-        keys = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, time), grid[1:]))(keys)
+        keys = jax.vmap(lambda key: slot_keys(jax.random.fold_in(key, time)))(keys)
         if jax.tree.leaves(memory):
             memory = tree.where(fresh, first(candidates), memory)
         action, memory = everyone(candidates, observation, memory, keys)
