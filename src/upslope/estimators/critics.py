@@ -31,7 +31,7 @@ class TableCritic(eqx.Module):
     exact: bool = eqx.field(static=True, default=False)
 
     def __call__(self, observation: Array) -> Array:
-        return self.values[observation]
+        return jnp.asarray(self.values)[observation]
 
 
 class TimeTableCritic(eqx.Module):
@@ -49,7 +49,7 @@ class TimeTableCritic(eqx.Module):
     def __call__(self, observation: Array, time: Array) -> Array:
         """The value in a state after `time` steps."""
         horizon = self.values.shape[0]
-        value = self.values[jnp.minimum(time, horizon - 1), observation]
+        value = jnp.asarray(self.values)[jnp.minimum(time, horizon - 1), observation]
         return jnp.where(time < horizon, value, 0.0)
 
 
