@@ -1,0 +1,43 @@
+"""What gradient-free methods read from the returns of a population, NaN and all."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import jax.numpy as jnp
+from jax import Array
+
+from upslope.core.moments import Moments
+from upslope.sampling.records import Returns
+
+T = TypeVar("T")
+
+
+def ranked_returns(experience: Returns) -> Array:
+    """Each candidate's mean return [P] for methods that compare: NaN is -inf, the worst."""
+    returns = jnp.mean(experience.returns, axis=1)
+    return jnp.where(jnp.isnan(returns), -jnp.inf, returns)
+
+
+def averaged_returns(experience: Returns) -> Array:
+    """Each candidate's mean return [P] for methods that average: all of them finite.
+
+    What is NaN or infinite counts as the worst finite return of the population; where nothing is
+    finite all are 0, so that the population says nothing.
+    """
+    returns = jnp.mean(experience.returns, axis=1)
+    finite = jnp.isfinite(returns)
+    worst = jnp.min(jnp.where(finite, returns, jnp.inf))
+    return jnp.where(finite, returns, jnp.where(jnp.any(finite), worst, 0.0))
+
+
+def finite_mean(returns: Array) -> Array:
+    """The mean of the finite ones among some returns, NaN if there is none."""
+    finite = jnp.isfinite(returns)
+    total = jnp.sum(jnp.where(finite, returns, 0.0))
+    return jnp.where(jnp.any(finite), total / jnp.maximum(jnp.sum(finite), 1), jnp.nan)
+
+
+def observed(policy: T, moments: Moments | None) -> T:
+    """The policy with the moments of what the population saw merged into its own, if it has any."""
+    return policy if moments is None else policy.observe(moments)  # pyright: ignore[reportAttributeAccessIssue]
