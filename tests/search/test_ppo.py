@@ -93,11 +93,13 @@ def test_every_step_is_used_once_in_every_epoch(streams):
         return carry, None
 
     with jax.disable_jit():
-        _, last = minibatches(jax.random.key(0), update, (), batch, batch[0], 3, size, streams, 3)
+        _, last = minibatches(
+            jax.random.key(0), update, (), batch, batch[0], 3, size, streams, 9 if streams else 3
+        )
     epochs = np.concatenate(used).reshape(3, 24)
     np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(24), (3, 1)))
     assert not (epochs[0] == epochs[1]).all()
-    # Given back are the last minibatches: as many as hold the three rows (or columns) asked for.
+    # Given back are the last minibatches: as many as hold the steps asked for.
     expected = np.concatenate(used).reshape(-1, 4, 2)[-2:] if streams else used[-1]
     given = np.asarray(last[0])
     if streams:

@@ -24,6 +24,7 @@ class Estimate(NamedTuple):
     entropy: Array  # scalar: mean entropy of the action over the steps seen, nats
     advantage_std: Array  # scalar: spread of (credit - baseline) over the steps seen
     effective_sample_size: Array | None = None  # scalar: of importance weights, where there are any
+    halves: Policy | None = None  # leaves [2, ...]: from each half of the episodes, where asked for
 
 
 class GradientEstimator(eqx.Module):

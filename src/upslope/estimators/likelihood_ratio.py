@@ -99,15 +99,19 @@ class LikelihoodRatio(GradientEstimator):
         episodes: Trajectories,
         objective: Objective,
         values: Array | None = None,
+        *,
+        halves: bool = False,
     ) -> Estimate:
         """See `GradientEstimator.estimate`.
 
         Args:
           values: [T, N], the learned V(s_t) of a `ValueBaseline`; None to ask the critic for them.
+          halves: also the gradients from each half of the episodes (an even number of them), with
+            the baselines of the whole batch.
         """
         if self.baseline.learned and values is None:
             self.need("critic")
             values, _ = values_along(self.critic, policy, episodes)
         advantage = self.advantages(episodes, objective, values)
         weight = objective.step_weight(episodes) * advantage / advantage.shape[1]
-        return weighted_scores(policy, episodes, weight, advantage)
+        return weighted_scores(policy, episodes, weight, advantage, halves=halves)

@@ -22,6 +22,8 @@ def weighted_scores(
     weight: Array,
     advantage: Array,
     action_weight: Array | None = None,
+    *,
+    halves: bool = False,
 ) -> Estimate:
     r"""The estimate that weighs the score of every step.
 
@@ -34,13 +36,36 @@ def weighted_scores(
       weight: w [T, N], a constant: no gradient flows into it.
       advantage: [T, N], whose spread is reported.
       action_weight: c [T, N, A], likewise; None for zero. The actions are 0..A-1 then.
+      halves: also the estimates of the two halves of the episodes, at no cost but memory. N must
+        be even.
     """
-    if policy.has_memory:
-        gradient, entropy = whole_gradient(policy, episodes, weight, action_weight)
+    sums = whole_gradient if policy.has_memory else rowwise_gradient
+    apart = None
+    if halves:
+        parts = in_halves((episodes._replace(memory=()), weight, action_weight))
+        memories = jax.tree.map(lambda leaf: leaf.reshape(2, -1, *leaf.shape[1:]), episodes.memory)
+
+        def half(part: Any) -> tuple[Policy, Array]:
+            (episodes, weight, action_weight), memory = part
+            return sums(policy, episodes._replace(memory=memory), weight, action_weight)
+
+        summed, entropies = jax.lax.map(half, (parts, memories))
+        gradient, entropy = jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), (summed, entropies))
+        apart = jax.tree.map(lambda leaf: 2 * leaf, summed)
     else:
-        gradient, entropy = rowwise_gradient(policy, episodes, weight, action_weight)
+        gradient, entropy = sums(policy, episodes, weight, action_weight)
     steps = jnp.maximum(jnp.sum(episodes.valid), 1)
-    return Estimate(gradient, entropy / steps, spread(advantage, episodes.valid))
+    return Estimate(gradient, entropy / steps, spread(advantage, episodes.valid), halves=apart)
+
+
+def in_halves(columns: Any) -> Any:
+    """Leaves [T, N, ...] as [2, T, N / 2, ...]: the first half of the columns and the second."""
+
+    def cut(leaf: Array) -> Array:
+        steps, size = leaf.shape[:2]
+        return jnp.moveaxis(leaf.reshape(steps, 2, size // 2, *leaf.shape[2:]), 1, 0)
+
+    return jax.tree.map(cut, columns)
 
 
 def spread(advantage: Array, valid: Array) -> Array:

@@ -12,6 +12,12 @@ from jax.flatten_util import ravel_pytree
 
 from upslope.core.checks import UpslopeError, check_choice, check_number
 from upslope.core.moments import Moments
+from upslope.diagnostics.gradient_quality import (
+    GradientQuality,
+    QualityAverages,
+    batch_advice,
+    half_batch_quality,
+)
 from upslope.estimators.baselines import BASELINES
 from upslope.estimators.likelihood_ratio import LikelihoodRatio
 from upslope.objectives.objective import Credit, Objective
@@ -40,6 +46,7 @@ class GradientAscentState(NamedTuple):
     critic: ValueFunction | None  # with a learned baseline
     critic_optimizer: Any
     steps: Array  # scalar: environment steps taken so far
+    quality: QualityAverages  # of the gradient
 
 
 class GradientAscentDiagnostics(NamedTuple):
@@ -50,6 +57,9 @@ class GradientAscentDiagnostics(NamedTuple):
     advantage_std: Array  # spread of credit minus baseline
     learning_rate: Array
     explained_variance: Array  # of the credit by the learned baseline; NaN without one
+    gradient_snr: Array  # signal-to-noise ratio; these three need an even n_episodes
+    gradient_cosine: Array  # between the gradients of the two halves of the batch
+    gradient_noise_scale: Array  # episodes at which signal and noise would be equal
 
 
 class GradientAscent(SearchMethod):
@@ -118,7 +128,12 @@ class GradientAscent(SearchMethod):
             critic = policy.value_function(key)
             critic_optimizer = start_ascent("adam", critic)
         return GradientAscentState(
-            policy, start_ascent(self.optimizer, policy), critic, critic_optimizer, jnp.zeros(())
+            policy,
+            start_ascent(self.optimizer, policy),
+            critic,
+            critic_optimizer,
+            jnp.zeros(()),
+            QualityAverages.start(),
         )
 
     def ask(self, key: Array, state: GradientAscentState) -> Policy:
@@ -142,7 +157,12 @@ class GradientAscent(SearchMethod):
                 critic.initial_memory(),
             )
             values, _ = along(critic, seen, ended, memory)
-        estimate = self.estimator.estimate(policy, experience, objective, values)
+        estimate = self.estimator.estimate(
+            policy, experience, objective, values, halves=self.n_episodes % 2 == 0
+        )
+        quality, averages = GradientQuality.unknown(), state.quality
+        if estimate.halves is not None:
+            quality, averages = half_batch_quality(estimate.halves, self.n_episodes, averages)
         if critic is not None:
             assert values is not None
             target = objective.credit(experience, "reward-to-go")
@@ -167,12 +187,17 @@ class GradientAscent(SearchMethod):
             policy = policy.observe(Moments.of(experience.observation, experience.valid))
         steps = state.steps + jnp.sum(experience.valid)
         diagnostics = GradientAscentDiagnostics(
-            norm, estimate.entropy, estimate.advantage_std, learning_rate, explained
+            norm, estimate.entropy, estimate.advantage_std, learning_rate, explained, *quality
         )
-        return GradientAscentState(policy, optimizer, critic, critic_optimizer, steps), diagnostics
+        state = GradientAscentState(policy, optimizer, critic, critic_optimizer, steps, averages)
+        return state, diagnostics
 
     def solution(self, state: GradientAscentState) -> Policy:
         return state.policy
+
+    def advice(self, diagnostics: dict[str, float]) -> str | None:
+        snr, scale = diagnostics["gradient_snr"], diagnostics["gradient_noise_scale"]
+        return batch_advice(snr, scale, self.n_episodes, "n_episodes")
 
 
 def reinforce(

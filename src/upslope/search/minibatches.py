@@ -11,6 +11,8 @@ from jax import Array
 
 from upslope.search.packed_rows import pack_rows
 
+# How many steps of a batch the diagnostics after its updates are means over.
+SEEN = 256
 # Rounds of the network that shuffles; four suffice in theory, were the round functions random.
 ROUNDS = 8
 # Fewer rows than this are sorted.
@@ -104,7 +106,7 @@ def minibatches(
     n_epochs: int,
     size: int,
     streams: bool,
-    seen: int = 1,
+    seen: int = SEEN,
 ) -> tuple[Any, Any]:
     """Scans `update` over all minibatches of all epochs; every step is used once per epoch.
 
@@ -116,15 +118,17 @@ def minibatches(
       n_epochs: passes over the batch.
       size: rows per minibatch, or columns with `streams`.
       streams: shuffle whole columns [T, n, ...] instead of rows [B, ...].
-      seen: how many rows (or columns) to give back, drawn without replacement.
+      seen: how many steps to give back, drawn without replacement.
 
     Returns:
-      The last carry; and `(minibatch, memories)` of at least `seen` rows: the last minibatches.
+      The last carry; and `(minibatch, memories)` of the last minibatches: at least `seen` steps, or
+      all there are.
     """
     n_steps, n_envs = jax.tree.leaves(batch)[0].shape[:2]
     total = n_envs if streams else n_steps * n_envs
     order = shuffles(key, n_epochs, total).reshape(n_epochs * (total // size), size)
-    last = order[-min(-(-seen // size), total // size) :].reshape(-1)
+    wanted = -(-seen // n_steps) if streams else seen
+    last = order[-min(-(-wanted // size), total // size) :].reshape(-1)
     if streams:
 
         def columns(rows: Array) -> tuple[Any, Any]:

@@ -12,6 +12,7 @@ from jax.flatten_util import ravel_pytree
 
 from upslope.core.checks import UpslopeError, check_choice, check_number
 from upslope.core.moments import Moments
+from upslope.diagnostics.gradient_quality import batch_advice, moment_quality
 from upslope.estimators.advantages import generalized_advantages
 from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy, ValueFunction
@@ -24,9 +25,6 @@ from upslope.search.minibatches import minibatches
 from upslope.search.reward_scale import RewardScale
 from upslope.search.search_method import SearchMethod
 from upslope.search.value_regression import explained_variance
-
-# How many steps of the batch, drawn at random, the diagnostics after the updates are means over.
-SEEN = 256
 
 
 class PPOState(NamedTuple):
@@ -52,6 +50,9 @@ class PPODiagnostics(NamedTuple):
     gradient_norm: Array  # before clipping, the mean over the minibatches used
     learning_rate: Array
     updates: Array  # minibatches used; fewer than planned when target_kl stopped them
+    gradient_snr: Array  # of a minibatch's gradient, from Adam's moments
+    gradient_cosine: Array  # to be expected between two halves of a minibatch
+    gradient_noise_scale: Array  # steps at which signal and noise would be equal
 
 
 class PPO(SearchMethod):
@@ -225,6 +226,7 @@ class PPO(SearchMethod):
             losses.gradient_norm,
             learning_rate,
             updates,
+            *moment_quality(optimizer, self.batch_size),
         )
         steps = state.steps + jnp.sum(valid)
         return PPOState(policy, critic, optimizer, critic_memory, scale, steps), diagnostics
@@ -279,10 +281,7 @@ class PPO(SearchMethod):
             return (*new, going, norms + jnp.where(going, norm, 0.0), count + going), None
 
         carry = (start, optimizer, jnp.asarray(True), jnp.zeros(()), jnp.asarray(0))
-        seen = -(-SEEN // self.n_steps) if memory else SEEN
-        carry, last = minibatches(
-            key, update, carry, batch, memories, self.n_epochs, size, memory, seen
-        )
+        carry, last = minibatches(key, update, carry, batch, memories, self.n_epochs, size, memory)
         theta, optimizer, _, norms, count = carry
         models = unravel(theta)
         # One look at some steps afterwards costs less than one at every minibatch.
@@ -292,3 +291,8 @@ class PPO(SearchMethod):
 
     def solution(self, state: PPOState) -> Policy:
         return state.policy
+
+    def advice(self, diagnostics: dict[str, float]) -> str | None:
+        snr, scale = diagnostics["gradient_snr"], diagnostics["gradient_noise_scale"]
+        batch = self.n_envs * self.n_steps
+        return batch_advice(snr * batch / self.batch_size, scale, batch, "n_envs x n_steps")

@@ -31,6 +31,16 @@ class SearchMethod(eqx.Module):
     def collection(self) -> Collection:
         """What the method wants back; static."""
 
+    def for_policy(self, policy: Any) -> SearchMethod:
+        """The same method, with what it asks for fitted to the policy it will start from.
+
+        Most ask for the same whatever the policy; coordinate differences need to know its size.
+
+        Args:
+          policy: arrays, or their shapes and types.
+        """
+        return self
+
     @abc.abstractmethod
     def init(self, key: Array, policy: Policy, objective: Objective) -> Any:
         """The first state of a search that starts at `policy`. The key is consumed."""
@@ -48,3 +58,11 @@ class SearchMethod(eqx.Module):
     @abc.abstractmethod
     def solution(self, state: Any) -> Policy:
         """The policy to keep, as of this state."""
+
+    def advice(self, diagnostics: dict[str, float]) -> str | None:
+        """One line for the user at the end of a run, when its diagnostics ask for it.
+
+        Args:
+          diagnostics: each one's mean over the last part of the run; NaN when it never was known.
+        """
+        return None

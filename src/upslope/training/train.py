@@ -11,6 +11,7 @@ import numpy as np
 
 from upslope.core.checks import StorageError, UpslopeError
 from upslope.environments.environment import Environment
+from upslope.training.advice import closing_advice
 from upslope.training.agent import load
 from upslope.training.build import Built, build
 from upslope.training.config import RunConfig, resolve
@@ -202,7 +203,9 @@ def _go(
             )
             times.evaluation += time.perf_counter() - moment - program.compile_seconds + compiled
             times.compile += program.compile_seconds
-            summary = Summary("done", steps, final, times, notebook.path)
+            advice = closing_advice(built.problem.method, history, final)
+            notes = [] if advice is None else [advice]
+            summary = Summary("done", steps, final, times, notebook.path, notes)
             result = Run(
                 config,
                 program.solutions(position.carry),

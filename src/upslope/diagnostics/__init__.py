@@ -1,0 +1,1 @@
+"""How good a gradient estimate is: measured while training, and checked against the truth."""

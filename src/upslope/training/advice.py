@@ -1,0 +1,46 @@
+"""What the end of a run says about its settings."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from upslope.search.search_method import SearchMethod
+from upslope.training.history import KEYS, History
+from upslope.training.progress import Evaluation
+
+# The last part of a run that counts.
+SHARE = 0.25
+
+
+def closing_advice(
+    method: SearchMethod, history: History, final: Evaluation | None = None
+) -> str | None:
+    """The method's one line of advice from the last quarter of the run, or None.
+
+    Args:
+      method: what ran.
+      history: of all seeds; the median over the seeds of each one's mean is what counts.
+      final: the last evaluation. Where all episodes of most seeds ended alike there is nothing
+        left to learn from, and nothing to say.
+    """
+    columns = history.arrays()
+    if not columns:
+        return None
+    several = final is not None and final.returns.shape[1] > 1
+    if several and np.median(final.returns.std(axis=1)) == 0:
+        return None
+    seeds, late = (
+        np.unique(columns["seed"]),
+        columns["steps"] >= (1 - SHARE) * columns["steps"].max(),
+    )
+    averages = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of means of nothing: they are NaN
+        for name in columns.keys() - set(KEYS):
+            values = [columns[name][late & (columns["seed"] == seed)] for seed in seeds]
+            averages[name] = float(
+                np.nanmedian([np.nanmean(part.astype(float)) for part in values])
+            )
+    return method.advice(averages)
