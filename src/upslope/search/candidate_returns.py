@@ -13,6 +13,11 @@ from upslope.sampling.records import Returns
 T = TypeVar("T")
 
 
+def untried(*shape: int) -> Array:
+    """Returns of what has not been tried yet: -inf, as a type that stays the same for ever."""
+    return jnp.full(shape, -jnp.inf, float)
+
+
 def ranked_returns(experience: Returns) -> Array:
     """Each candidate's mean return [P] for methods that compare: NaN is -inf, the worst."""
     returns = jnp.mean(experience.returns, axis=1)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 from upslope.core.checks import UpslopeError, check_number
 from upslope.search.search_spaces import Mutation, SearchSpace, chosen, discrete_rate
@@ -120,10 +121,8 @@ class Choices(SearchSpace):
         return jnp.where(changes.reshape(point.shape), jnp.mod(point + ahead, options), point)
 
     def check(self, point: Any) -> None:
-        several = isinstance(self.options, tuple)
-        n = len(self.options) if several and self.n is None else self.n
-        refuse_kind(self, point, n, jnp.integer, "arrays of the numbers of options")
-        if several and len(self.options) != jnp.size(point):
+        refuse_kind(self, point, self.n, jnp.integer, "arrays of the numbers of options")
+        if isinstance(self.options, tuple) and len(self.options) != jnp.size(point):
             raise UpslopeError(
                 f"Choices got {len(self.options)} numbers of options for a start of "
                 f"{jnp.size(point)} coordinates: give one number for each."
@@ -180,8 +179,9 @@ class Permutation(SearchSpace):
                 f"The search space Permutation got a start of shape {jnp.shape(point)}: an order "
                 "is an array of one axis."
             )
-        known = not isinstance(point, jax.core.Tracer)
-        if known and not np.array_equal(np.sort(point), np.arange(point.size)):
+        if not isinstance(point, Tracer) and not np.array_equal(
+            np.sort(point), np.arange(point.size)
+        ):
             raise UpslopeError(
                 f"The search space Permutation got a start that is not an order of 0 to "
                 f"{point.size - 1}: {np.asarray(point).tolist()}."

@@ -15,7 +15,7 @@ from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
 from upslope.sampling.collections import EpisodeReturns
 from upslope.sampling.records import Returns
-from upslope.search.candidate_returns import observed, ranked_returns
+from upslope.search.candidate_returns import observed, ranked_returns, untried
 from upslope.search.product_space import check_space, space_of
 from upslope.search.search_method import SearchMethod
 from upslope.search.search_spaces import MUTATIONS, Mutation, MutationKind
@@ -130,7 +130,7 @@ class HillClimbing(SearchMethod):
     def init(self, key: Array, policy: Policy, objective: Objective) -> HillClimbingState:
         policy = jax.tree.map(jnp.asarray, policy)
         space_of("HillClimbing", self.space, policy)
-        nothing = jnp.full((), -jnp.inf)
+        nothing = untried()
         other = None if self.restart_after is None else policy
         return HillClimbingState(
             policy,

@@ -15,7 +15,7 @@ from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
 from upslope.sampling.collections import EpisodeReturns
 from upslope.sampling.records import Returns
-from upslope.search.candidate_returns import observed, ranked_returns
+from upslope.search.candidate_returns import observed, ranked_returns, untried
 from upslope.search.search_method import SearchMethod
 from upslope.search.search_spaces import require_real
 
@@ -125,7 +125,7 @@ class NelderMead(SearchMethod):
                 f"NelderMead got a simplex of shape {jnp.shape(vertices)} for {theta.size} "
                 f"parameters: it must be [{theta.size + 1}, {theta.size}]."
             )
-        returns = jnp.full(theta.size + 1, -jnp.inf)
+        returns = untried(theta.size + 1)
         zero = jnp.zeros((), int)
         vertices = jnp.asarray(vertices, theta.dtype)
         return NelderMeadState(
@@ -162,13 +162,13 @@ class NelderMead(SearchMethod):
         value = ranked_returns(experience)[0].astype(state.returns.dtype)
         theta, _ = ravel_parameters(take(candidates, 0))
         branches = [
-            self._reflected,
-            self._expanded,
-            self._contracted,
-            self._contracted,
-            self._built,
-            self._built,
-            lambda state, theta, value: state,
+            reflected,
+            expanded,
+            contracted,
+            contracted,
+            built,
+            built,
+            converged,
         ]
         counted = state._replace(evaluations=state.evaluations + (state.phase != DONE))
         new = jax.lax.switch(state.phase, branches, counted, theta, value)
@@ -189,39 +189,6 @@ class NelderMead(SearchMethod):
     def solution(self, state: NelderMeadState) -> Policy:
         best = state.vertices[jnp.argmax(state.returns)]
         return ravel_parameters(state.policy)[1](best)
-
-    def _built(self, state: NelderMeadState, theta: Array, value: Array) -> NelderMeadState:
-        """One vertex of the first or of the shrunken simplex is known."""
-        filled = state._replace(
-            vertices=state.vertices.at[state.index].set(theta),
-            returns=state.returns.at[state.index].set(value),
-            index=state.index + 1,
-        )
-
-        def complete(state: NelderMeadState) -> NelderMeadState:
-            order = jnp.argsort(-state.returns, stable=True)
-            return step_done(state, state.vertices[order], state.returns[order])
-
-        last = state.index == state.returns.size - 1
-        return jax.lax.cond(last, complete, lambda state: state, filled)
-
-    def _reflected(self, state: NelderMeadState, theta: Array, value: Array) -> NelderMeadState:
-        best, second, worst = state.returns[0], state.returns[-2], state.returns[-1]
-        closer = jnp.where(value > worst, OUTSIDE, INSIDE)
-        phase = jnp.where(value > best, EXPAND, closer).astype(state.phase.dtype)
-        kept = state._replace(phase=phase, reflected=theta, reflected_return=value)
-        return either((value > second) & ~(value > best), inserted(state, theta, value), kept)
-
-    def _expanded(self, state: NelderMeadState, theta: Array, value: Array) -> NelderMeadState:
-        further = value > state.reflected_return
-        theta = jnp.where(further, theta, state.reflected)
-        return inserted(state, theta, jnp.maximum(value, state.reflected_return))
-
-    def _contracted(self, state: NelderMeadState, theta: Array, value: Array) -> NelderMeadState:
-        outside = value >= state.reflected_return
-        good = jnp.where(state.phase == OUTSIDE, outside, value > state.returns[-1])
-        phase, index = jnp.full_like(state.phase, SHRINK), jnp.ones_like(state.index)
-        return either(good, inserted(state, theta, value), state._replace(phase=phase, index=index))
 
 
 def inserted(state: NelderMeadState, theta: Array, value: Array) -> NelderMeadState:
@@ -247,3 +214,48 @@ def step_done(state: NelderMeadState, vertices: Array, returns: Array) -> Nelder
 def either(condition: Array, then: NelderMeadState, otherwise: NelderMeadState) -> Any:
     """One of two states."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), then, otherwise)
+
+
+def built(state: NelderMeadState, theta: Array, value: Array) -> NelderMeadState:
+    """One vertex of the first or of the shrunken simplex is known."""
+    filled = state._replace(
+        vertices=state.vertices.at[state.index].set(theta),
+        returns=state.returns.at[state.index].set(value),
+        index=state.index + 1,
+    )
+
+    def complete(state: NelderMeadState) -> NelderMeadState:
+        order = jnp.argsort(-state.returns, stable=True)
+        return step_done(state, state.vertices[order], state.returns[order])
+
+    last = state.index == state.returns.size - 1
+    return jax.lax.cond(last, complete, lambda state: state, filled)
+
+
+def reflected(state: NelderMeadState, theta: Array, value: Array) -> NelderMeadState:
+    """The reflection is known: it is taken, or says what to try next."""
+    best, second, worst = state.returns[0], state.returns[-2], state.returns[-1]
+    closer = jnp.where(value > worst, OUTSIDE, INSIDE)
+    phase = jnp.where(value > best, EXPAND, closer).astype(state.phase.dtype)
+    kept = state._replace(phase=phase, reflected=theta, reflected_return=value)
+    return either((value > second) & ~(value > best), inserted(state, theta, value), kept)
+
+
+def expanded(state: NelderMeadState, theta: Array, value: Array) -> NelderMeadState:
+    """The expansion is known: the better of it and the reflection is taken."""
+    further = value > state.reflected_return
+    theta = jnp.where(further, theta, state.reflected)
+    return inserted(state, theta, jnp.maximum(value, state.reflected_return))
+
+
+def contracted(state: NelderMeadState, theta: Array, value: Array) -> NelderMeadState:
+    """The contraction is known: it is taken, or all vertices move closer to the best."""
+    outside = value >= state.reflected_return
+    good = jnp.where(state.phase == OUTSIDE, outside, value > state.returns[-1])
+    phase, index = jnp.full_like(state.phase, SHRINK), jnp.ones_like(state.index)
+    return either(good, inserted(state, theta, value), state._replace(phase=phase, index=index))
+
+
+def converged(state: NelderMeadState, theta: Array, value: Array) -> NelderMeadState:
+    """Nothing moves any more."""
+    return state

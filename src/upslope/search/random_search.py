@@ -15,7 +15,7 @@ from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
 from upslope.sampling.collections import EpisodeReturns
 from upslope.sampling.records import Returns
-from upslope.search.candidate_returns import finite_mean, observed, ranked_returns
+from upslope.search.candidate_returns import finite_mean, observed, ranked_returns, untried
 from upslope.search.product_space import check_space, space_of
 from upslope.search.search_method import SearchMethod
 
@@ -82,7 +82,7 @@ class RandomSearch(SearchMethod):
     def init(self, key: Array, policy: Policy, objective: Objective) -> RandomSearchState:
         policy = jax.tree.map(jnp.asarray, policy)
         space_of("RandomSearch", self.space, policy)
-        return RandomSearchState(policy, policy, jnp.full((), -jnp.inf))
+        return RandomSearchState(policy, policy, untried())
 
     def ask(self, key: Array, state: RandomSearchState) -> Policy:
         space = space_of("RandomSearch", self.space, state.start)

@@ -15,7 +15,7 @@ from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
 from upslope.sampling.collections import EpisodeReturns
 from upslope.sampling.records import Returns
-from upslope.search.candidate_returns import finite_mean, observed, ranked_returns
+from upslope.search.candidate_returns import finite_mean, observed, ranked_returns, untried
 from upslope.search.product_space import check_space, space_of
 from upslope.search.search_method import SearchMethod
 from upslope.search.search_spaces import MUTATIONS, Mutation, MutationKind
@@ -47,8 +47,8 @@ class SimulatedAnnealing(SearchMethod):
     r"""Random steps, uphill always and downhill with a probability that falls with temperature.
 
     .. math:: P(\theta \leftarrow \theta') =
-              \min\Big(1, \exp \frac{\hat J(\theta') - \hat J(\theta)}{T_k}\Big), \qquad
-              T_k = T_0 c^k \;\text{ or }\; \frac{T_0}{\log_2 (k + 2)}
+              \min\Big(1, e^{(\hat J(\theta') - \hat J(\theta)) / T_k}\Big), \qquad
+              T_k = T_0 c^k \;\text{ or }\; T_0 / \log_2(k + 2)
 
     At a constant temperature, with symmetric steps and exact returns, the chain visits theta in
     proportion to exp(J / T). Several chains run side by side, each from the start, at one
@@ -109,9 +109,8 @@ class SimulatedAnnealing(SearchMethod):
         chains = jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf, (self.population_size, *leaf.shape)), policy
         )
-        nothing = jnp.full((), -jnp.inf)
-        untried = jnp.full(self.population_size, -jnp.inf)
-        return SimulatedAnnealingState(chains, untried, jnp.zeros((), int), policy, nothing)
+        returns = untried(self.population_size)
+        return SimulatedAnnealingState(chains, returns, jnp.zeros((), int), policy, untried())
 
     def ask(self, key: Array, state: SimulatedAnnealingState) -> Policy:
         """One step from each chain; in the first iteration, the start itself."""

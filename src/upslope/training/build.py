@@ -62,9 +62,8 @@ def build(config: RunConfig, world: Any = None) -> Built:
     def policy(key: Array) -> Policy:
         return default_policy(key, observation_space, action_space, kind=kind, **policy_settings)
 
-    jax.eval_shape(
-        policy, jax.random.key(0)
-    )  # what does not fit the spaces is said before any work
+    # What does not fit the spaces is said before any work.
+    method = method.for_policy(jax.eval_shape(policy, jax.random.key(0)))
     return Built(Problem(world, policy, method, objective), observation_space, action_space)
 
 
