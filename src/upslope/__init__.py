@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         estimators,
         exact,
         objectives,
+        optimization,
         policies,
         report,
         sampling,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
         training,
     )
     from upslope.environments.make import make
+    from upslope.optimization.ask_tell import AskTell
+    from upslope.optimization.maximize import maximize, minimize
     from upslope.training.train import evaluate, load, resume, train
 
     __version__: str
@@ -34,7 +37,10 @@ if TYPE_CHECKING:
 _FACADE = {
     "evaluate": "upslope.training.train",
     "load": "upslope.training.train",
+    "AskTell": "upslope.optimization.ask_tell",
     "make": "upslope.environments.make",
+    "maximize": "upslope.optimization.maximize",
+    "minimize": "upslope.optimization.maximize",
     "resume": "upslope.training.train",
     "train": "upslope.training.train",
 }
@@ -44,6 +50,7 @@ _PACKAGES = (
     "estimators",
     "exact",
     "objectives",
+    "optimization",
     "policies",
     "report",
     "sampling",
@@ -52,6 +59,7 @@ _PACKAGES = (
 )
 
 __all__ = [
+    "AskTell",
     "__version__",
     "core",
     "environments",
@@ -60,7 +68,10 @@ __all__ = [
     "exact",
     "load",
     "make",
+    "maximize",
+    "minimize",
     "objectives",
+    "optimization",
     "policies",
     "report",
     "resume",

@@ -186,6 +186,12 @@ class NelderMead(SearchMethod):
         )
         return new, diagnostics
 
+    def stopped(self, state: NelderMeadState) -> Array:
+        return (state.phase == DONE).astype(int)
+
+    def stop_reason(self, code: int) -> str:
+        return f"the simplex spans at most xatol={self.xatol} and its returns fatol={self.fatol}"
+
     def solution(self, state: NelderMeadState) -> Policy:
         best = state.vertices[jnp.argmax(state.returns)]
         return ravel_parameters(state.policy)[1](best)

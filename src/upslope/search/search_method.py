@@ -6,6 +6,7 @@ import abc
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax.numpy as jnp
 from jax import Array
 
 from upslope.objectives.objective import Objective
@@ -66,3 +67,11 @@ class SearchMethod(eqx.Module):
           diagnostics: each one's mean over the last part of the run; NaN when it never was known.
         """
         return None
+
+    def stopped(self, state: Any) -> Array:
+        """A code of why the search cannot be expected to move any more, 0 while it can; an int."""
+        return jnp.zeros((), int)
+
+    def stop_reason(self, code: int) -> str:
+        """What a code of `stopped` means, in words."""
+        return "nothing moves any more"

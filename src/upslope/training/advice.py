@@ -28,8 +28,8 @@ def closing_advice(
     columns = history.arrays()
     if not columns:
         return None
-    several = final is not None and final.returns.shape[1] > 1
-    if several and np.median(final.returns.std(axis=1)) == 0:
+    returns = np.zeros((0, 1)) if final is None else final.returns
+    if returns.shape[1] > 1 and np.median(returns.std(axis=1)) == 0:
         return None
     seeds, late = (
         np.unique(columns["seed"]),

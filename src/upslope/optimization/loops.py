@@ -1,0 +1,173 @@
+"""The two loops of a search over a function: compiled with it, or around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from upslope.core import tree
+from upslope.core.lockstep import anywhere
+from upslope.optimization.evaluation import HostFunction, wants_key
+from upslope.optimization.problem import FunctionProblem
+
+CHUNK = 512  # iterations between two looks at the host
+
+
+class Progress(NamedTuple):
+    """Where a search stands; all a compiled chunk carries."""
+
+    state: Any  # of the method
+    best: Array  # scalar: the best value so far, larger is better
+    best_point: Any  # the x it was seen at
+    least: Array  # scalar: the worst finite value so far
+    iteration: Array  # scalar int
+    finite: Array  # scalar int: how many evaluations were finite
+
+
+class Limits(NamedTuple):
+    """When to stop; both in what is maximised."""
+
+    iterations: int
+    target: float  # infinite for none
+
+
+def first_progress(problem: FunctionProblem, key: Array) -> Progress:
+    """Before the first iteration. The key is consumed."""
+    state = problem.method.init(key, problem.start, problem.objective)
+    state = jax.tree.map(jnp.asarray, state)
+    point = jax.tree.map(jnp.asarray, problem.solution(state))
+    low = jnp.full((), -jnp.inf)
+    zero = jnp.zeros((), int)
+    return Progress(state, low, point, -low, zero, zero)
+
+
+def keys_of(key: Array, iteration: Array) -> tuple[Array, Array, Array]:
+    """The keys of one iteration: ask, evaluate, tell. Nothing is stored, so a search resumes."""
+    ask, evaluate, tell = jax.random.split(jax.random.fold_in(key, iteration), 3)
+    return ask, evaluate, tell
+
+
+def advanced(
+    problem: FunctionProblem, progress: Progress, key: Array, candidates: Any, values: Array
+) -> tuple[Progress, Array]:
+    """The progress after the values [P, E] of the candidates, and their mean."""
+    tell_key = keys_of(key, progress.iteration)[2]
+    state = problem.told(tell_key, progress.state, candidates, values)
+    means = jnp.mean(values, axis=1)
+    finite = jnp.isfinite(means)
+    ranked = jnp.where(jnp.isnan(means), -jnp.inf, means)
+    top = jnp.argmax(ranked)
+    better = ranked[top] > progress.best
+    point = tree.take(problem.points(candidates), top)
+    mean = jnp.sum(jnp.where(finite, means, 0.0)) / jnp.sum(finite)
+    new = Progress(
+        state,
+        jnp.where(better, ranked[top], progress.best),
+        tree.where(better, point, progress.best_point),
+        jnp.minimum(progress.least, jnp.min(jnp.where(finite, means, jnp.inf))),
+        progress.iteration + 1,
+        progress.finite + jnp.sum(jnp.isfinite(values)),
+    )
+    return new, mean
+
+
+def compiled_chunk(
+    problem: FunctionProblem, f: Callable[..., Any], sign: float
+) -> Callable[[Progress, Array, Array, Array], tuple[Progress, Array, Array]]:
+    """A program of up to `CHUNK` iterations: `(progress, key, iterations, target)`.
+
+    Gives the progress after them, and the best and the mean value of each.
+    """
+    keyed = wants_key(f)
+    episodes = problem.method.collection.episodes_per_candidate  # pyright: ignore[reportAttributeAccessIssue]
+    common = problem.method.collection.common_random_numbers  # pyright: ignore[reportAttributeAccessIssue]
+
+    def evaluate(key: Array, points: Any, population: int) -> Array:
+        if not keyed:
+            values = sign * jax.vmap(f)(points)
+            return jnp.broadcast_to(values[:, None], (population, episodes))
+        keys = jax.random.split(key, episodes if common else (population, episodes))
+        each = jax.vmap(lambda point, row: jax.vmap(lambda k: f(point, key=k))(row),
+                        in_axes=(0, None if common else 0))  # fmt: skip
+        return sign * each(points, keys)
+
+    def step(progress: Progress, key: Array) -> tuple[Progress, Array]:
+        ask_key, evaluation_key, _ = keys_of(key, progress.iteration)
+        candidates = problem.method.ask(ask_key, progress.state)
+        points = problem.points(candidates)
+        population = jax.tree.leaves(candidates)[0].shape[0]
+        values = evaluate(evaluation_key, points, population)
+        return advanced(problem, progress, key, candidates, values.astype(progress.best.dtype))
+
+    def chunk(progress: Progress, key: Array, iterations: Array, target: Array) -> Any:
+        blank = jnp.full(CHUNK, jnp.nan, progress.best.dtype)
+
+        def going(carry: Any) -> Array:
+            count, progress, _, _ = carry
+            stopped = problem.method.stopped(progress.state) != 0
+            return anywhere((count < iterations) & (progress.best < target) & ~stopped)
+
+        def body(carry: Any) -> Any:
+            count, progress, best, mean = carry
+            progress, value = step(progress, key)
+            return (
+                count + 1, progress, best.at[count].set(progress.best), mean.at[count].set(value)
+            )  # fmt: skip
+
+        carry = (jnp.zeros((), int), progress, blank, blank)
+        _, progress, best, mean = jax.lax.while_loop(going, body, carry)
+        return progress, best, mean
+
+    return jax.jit(chunk)
+
+
+class HostSearch:
+    """ask and tell compiled, f called in between.
+
+    Args:
+      problem: what is searched.
+      f: on the host.
+      sign: 1 to maximise f, -1 to minimise it.
+    """
+
+    def __init__(self, problem: FunctionProblem, f: HostFunction, sign: float):
+        self.problem, self.f, self.sign = problem, f, sign
+        method = problem.method
+
+        def ask(state: Any, iteration: Array, key: Array) -> tuple[Any, Any]:
+            candidates = method.ask(keys_of(key, iteration)[0], state)
+            return candidates, problem.points(candidates)
+
+        self.ask = jax.jit(ask)
+        self.tell = jax.jit(
+            lambda progress, key, candidates, values: advanced(
+                problem, progress, key, candidates, values
+            )
+        )
+        self.stopped = jax.jit(method.stopped)
+
+    def step(self, progress: Progress, key: Array) -> tuple[Progress, float]:
+        """One iteration, and the mean value of its candidates."""
+        candidates, points = self.ask(progress.state, progress.iteration, key)
+        values = self.values(points, keys_of(key, progress.iteration)[1])
+        progress, mean = self.tell(progress, key, candidates, jnp.asarray(values))
+        return progress, float(mean)
+
+    def values(self, points: Any, key: Array) -> np.ndarray:
+        """The values [P, E] of points, leaves [P, ...]."""
+        points = jax.tree.map(np.asarray, points)
+        population = jax.tree.leaves(points)[0].shape[0]
+        collection: Any = self.problem.method.collection
+        episodes = collection.episodes_per_candidate
+        each = [jax.tree.map(lambda leaf: leaf[i], points) for i in range(population)]  # noqa: B023
+        if collection.common_random_numbers:
+            keys = list(jax.random.split(key, episodes)) * population
+        else:
+            keys = list(jax.random.split(key, population * episodes))
+        repeated = [point for point in each for _ in range(episodes)]
+        return self.sign * self.f(repeated, keys).reshape(population, episodes)

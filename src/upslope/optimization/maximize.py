@@ -1,0 +1,255 @@
+"""The best x of any function, by any method that needs values alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from upslope.core.checks import NumericalError, check_number
+from upslope.optimization.evaluation import HostFunction, traceable, wants_key
+from upslope.optimization.loops import (
+    CHUNK,
+    HostSearch,
+    Limits,
+    Progress,
+    compiled_chunk,
+    first_progress,
+)
+from upslope.optimization.problem import FunctionProblem, check_budget, function_problem
+from upslope.optimization.result import Curve, Result
+
+# Fresh evaluations of the solution of a noisy function.
+VERIFICATIONS = 100
+
+
+def maximize(
+    f: Callable[..., Any],
+    x0: Any,
+    method: str = "cma-es",
+    *,
+    budget: int | None = None,
+    target: float | None = None,
+    std: float | None = None,
+    bounds: Any = None,
+    seed: int = 0,
+    noisy: bool | None = None,
+    on_host: bool | None = None,
+    deadline: float | None = None,
+    workers: int = 1,
+    callback: Callable[[int, float], Any] | None = None,
+    **settings: Any,
+) -> Result:
+    r"""Searches :math:`\arg\max_x f(x)` with values of f alone.
+
+    f may be written in JAX (then the whole search is one compiled program), in NumPy, or start an
+    external program; it takes x and returns one number, NaN where it cannot say (that counts as the
+    worst). A function with a parameter `key` draws its noise from there: f(x, key). Everything is
+    computed in double precision. The same arguments give the same result.
+
+    Args:
+      f: what is maximised.
+      x0: where to start: a number, a vector, or any tree of arrays. f gets the same structure.
+      method: a name of `upslope list methods` that needs returns alone.
+      budget: evaluations of f at most; None for 1000 a coordinate and at least 10,000.
+      target: stop as soon as a value is at least this.
+      std: the method's first step size, in units of x.
+      bounds: (low, high), or one pair for each coordinate; kept by a smooth transform.
+      seed: of the search's randomness.
+      noisy: whether f gives different values at the same x; None: if it has a parameter `key`.
+      on_host: call f with NumPy arrays, one point at a time, although JAX could trace it; None
+        decides by trying.
+      deadline: seconds one call of f may take on the host.
+      workers: calls at the same time on the host, in threads.
+      callback: `callback(nfev, best)` after every iteration (on the host) or every few hundred
+        (compiled); a true value ends the search.
+      settings: the method's own; see `upslope show METHOD`.
+
+    Raises:
+      UpslopeError: before any evaluation, for arguments that make no sense; EvaluationError when f
+        raises, hangs past the deadline, or returns anything but one number.
+      NumericalError: all values of the first iterations were NaN or infinite.
+    """
+    return _search(
+        1.0, f, x0, method, budget, target, std, bounds, seed, noisy, on_host, deadline, workers,
+        callback, settings,
+    )  # fmt: skip
+
+
+def minimize(
+    f: Callable[..., Any],
+    x0: Any,
+    method: str = "cma-es",
+    *,
+    budget: int | None = None,
+    target: float | None = None,
+    std: float | None = None,
+    bounds: Any = None,
+    seed: int = 0,
+    noisy: bool | None = None,
+    on_host: bool | None = None,
+    deadline: float | None = None,
+    workers: int = 1,
+    callback: Callable[[int, float], Any] | None = None,
+    **settings: Any,
+) -> Result:
+    """The same as `maximize`, downhill: f, the target and all values shown are those of f.
+
+    Settings that speak of returns (`fatol`, `tolfun`) mean differences and stay as they are.
+    """
+    return _search(
+        -1.0, f, x0, method, budget, target, std, bounds, seed, noisy, on_host, deadline, workers,
+        callback, settings,
+    )  # fmt: skip
+
+
+def _search(
+    sign: float, f: Callable[..., Any], x0: Any, method: str, budget: int | None,
+    target: float | None, std: float | None, bounds: Any, seed: int, noisy: bool | None,
+    on_host: bool | None, deadline: float | None, workers: int,
+    callback: Callable[[int, float], Any] | None, settings: dict[str, Any],
+) -> Result:  # fmt: skip
+    if target is not None:
+        check_number("A search over a function", "target", target)
+    if deadline is not None:
+        check_number("A search over a function", "deadline", deadline, above=0)
+    check_number("A search over a function", "seed", seed, at_least=0, integer=True)
+    check_number("A search over a function", "workers", workers, at_least=1, integer=True)
+    with jax.enable_x64(True):
+        problem = function_problem(x0, method, std, bounds, settings)
+        budget = check_budget(budget, problem.dimension)
+        collection: Any = problem.method.collection
+        cost = collection.population_size * collection.episodes_per_candidate
+        aim = np.inf if target is None else sign * target
+        limits = Limits(max(budget // cost, 1), aim)
+        noisy = wants_key(f) if noisy is None else noisy
+        probe = jax.tree.map(jnp.asarray, problem.solution_at_start())
+        compiled = not on_host and deadline is None and workers == 1 and traceable(f, probe)
+        start_key, run_key, check_key = jax.random.split(jax.random.key(seed), 3)
+        progress = first_progress(problem, start_key)
+        host = HostFunction(f, deadline, workers)
+        try:
+            if compiled:
+                progress, best, mean = _compiled(
+                    problem, f, sign, progress, run_key, limits, callback, cost
+                )
+            else:
+                progress, best, mean = _around(
+                    problem, host, sign, progress, run_key, limits, callback, cost
+                )
+            x, fun, error = _verified(problem, host, sign, progress, check_key, noisy)
+        finally:
+            host.close()
+        iterations = len(best)
+        message, success = _verdict(problem, progress, limits, iterations * cost, budget, sign)
+        nfev = cost * np.arange(1, iterations + 1)
+        curve = Curve(nfev, sign * np.asarray(best), sign * np.asarray(mean))
+        # Nelder-Mead counts steps of its simplex, as SciPy does.
+        steps = int(getattr(progress.state, "iterations", iterations))
+        return Result(
+            x, fun, error, sign * float(progress.best), success, message, iterations * cost,
+            steps, curve, method,
+        )  # fmt: skip
+
+
+def _compiled(
+    problem: FunctionProblem, f: Any, sign: float, progress: Progress, key: Any, limits: Limits,
+    callback: Any, cost: int,
+) -> tuple[Progress, list[float], list[float]]:  # fmt: skip
+    chunk = compiled_chunk(problem, f, sign)
+    best: list[float] = []
+    mean: list[float] = []
+    done = 0
+    while done < limits.iterations:
+        count = min(CHUNK, limits.iterations - done)
+        progress, bests, means = chunk(
+            progress, key, jnp.asarray(count), jnp.asarray(limits.target)
+        )
+        now = int(progress.iteration)
+        best += np.asarray(bests)[: now - done].tolist()
+        mean += np.asarray(means)[: now - done].tolist()
+        _check_finite(progress, cost)
+        stopped = now - done < count or float(progress.best) >= limits.target
+        done = now
+        if stopped or (callback is not None and callback(done * cost, sign * float(progress.best))):
+            break
+    return progress, best, mean
+
+
+def _around(
+    problem: FunctionProblem, f: HostFunction, sign: float, progress: Progress, key: Any,
+    limits: Limits, callback: Any, cost: int,
+) -> tuple[Progress, list[float], list[float]]:  # fmt: skip
+    search = HostSearch(problem, f, sign)
+    best: list[float] = []
+    mean: list[float] = []
+    for done in range(1, limits.iterations + 1):
+        progress, value = search.step(progress, key)
+        best.append(float(progress.best))
+        mean.append(value)
+        _check_finite(progress, cost)
+        if best[-1] >= limits.target or int(search.stopped(progress.state)):
+            break
+        if callback is not None and callback(done * cost, sign * best[-1]):
+            break
+    return progress, best, mean
+
+
+def _check_finite(progress: Progress, cost: int) -> None:
+    """Nothing can be learned from nothing."""
+    taken = int(progress.iteration) * cost
+    if int(progress.finite) == 0 and taken >= 100:
+        raise NumericalError(
+            f"All of the first {taken} values of f were NaN or infinite: start where f is defined, "
+            "or with a smaller std."
+        )
+
+
+def _verified(
+    problem: FunctionProblem, f: HostFunction, sign: float, progress: Progress, key: Any,
+    noisy: bool,
+) -> tuple[Any, float, float]:  # fmt: skip
+    """x, f(x) and its standard error."""
+    if not noisy:
+        x = jax.tree.map(np.asarray, progress.best_point)
+        return x, sign * float(progress.best), 0.0
+    x = jax.tree.map(np.asarray, problem.solution(progress.state))
+    keys = list(jax.random.split(key, VERIFICATIONS))
+    values = f([x] * VERIFICATIONS, keys)
+    return x, float(values.mean()), float(values.std(ddof=1) / np.sqrt(VERIFICATIONS))
+
+
+def _verdict(
+    problem: FunctionProblem,
+    progress: Progress,
+    limits: Limits,
+    nfev: int,
+    budget: int,
+    sign: float,
+) -> tuple[str, bool]:
+    """Why it ended, and whether that is a success."""
+    best, least = float(progress.best), float(progress.least)
+    failed = nfev - int(progress.finite)
+    aside = (
+        f" {failed} of {nfev} values were NaN or infinite and counted as the worst."
+        if failed
+        else ""
+    )
+    if best >= limits.target:
+        return f"Reached the target {sign * limits.target:g}.{aside}", True
+    if nfev > 1 and best == least:
+        return (
+            f"The objective is flat: all {nfev} evaluations gave {sign * best:g}. Start elsewhere, "
+            f"or with a larger std.{aside}",
+            False,
+        )
+    code = int(problem.method.stopped(progress.state))
+    if code:
+        reason = problem.method.stop_reason(code)
+        return f"Converged: {reason}.{aside}", not np.isfinite(limits.target)
+    if int(progress.iteration) >= limits.iterations:
+        return f"Used the budget of {budget:,} evaluations.{aside}", False
+    return f"Stopped by the callback.{aside}", False

@@ -1,0 +1,55 @@
+"""What a search over a function ends with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Curve(NamedTuple):
+    """How the search went, one entry an iteration."""
+
+    nfev: np.ndarray  # [K] evaluations so far
+    best: np.ndarray  # [K] best value seen so far (optimistic where f is noisy)
+    mean: np.ndarray  # [K] mean value of the iteration's finite candidates
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of `maximize` or `minimize`, with SciPy's names.
+
+    Attributes:
+      x: the solution, of the structure of x0 (NumPy arrays). Where f is noisy it is what the method
+        would keep, otherwise the best point evaluated.
+      fun: f(x). Where f is noisy, the mean of fresh evaluations that no choice was based on.
+      fun_error: standard error of `fun`; 0 where f is not noisy.
+      best_seen: the best value met while searching; optimistic where f is noisy, because it is the
+        luckiest of many.
+      success: whether the target was reached or, without a target, the method's own criterion met.
+      message: why it ended.
+      nfev: evaluations of f, without those behind `fun`.
+      nit: iterations (asks and tells; of Nelder-Mead, steps of its simplex).
+      curve: one row an iteration.
+      method: its name.
+    """
+
+    x: Any
+    fun: float
+    fun_error: float
+    best_seen: float
+    success: bool
+    message: str
+    nfev: int
+    nit: int
+    curve: Curve
+    method: str
+
+    def __repr__(self) -> str:
+        error = f" ± {self.fun_error:.2g}" if self.fun_error else ""
+        return (
+            f"Result(fun={self.fun:.10g}{error}, success={self.success}, nfev={self.nfev}, "
+            f"nit={self.nit}, method={self.method!r}, message={self.message!r},\n"
+            f"       x={self.x!r})"
+        )
