@@ -64,6 +64,10 @@ SMALL |= {
         "population_size",
     ),
 }
+SMALL |= {
+    name: ({"population_size": 6, "episodes_per_candidate": 2}, "std", "episodes_per_candidate")
+    for name in ("cma-es", "sep-cma-es", "xnes", "snes", "pgpe", "openai-es", "ars")
+}
 METHOD_NAMES = METHODS.names()
 OBJECTIVE = DiscountedReturn(0.9)
 WORLD = CartPole(time_limit=20)
@@ -248,6 +252,16 @@ LEARNING |= {
         60,
     ),
 }
+POPULATION = {"population_size": 32, "episodes_per_candidate": 8}
+LEARNING |= {
+    "cma-es": (POPULATION, 30),
+    "sep-cma-es": (POPULATION, 30),
+    "xnes": (POPULATION, 30),
+    "snes": (POPULATION, 30),
+    "pgpe": (POPULATION | {"std": 0.3, "learning_rate": 0.2}, 40),
+    "openai-es": (POPULATION | {"std": 0.3, "learning_rate": 0.2, "weight_decay": 0.0}, 40),
+    "ars": (POPULATION | {"std": 0.3, "learning_rate": 0.3}, 40),
+}
 PROBES = [ConstantProbe, ObservationProbe, DelayedProbe, ActionProbe, ObservationActionProbe]
 
 
@@ -289,6 +303,8 @@ def test_the_probes_are_learned(name, probe):
 
 
 CARTPOLE = {
+    **dict.fromkeys(("cma-es", "sep-cma-es", "xnes", "snes"), 15),
+    **dict.fromkeys(("pgpe", "openai-es", "ars"), 20),
     "random-search": 12,
     "hill-climbing": 30,
     "simulated-annealing": 40,

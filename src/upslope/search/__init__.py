@@ -1,6 +1,9 @@
 """Search methods, one a file."""
 
 from upslope.core.registry import Registry
+from upslope.search.augmented_random_search import AugmentedRandomSearch
+from upslope.search.cma_es import CMAES
+from upslope.search.cma_stopping import stopping_reasons
 from upslope.search.cross_entropy import CrossEntropyMethod
 from upslope.search.discrete_spaces import Bits, Choices, Integers, Permutation
 from upslope.search.finite_difference_ascent import (
@@ -11,13 +14,18 @@ from upslope.search.genetic_algorithm import GeneticAlgorithm
 from upslope.search.gradient_ascent import GradientAscent, reinforce
 from upslope.search.hill_climbing import HillClimbing
 from upslope.search.kohl_stone import KohlStone
+from upslope.search.natural_evolution import SNES, XNES
 from upslope.search.nelder_mead import NelderMead
+from upslope.search.openai_es import OpenAIES
+from upslope.search.pgpe import PGPE
 from upslope.search.ppo import PPO
 from upslope.search.product_space import Product
 from upslope.search.random_search import RandomSearch
 from upslope.search.search_method import SearchMethod
 from upslope.search.search_spaces import Mutation, Real, SearchSpace
+from upslope.search.separable_cma_es import separable_cma_es
 from upslope.search.simulated_annealing import SimulatedAnnealing
+from upslope.search.strategy_parameters import default_population_size
 
 METHODS = Registry("method")
 METHODS.register(
@@ -67,9 +75,50 @@ METHODS.register(
     "Kohl and Stone's policy gradient: average what raising and lowering each parameter did.",
 )
 
+METHODS.register(
+    "cma-es",
+    CMAES,
+    "CMA-ES: a Gaussian whose covariance learns the objective's shape. Up to 5000 parameters.",
+)
+METHODS.register(
+    "sep-cma-es",
+    separable_cma_es,
+    "Separable CMA-ES: a variance for each parameter, for policies of any size.",
+)
+METHODS.register(
+    "xnes",
+    XNES,
+    "Exponential natural evolution strategy: the natural gradient of a whole covariance.",
+)
+METHODS.register(
+    "snes",
+    SNES,
+    "Separable natural evolution strategy: the natural gradient of mean and variances.",
+)
+METHODS.register(
+    "pgpe",
+    PGPE,
+    "Policy gradients with parameter-based exploration: the score of a Gaussian over policies.",
+)
+METHODS.register(
+    "openai-es",
+    OpenAIES,
+    "OpenAI's evolution strategy: mirrored noise, centred ranks, an optimizer; seeds travel.",
+)
+METHODS.register(
+    "ars",
+    AugmentedRandomSearch,
+    "Augmented random search: steps along the best of random directions. For linear policies.",
+)
+
 __all__ = [
+    "CMAES",
     "METHODS",
+    "PGPE",
     "PPO",
+    "SNES",
+    "XNES",
+    "AugmentedRandomSearch",
     "Bits",
     "Choices",
     "CrossEntropyMethod",
@@ -81,6 +130,7 @@ __all__ = [
     "KohlStone",
     "Mutation",
     "NelderMead",
+    "OpenAIES",
     "Permutation",
     "Product",
     "RandomSearch",
@@ -88,6 +138,9 @@ __all__ = [
     "SearchMethod",
     "SearchSpace",
     "SimulatedAnnealing",
+    "default_population_size",
     "finite_difference_ascent",
     "reinforce",
+    "separable_cma_es",
+    "stopping_reasons",
 ]

@@ -1,0 +1,121 @@
+"""Why a run of CMA-ES cannot be expected to get any better."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from upslope.search.search_ellipsoid import Shape
+
+REASONS = {
+    "flat": "the best quarter's returns are all equal: the objective is flat here",
+    "tolfun": "the returns of this population and the best of recent ones differ by less than that",
+    "tolfunhist": "the best returns of recent populations differ by less than that",
+    "tolx": "no parameter's standard deviation and step is larger than that",
+    "tolfacupx": "a standard deviation grew by more than that: the first one was far too small",
+    "tolconditioncov": "the covariance matrix is too ill-conditioned for these numbers",
+    "noeffectaxis": "a tenth of a standard deviation along an axis does not change the mean",
+    "noeffectcoord": "a fifth of a standard deviation of a parameter does not change the mean",
+    "stagnation": "medians and bests of populations have not improved for long",
+    "maxiter": "more iterations than a run of this size can use",
+}
+LONGEST = 2000  # half of the long history, in entries
+
+
+def stopping_reasons(stop: Any) -> list[str]:
+    """The names, keys of `REASONS`, of the reasons in a state's or a diagnostic's `stop`."""
+    return [name for bit, name in enumerate(REASONS) if int(stop) >> bit & 1]
+
+
+class History(NamedTuple):
+    """What of the past the reasons are read from. NaN where nothing is recorded yet."""
+
+    recent: Array  # [H] best return of recent populations, a ring
+    best: Array  # [2 L] best and median of every fifth population, the last first
+    median: Array  # [2 L]
+    flat: Array  # scalar int: populations in a row whose best quarter was flat
+    iteration: Array  # scalar int
+    stop: Array  # scalar int: reasons as bits, as last looked at
+
+    @classmethod
+    def start(cls, dimension: int, population_size: int, dtype: Any) -> History:
+        """Of no populations at all; sizes are for the smallest population in use."""
+        recent = 10 + int(30 * dimension / population_size)
+        half = min(LONGEST, max(50, int((100 + 100 * dimension**1.5 / population_size) / 10)))
+        nan = lambda size: jnp.full((size,), jnp.nan, dtype)  # noqa: E731
+        zero = jnp.zeros((), int)
+        return cls(nan(recent), nan(2 * half), nan(2 * half), zero, zero, zero)
+
+    def recorded(self, ordered: Array, count: Any) -> History:
+        """With the returns [P] of one more population, best first; `count` of them count."""
+        # Written so that a NaN counts as flat.
+        flat = jnp.where(ordered[0] > ordered[(3 * count) // 4], 0, self.flat + 1)
+        recent = self.recent.at[self.iteration % self.recent.size].set(ordered[0])
+        return self._replace(recent=recent, flat=flat, iteration=self.iteration + 1)
+
+
+def looked_at(
+    history: History,
+    ordered: Array,
+    count: Any,
+    mean: Array,
+    sigma: Array,
+    path: Array,
+    shape: Shape,
+    tolerances: Any,
+) -> History:
+    """The history with its reasons to stop looked for anew, at every fifth population.
+
+    Args:
+      history: with this population recorded.
+      ordered: returns [P], the best first.
+      count: how many of them there are.
+      mean: [D].
+      sigma: scalar.
+      path: p_c [D].
+      shape: of the Gaussian.
+      tolerances: has `tolfun`, `tolfunhist`, `tolx`, `tolfacupx`, `tolconditioncov` and `std`.
+
+    References:
+      Hansen (2016), section B.3; Hansen's pycma for the tolerances.
+    """
+    size, eps = mean.size, jnp.finfo(mean.dtype).eps
+
+    def look() -> tuple[Array, Array, Array]:
+        median = 0.5 * (ordered[(count - 1) // 2] + ordered[count // 2])
+        bests = jnp.roll(history.best, 1).at[0].set(ordered[0])
+        medians = jnp.roll(history.median, 1).at[0].set(median)
+        halves = jnp.sort(jnp.concatenate([bests, medians]).reshape(4, -1), axis=1)
+        middle = halves[:, halves.shape[1] // 2]
+        # A NaN is sorted to the end: where nothing is recorded yet there is no stagnation.
+        no_better = (middle[0] <= middle[1]) & (middle[2] <= middle[3])
+        no_better = no_better & ~jnp.any(jnp.isnan(halves[:, -1]))
+        spread = ordered[0] - ordered[count - 1]
+        past = jnp.nanmax(history.recent) - jnp.nanmin(history.recent)
+        stds = sigma * shape.stds
+        axis = 0.1 * sigma * shape.axis(history.iteration // 5 % size)
+        limit = jnp.minimum(jnp.sqrt(tolerances.tolconditioncov), jnp.sqrt(0.5 / eps))
+        still = jnp.all(stds < tolerances.tolx) & jnp.all(jnp.abs(sigma * path) < tolerances.tolx)
+        reasons = {
+            "flat": history.flat > 1,
+            "tolfun": (spread < tolerances.tolfun) & (past < tolerances.tolfun),
+            "tolfunhist": (history.iteration > 9) & (past < tolerances.tolfunhist),
+            "tolx": still,
+            "tolfacupx": jnp.any(stds > tolerances.std * tolerances.tolfacupx),
+            "tolconditioncov": ~(shape.axis_ratio <= limit),
+            "noeffectaxis": jnp.all(mean == mean + axis),
+            "noeffectcoord": jnp.any(mean == mean + 0.2 * stds),
+            "stagnation": no_better & (history.iteration > size * (5 + 100 / count)),
+            "maxiter": history.iteration >= 100 + 150 * (size + 3) ** 2 // count**0.5,
+        }
+        bits = [reasons[name].astype(int) << bit for bit, name in enumerate(REASONS)]
+        return bests, medians, jnp.sum(jnp.stack(bits))
+
+    due = history.iteration % 5 == 0
+    best, median, stop = jax.lax.cond(
+        due, look, lambda: (history.best, history.median, history.stop)
+    )
+    return history._replace(best=best, median=median, stop=stop)
