@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,7 +12,6 @@ import numpy as np
 from jax import Array
 
 from upslope.core import tree
-from upslope.core.lockstep import anywhere
 from upslope.optimization.evaluation import HostFunction, wants_key
 from upslope.optimization.problem import FunctionProblem
 
@@ -76,16 +76,37 @@ def advanced(
     return new, mean
 
 
+@functools.partial(jax.jit, static_argnames=("f", "sign", "dimension"))
 def compiled_chunk(
-    problem: FunctionProblem, f: Callable[..., Any], sign: float
-) -> Callable[[Progress, Array, Array, Array], tuple[Progress, Array, Array]]:
-    """A program of up to `CHUNK` iterations: `(progress, key, iterations, target)`.
+    numbers: Any,
+    progress: Progress,
+    key: Array,
+    iterations: Array,
+    target: Array,
+    *,
+    f: Callable[..., Any],
+    sign: float,
+    dimension: int,
+) -> tuple[Progress, Array, Array]:
+    """Up to `CHUNK` iterations; compiled once for each f, whatever the numbers.
 
-    Gives the progress after them, and the best and the mean value of each.
+    Args:
+      numbers: method, start, transform and objective of the problem.
+      progress: where the search stands.
+      key: of the search.
+      iterations: at most so many.
+      target: at which it stops.
+      f: what is searched, in JAX.
+      sign: 1 to maximise f, -1 to minimise it.
+      dimension: of the problem.
+
+    Returns:
+      The progress after them, and the best and the mean value of each.
     """
+    problem = FunctionProblem("", numbers[0], numbers[1], numbers[2], numbers[3], dimension)
     keyed = wants_key(f)
-    episodes = problem.method.collection.episodes_per_candidate  # pyright: ignore[reportAttributeAccessIssue]
-    common = problem.method.collection.common_random_numbers  # pyright: ignore[reportAttributeAccessIssue]
+    collection: Any = problem.method.collection
+    episodes, common = collection.episodes_per_candidate, collection.common_random_numbers
 
     def evaluate(key: Array, points: Any, population: int) -> Array:
         if not keyed:
@@ -96,7 +117,7 @@ def compiled_chunk(
                         in_axes=(0, None if common else 0))  # fmt: skip
         return sign * each(points, keys)
 
-    def step(progress: Progress, key: Array) -> tuple[Progress, Array]:
+    def step(progress: Progress) -> tuple[Progress, Array]:
         ask_key, evaluation_key, _ = keys_of(key, progress.iteration)
         candidates = problem.method.ask(ask_key, progress.state)
         points = problem.points(candidates)
@@ -104,26 +125,20 @@ def compiled_chunk(
         values = evaluate(evaluation_key, points, population)
         return advanced(problem, progress, key, candidates, values.astype(progress.best.dtype))
 
-    def chunk(progress: Progress, key: Array, iterations: Array, target: Array) -> Any:
-        blank = jnp.full(CHUNK, jnp.nan, progress.best.dtype)
+    def going(carry: Any) -> Array:
+        count, progress, _, _ = carry
+        stopped = problem.method.stopped(progress.state) != 0
+        return (count < iterations) & (progress.best < target) & ~stopped
 
-        def going(carry: Any) -> Array:
-            count, progress, _, _ = carry
-            stopped = problem.method.stopped(progress.state) != 0
-            return anywhere((count < iterations) & (progress.best < target) & ~stopped)
+    def body(carry: Any) -> Any:
+        count, progress, best, mean = carry
+        progress, value = step(progress)
+        return count + 1, progress, best.at[count].set(progress.best), mean.at[count].set(value)
 
-        def body(carry: Any) -> Any:
-            count, progress, best, mean = carry
-            progress, value = step(progress, key)
-            return (
-                count + 1, progress, best.at[count].set(progress.best), mean.at[count].set(value)
-            )  # fmt: skip
-
-        carry = (jnp.zeros((), int), progress, blank, blank)
-        _, progress, best, mean = jax.lax.while_loop(going, body, carry)
-        return progress, best, mean
-
-    return jax.jit(chunk)
+    blank = jnp.full(CHUNK, jnp.nan, progress.best.dtype)
+    carry = (jnp.zeros((), int), progress, blank, blank)
+    _, progress, best, mean = jax.lax.while_loop(going, body, carry)
+    return progress, best, mean
 
 
 class HostSearch:

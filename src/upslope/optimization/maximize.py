@@ -159,15 +159,16 @@ def _compiled(
     problem: FunctionProblem, f: Any, sign: float, progress: Progress, key: Any, limits: Limits,
     callback: Any, cost: int,
 ) -> tuple[Progress, list[float], list[float]]:  # fmt: skip
-    chunk = compiled_chunk(problem, f, sign)
+    numbers = (problem.method, problem.start, problem.transform, problem.objective)
     best: list[float] = []
     mean: list[float] = []
     done = 0
     while done < limits.iterations:
         count = min(CHUNK, limits.iterations - done)
-        progress, bests, means = chunk(
-            progress, key, jnp.asarray(count), jnp.asarray(limits.target)
-        )
+        progress, bests, means = compiled_chunk(
+            numbers, progress, key, jnp.asarray(count), jnp.asarray(limits.target),
+            f=f, sign=sign, dimension=problem.dimension,
+        )  # fmt: skip
         now = int(progress.iteration)
         best += np.asarray(bests)[: now - done].tolist()
         mean += np.asarray(means)[: now - done].tolist()

@@ -94,7 +94,7 @@ def function_problem(
 
 def default_population(method: str, known: dict[str, Any], dimension: int) -> int:
     """The published 4 + 3 ln D for CMA-ES and natural evolution, else the method's default."""
-    if method in ("cma-es", "separable-cma-es", "xnes", "snes"):
+    if method in ("cma-es", "sep-cma-es", "xnes", "snes"):
         return 4 + int(3 * np.log(max(dimension, 1)))
     return known["population_size"]
 
