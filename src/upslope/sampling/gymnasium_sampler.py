@@ -18,6 +18,7 @@ from upslope.sampling.episode_seeds import EpisodeSeeds
 from upslope.sampling.fleet import Fleet, Workers, build_fleet, describe
 from upslope.sampling.host_statistics import host_statistics, nothing_sampled
 from upslope.sampling.host_stepper import HostStepper, grid_of
+from upslope.sampling.padding import masked, padded_length
 from upslope.sampling.policy_program import Chooser
 from upslope.sampling.records import Returns, Trajectories
 
@@ -144,6 +145,11 @@ class GymnasiumSampler:
         """
         self._stepper.seeds.restart(iteration)
         self._anew()
+
+    @property
+    def limit(self) -> int | None:
+        """After how many steps an episode ends at the latest; None if that is not known."""
+        return self._limit
 
     def close(self) -> None:
         """Ends the simulators and their processes."""
@@ -288,16 +294,3 @@ class GymnasiumSampler:
                 "A policy with memory would remember the step on which a NEXT_STEP vector "
                 "environment resets: make it with autoreset_mode=AutoresetMode.SAME_STEP."
             )
-
-
-def masked(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Values [M, ...] with zeros outside some rows."""
-    return np.where(rows.reshape(-1, *[1] * (values.ndim - 1)), values, values.dtype.type(0))
-
-
-def padded_length(longest: int, limit: int | None) -> int:
-    """How long a batch of episodes is made: few different lengths, so few programs are compiled.
-
-    The time limit where there is one, as in a JAX world; else the next power of two.
-    """
-    return max(longest, limit) if limit is not None else 1 << (longest - 1).bit_length()

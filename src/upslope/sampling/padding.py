@@ -1,0 +1,18 @@
+"""Episodes of different lengths in arrays of one length."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def masked(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Values [M, ...] with zeros outside some rows."""
+    return np.where(rows.reshape(-1, *[1] * (values.ndim - 1)), values, values.dtype.type(0))
+
+
+def padded_length(longest: int, limit: int | None) -> int:
+    """How long a batch of episodes is made: few different lengths, so few programs are compiled.
+
+    The time limit where there is one, as in a JAX world; else the next power of two.
+    """
+    return max(longest, limit) if limit is not None else 1 << (longest - 1).bit_length()
