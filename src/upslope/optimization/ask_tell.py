@@ -66,8 +66,7 @@ class AskTell:
         self._arguments = described
         with jax.enable_x64(True):
             self._problem = function_problem(x0, method, std, bounds, settings)
-            start_key, self._key, _ = jax.random.split(jax.random.key(seed), 3)
-            self._progress = first_progress(self._problem, start_key)
+            self._progress, self._key, _ = first_progress(self._problem, seed)
             if self._folder is not None and checkpoints(self._folder):
                 self._progress = self._resumed(self._folder)
         self._asked: Any = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import queue
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -31,13 +32,31 @@ def wants_key(f: Callable[..., Any]) -> bool:
         return False
 
 
+_KNOWN: weakref.WeakKeyDictionary[Any, dict[Any, bool]] = weakref.WeakKeyDictionary()
+
+
 def traceable(f: Callable[..., Any], point: Any) -> bool:
     """Whether JAX can compile f. A function that returns anything but one number is refused here.
+
+    The answer for a function and a structure of x is remembered: finding out costs a millisecond.
 
     Raises:
       UpslopeError: f(x) is not a scalar.
     """
-    arguments = (point, jax.random.key(0)) if wants_key(f) else (point,)
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), point)
+    leaves, structure = jax.tree.flatten(shapes)
+    kind = (structure, tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves))
+    try:
+        known = _KNOWN.setdefault(f, {})
+    except TypeError:  # neither hashable nor weakly referable
+        known = {}
+    if kind not in known:
+        known[kind] = _traced(f, shapes)
+    return known[kind]
+
+
+def _traced(f: Callable[..., Any], shapes: Any) -> bool:
+    arguments = (shapes, jax.random.key(0)) if wants_key(f) else (shapes,)
     try:
         closed, out = jax.make_jaxpr(f, return_shape=True)(*arguments)
     except Exception:

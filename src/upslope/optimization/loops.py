@@ -15,7 +15,7 @@ from upslope.core import tree
 from upslope.optimization.evaluation import HostFunction, wants_key
 from upslope.optimization.problem import FunctionProblem
 
-CHUNK = 512  # iterations between two looks at the host
+CHUNK = 4096  # iterations between two looks at the host
 
 
 class Progress(NamedTuple):
@@ -36,14 +36,20 @@ class Limits(NamedTuple):
     target: float  # infinite for none
 
 
-def first_progress(problem: FunctionProblem, key: Array) -> Progress:
-    """Before the first iteration. The key is consumed."""
+def first_progress(problem: FunctionProblem, seed: int) -> tuple[Progress, Array, Array]:
+    """Before the first iteration; the key of the search; and one for what comes after it."""
+    return _first_progress(problem.numbers, np.uint32(seed), dimension=problem.dimension)
+
+
+@functools.partial(jax.jit, static_argnames="dimension")
+def _first_progress(numbers: Any, seed: Array, *, dimension: int) -> tuple[Progress, Array, Array]:
+    problem = FunctionProblem("", *numbers, dimension)
+    key, search_key, later_key = jax.random.split(jax.random.key(seed), 3)
     state = problem.method.init(key, problem.start, problem.objective)
     state = jax.tree.map(jnp.asarray, state)
     point = jax.tree.map(jnp.asarray, problem.solution(state))
-    low = jnp.full((), -jnp.inf)
-    zero = jnp.zeros((), int)
-    return Progress(state, low, point, -low, zero, zero)
+    low, zero = jnp.full((), -jnp.inf), jnp.zeros((), int)
+    return Progress(state, low, point, -low, zero, zero), search_key, later_key
 
 
 def keys_of(key: Array, iteration: Array) -> tuple[Array, Array, Array]:
@@ -103,7 +109,7 @@ def compiled_chunk(
     Returns:
       The progress after them, and the best and the mean value of each.
     """
-    problem = FunctionProblem("", numbers[0], numbers[1], numbers[2], numbers[3], dimension)
+    problem = FunctionProblem("", *numbers, dimension)
     keyed = wants_key(f)
     collection: Any = problem.method.collection
     episodes, common = collection.episodes_per_candidate, collection.common_random_numbers

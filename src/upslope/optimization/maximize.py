@@ -126,10 +126,9 @@ def _search(
         aim = np.inf if target is None else sign * target
         limits = Limits(max(budget // cost, 1), aim)
         noisy = wants_key(f) if noisy is None else noisy
-        probe = jax.tree.map(jnp.asarray, problem.solution_at_start())
-        compiled = not on_host and deadline is None and workers == 1 and traceable(f, probe)
-        start_key, run_key, check_key = jax.random.split(jax.random.key(seed), 3)
-        progress = first_progress(problem, start_key)
+        here = not on_host and deadline is None and workers == 1
+        compiled = here and traceable(f, problem.start)
+        progress, run_key, check_key = first_progress(problem, seed)
         host = HostFunction(f, deadline, workers)
         try:
             if compiled:
@@ -159,14 +158,13 @@ def _compiled(
     problem: FunctionProblem, f: Any, sign: float, progress: Progress, key: Any, limits: Limits,
     callback: Any, cost: int,
 ) -> tuple[Progress, list[float], list[float]]:  # fmt: skip
-    numbers = (problem.method, problem.start, problem.transform, problem.objective)
     best: list[float] = []
     mean: list[float] = []
     done = 0
     while done < limits.iterations:
         count = min(CHUNK, limits.iterations - done)
         progress, bests, means = compiled_chunk(
-            numbers, progress, key, jnp.asarray(count), jnp.asarray(limits.target),
+            problem.numbers, progress, key, jnp.asarray(count), jnp.asarray(limits.target),
             f=f, sign=sign, dimension=problem.dimension,
         )  # fmt: skip
         now = int(progress.iteration)

@@ -31,6 +31,11 @@ class FunctionProblem(NamedTuple):
     objective: Objective
     dimension: int
 
+    @property
+    def numbers(self) -> tuple[Any, ...]:
+        """What of it a compiled program takes as its arguments."""
+        return self.method, self.start, self.transform, self.objective
+
     def points(self, candidates: Any) -> Any:
         """Candidates, leaves [P, ...], as points x."""
         if not self.transform.active:
@@ -45,11 +50,6 @@ class FunctionProblem(NamedTuple):
     def solution(self, state: Any) -> Any:
         """What the method would keep, as a point x."""
         one = jax.tree.map(lambda leaf: leaf[None], self.method.solution(state))
-        return jax.tree.map(lambda leaf: leaf[0], self.points(one))
-
-    def solution_at_start(self) -> Any:
-        """x0 as the search sees it."""
-        one = jax.tree.map(lambda leaf: leaf[None], self.start)
         return jax.tree.map(lambda leaf: leaf[0], self.points(one))
 
     def told(self, key: Array, state: Any, candidates: Any, values: Array) -> Any:
