@@ -86,9 +86,27 @@ def test_method_pages_have_the_same_headings(page):
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs" / "methods").glob("*.md")), ids=name)
 def test_method_pages_name_everything_that_is_logged(page):
-    from upslope.search import cross_entropy, gradient_ascent, ppo
+    from upslope.search import (
+        cross_entropy,
+        finite_difference_ascent,
+        genetic_algorithm,
+        gradient_ascent,
+        hill_climbing,
+        kohl_stone,
+        nelder_mead,
+        ppo,
+        random_search,
+        simulated_annealing,
+    )
 
     fields = {
+        "random-search": random_search.RandomSearchDiagnostics,
+        "hill-climbing": hill_climbing.HillClimbingDiagnostics,
+        "simulated-annealing": simulated_annealing.SimulatedAnnealingDiagnostics,
+        "nelder-mead": nelder_mead.NelderMeadDiagnostics,
+        "genetic-algorithm": genetic_algorithm.GeneticAlgorithmDiagnostics,
+        "finite-differences": finite_difference_ascent.FiniteDifferenceDiagnostics,
+        "kohl-stone": kohl_stone.KohlStoneDiagnostics,
         "cem": cross_entropy.CrossEntropyDiagnostics,
         "reinforce": gradient_ascent.GradientAscentDiagnostics,
         "ppo": ppo.PPODiagnostics,

@@ -19,7 +19,7 @@ from upslope.environments import CartPole, ShortCorridor
 from upslope.objectives import EpisodicReturn
 from upslope.policies.policy import Policy
 from upslope.sampling import JaxSampler
-from upslope.search import FiniteDifferenceAscent, KohlStone, finite_difference_ascent
+from upslope.search import FiniteDifferenceAscent, KohlStone, finite_differences
 from upslope.search.kohl_stone import adjustments
 
 
@@ -40,7 +40,7 @@ class Counting:
 )
 def test_evaluations_are_counted(kind, expected):
     """n + 1 and 2 n with n = 7; 2 M and M + 1 with M = 5."""
-    method = finite_difference_ascent(kind, num_directions=5).for_policy(jnp.zeros(7))
+    method = finite_differences(kind, num_directions=5).for_policy(jnp.zeros(7))
     state = first_state(method, jnp.zeros(7))
     function = Counting()
     asked = method.ask(jax.random.key(0), state)
@@ -50,7 +50,7 @@ def test_evaluations_are_counted(kind, expected):
 
 def taken(kind, step, function, start):
     """The gradient that one plain step with eta = 1 followed."""
-    method = finite_difference_ascent(kind, step=step, learning_rate=1.0, optimizer="sgd")
+    method = finite_differences(kind, step=step, learning_rate=1.0, optimizer="sgd")
     method = method.for_policy(start)
     state, _ = maximize(method, function, start, 1)
     return np.asarray(state.policy - start)
@@ -81,7 +81,7 @@ def test_every_kind_climbs(kind):
     def value(tree):
         return sphere(ravel_parameters(tree)[0])
 
-    method = finite_difference_ascent(kind, step=0.01, num_directions=8, learning_rate=0.1)
+    method = finite_differences(kind, step=0.01, num_directions=8, learning_rate=0.1)
     method = method.for_policy(start)
     state, said = maximize(method, value, start, 150)
     assert float(value(method.solution(state))) > -0.01
@@ -92,7 +92,7 @@ def gradients(common):
     """Central differences of CartPole's return, 64 times."""
     policy = Affine(jnp.zeros((2, 4)), jnp.zeros(2))
     objective, world = EpisodicReturn(), CartPole(time_limit=50)
-    method = finite_difference_ascent(
+    method = finite_differences(
         "central", step=0.05, episodes_per_candidate=8, common_random_numbers=common
     ).for_policy(policy)
     assert method.collection.common_random_numbers == common
@@ -128,7 +128,7 @@ class Right(Policy):
 
 def test_a_policy_that_cannot_be_differentiated_still_has_differences():
     world, objective = ShortCorridor(time_limit=30), EpisodicReturn()
-    method = finite_difference_ascent("central", step=0.5).for_policy(Right(jnp.zeros(1)))
+    method = finite_differences("central", step=0.5).for_policy(Right(jnp.zeros(1)))
     state = first_state(method, Right(jnp.zeros(1)))
     sampler = JaxSampler.create(
         jax.random.key(0), world, method.collection, objective, state.policy
@@ -141,7 +141,7 @@ def test_a_policy_that_cannot_be_differentiated_still_has_differences():
 
 
 @pytest.mark.parametrize(
-    "method", [finite_difference_ascent(num_directions=4), KohlStone(8)], ids=["fd", "ks"]
+    "method", [finite_differences(num_directions=4), KohlStone(8)], ids=["fd", "ks"]
 )
 def test_nan_is_the_worst_and_flat_worlds_do_not_move(method):
     """Equal returns are equal: not even a rounding error becomes a step."""
@@ -233,10 +233,10 @@ def test_candidates_are_raised_lowered_or_left_alone():
         (lambda: KohlStone(population_size=1), "population_size=1"),
         (lambda: KohlStone(step=0.0), "step=0.0"),
         (lambda: KohlStone(learning_rate=-1.0), "learning_rate=-1.0"),
-        (lambda: finite_difference_ascent("centre"), "kind='centre'.*'central'"),
-        (lambda: finite_difference_ascent(optimizer="adamm"), "'adam'"),
+        (lambda: finite_differences("centre"), "kind='centre'.*'central'"),
+        (lambda: finite_differences(optimizer="adamm"), "'adam'"),
         (lambda: FiniteDifferenceAscent(max_grad_norm=0.0), "max_grad_norm=0.0"),
-        (lambda: finite_difference_ascent("central").collection, "for_policy"),
+        (lambda: finite_differences("central").collection, "for_policy"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(make, match):

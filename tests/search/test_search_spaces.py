@@ -24,7 +24,7 @@ from upslope.search import (
     RandomSearch,
     Real,
     SimulatedAnnealing,
-    finite_difference_ascent,
+    finite_differences,
 )
 from upslope.search.product_space import crossover_mask
 
@@ -257,7 +257,7 @@ REFUSED = [
     (lambda: first_state(NelderMead(), jnp.zeros(50, bool)), r"bool\[50\], a bit string"),
     (lambda: first_state(KohlStone(), jnp.zeros(5, int)), r"whole numbers.*genetic-algorithm"),
     (
-        lambda: first_state(finite_difference_ascent(), {"x": jnp.zeros(2), "b": ORDER}),
+        lambda: first_state(finite_differences(), {"x": jnp.zeros(2), "b": ORDER}),
         "FiniteDifferenceAscent searches real numbers",
     ),
     (lambda: first_state(HillClimbing(), ORDER), "HillClimbing.*space=Integers"),

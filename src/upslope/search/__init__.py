@@ -8,7 +8,7 @@ from upslope.search.cross_entropy import CrossEntropyMethod
 from upslope.search.discrete_spaces import Bits, Choices, Integers, Permutation
 from upslope.search.finite_difference_ascent import (
     FiniteDifferenceAscent,
-    finite_difference_ascent,
+    finite_differences,
 )
 from upslope.search.genetic_algorithm import GeneticAlgorithm
 from upslope.search.gradient_ascent import GradientAscent, reinforce
@@ -66,7 +66,7 @@ METHODS.register(
 )
 METHODS.register(
     "finite-differences",
-    finite_difference_ascent,
+    finite_differences,
     "Finite differences: ascend a gradient measured by trying policies close by.",
 )
 METHODS.register(
@@ -139,7 +139,7 @@ __all__ = [
     "SearchSpace",
     "SimulatedAnnealing",
     "default_population_size",
-    "finite_difference_ascent",
+    "finite_differences",
     "reinforce",
     "separable_cma_es",
     "stopping_reasons",

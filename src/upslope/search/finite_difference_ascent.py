@@ -130,7 +130,7 @@ class FiniteDifferenceAscent(SearchMethod):
         return state.policy
 
 
-def finite_difference_ascent(
+def finite_differences(
     kind: DifferenceKind = "spsa",
     step: float = 0.1,
     num_directions: int = 16,
