@@ -12,7 +12,19 @@ from upslope.core.checks import UpslopeError
 from upslope.estimators import LikelihoodRatio
 from upslope.objectives import AverageValue, DiscountedReturn, EpisodicReturn
 from upslope.sampling import EpisodeReturns, Episodes, Steps
-from upslope.search import METHODS, PPO, CrossEntropyMethod, GradientAscent, reinforce
+from upslope.search import (
+    CMAES,
+    METHODS,
+    PGPE,
+    PPO,
+    SNES,
+    XNES,
+    AugmentedRandomSearch,
+    CrossEntropyMethod,
+    GradientAscent,
+    OpenAIES,
+    reinforce,
+)
 
 NAN, INF = float("nan"), float("inf")
 POSITIVE = {
@@ -33,6 +45,9 @@ COUNTS = {
     GradientAscent: ("n_episodes", "critic_epochs"),
     CrossEntropyMethod: ("population_size", "n_elites", "episodes_per_candidate"),
 }
+POPULATIONS = (CMAES, SNES, XNES, PGPE, OpenAIES, AugmentedRandomSearch)
+POSITIVE |= {method: ("std",) for method in POPULATIONS}
+COUNTS |= {method: ("population_size", "episodes_per_candidate") for method in POPULATIONS}
 TABLE = [
     *((c, n, v) for c, names in POSITIVE.items() for n in names for v in (0, -1.0, NAN, INF, "x")),
     *((c, n, v) for c, names in NOT_NEGATIVE.items() for n in names for v in (-0.1, NAN, INF)),

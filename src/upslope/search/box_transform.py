@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 from upslope.core.checks import UpslopeError
 
@@ -111,7 +111,7 @@ class BoxTransform(eqx.Module):
 
 def traced(*values: Any) -> bool:
     """Whether any of the values is not known yet."""
-    return any(isinstance(value, jax.core.Tracer) for value in values)
+    return any(isinstance(value, Tracer) for value in values)
 
 
 def mirrored(point: Array, low: Array, high: Array) -> Array:

@@ -189,7 +189,8 @@ class OpenAIES(SearchMethod):
         theta, unravel = ravel_parameters(state.policy)
         gradient = self.gradient(noise, returns)
         pulled = gradient - self.weight_decay * theta
-        step, optimizer = uphill(self.optimizer).update(pulled, state.optimizer, theta)
+        update: Any = uphill(self.optimizer).update
+        step, optimizer = update(pulled, state.optimizer, theta)
         step = self.learning_rate * step
         norm = lambda x: jnp.sqrt(jnp.sum(jnp.square(x)))  # noqa: E731
         diagnostics = OpenAIESDiagnostics(

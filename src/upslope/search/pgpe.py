@@ -154,7 +154,8 @@ class PGPE(SearchMethod):
         returns = averaged_returns(experience)
         of_mean, of_std = self.gradients(mean, state.std, points, returns)
         variance = jnp.square(state.std)
-        step, optimizer = uphill(self.optimizer).update(variance * of_mean, state.optimizer, mean)
+        update: Any = uphill(self.optimizer).update
+        step, optimizer = update(variance * of_mean, state.optimizer, mean)
         step = self.learning_rate * step
         bound = self.max_std_change * state.std
         std = state.std + jnp.clip(self.std_learning_rate * variance * of_std, -bound, bound)

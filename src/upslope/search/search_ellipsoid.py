@@ -88,10 +88,8 @@ class FullCovariance(eqx.Module):
     def refreshed(self, gap: Any) -> FullCovariance:
         """With axes computed anew if at least `gap` updates have passed."""
         due = self.age >= gap
-        return FullCovariance(
-            *refreshed_axes(due, self.covariance, self.axes, self.lengths),
-            jnp.where(due, 0, self.age),
-        )
+        covariance, axes, lengths = refreshed_axes(due, self.covariance, self.axes, self.lengths)
+        return FullCovariance(covariance, axes, lengths, jnp.where(due, 0, self.age))
 
     def times(self, factor: Array) -> FullCovariance:
         """With every parameter's standard deviation multiplied by factor [D]."""

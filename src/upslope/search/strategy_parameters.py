@@ -42,7 +42,8 @@ def strategy_parameters(
 ) -> StrategyParameters:
     """Learning rates and recombination weights.
 
-    Those of Hansen's tutorial, with the values that pycma 4 has in its places: the rank-one rate of
+    Those of Hansen's tutorial, with pycma 4's values where the two differ: c_sigma is larger (3 in
+    place of 5 in its denominator), c_mu too (1/4 more in its numerator), the rank-one rate of
     populations below 6 is smaller, and the damping of populations that are large beside the
     dimension is greater.
 
