@@ -87,19 +87,31 @@ def test_method_pages_have_the_same_headings(page):
 @pytest.mark.parametrize("page", sorted((ROOT / "docs" / "methods").glob("*.md")), ids=name)
 def test_method_pages_name_everything_that_is_logged(page):
     from upslope.search import (
+        augmented_random_search,
+        cma_es,
         cross_entropy,
         finite_difference_ascent,
         genetic_algorithm,
         gradient_ascent,
         hill_climbing,
         kohl_stone,
+        natural_evolution,
         nelder_mead,
+        openai_es,
+        pgpe,
         ppo,
         random_search,
         simulated_annealing,
     )
 
     fields = {
+        "cma-es": cma_es.CMAESDiagnostics,
+        "sep-cma-es": cma_es.CMAESDiagnostics,
+        "xnes": natural_evolution.NaturalEvolutionDiagnostics,
+        "snes": natural_evolution.NaturalEvolutionDiagnostics,
+        "pgpe": pgpe.PGPEDiagnostics,
+        "openai-es": openai_es.OpenAIESDiagnostics,
+        "ars": augmented_random_search.ARSDiagnostics,
         "random-search": random_search.RandomSearchDiagnostics,
         "hill-climbing": hill_climbing.HillClimbingDiagnostics,
         "simulated-annealing": simulated_annealing.SimulatedAnnealingDiagnostics,

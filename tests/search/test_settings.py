@@ -46,8 +46,8 @@ COUNTS = {
     CrossEntropyMethod: ("population_size", "n_elites", "episodes_per_candidate"),
 }
 POPULATIONS = (CMAES, SNES, XNES, PGPE, OpenAIES, AugmentedRandomSearch)
-POSITIVE |= {method: ("std",) for method in POPULATIONS}
-COUNTS |= {method: ("population_size", "episodes_per_candidate") for method in POPULATIONS}
+POSITIVE |= dict.fromkeys(POPULATIONS, ("std",))
+COUNTS |= dict.fromkeys(POPULATIONS, ("population_size", "episodes_per_candidate"))
 TABLE = [
     *((c, n, v) for c, names in POSITIVE.items() for n in names for v in (0, -1.0, NAN, INF, "x")),
     *((c, n, v) for c, names in NOT_NEGATIVE.items() for n in names for v in (-0.1, NAN, INF)),
