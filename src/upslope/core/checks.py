@@ -137,8 +137,13 @@ def check_number(
 ) -> None:
     """Raises unless `value` is a finite number in the stated range.
 
-    A traced value (inside jit or vmap) passes: its number is not known yet.
+    A traced value (inside jit or vmap) passes: its number is not known yet. Switches and text are
+    not numbers, even where Python could read them as such: they would fail later, or mean something
+    else than was meant. A size is an integer: 8.0 is refused, because shapes are made of it.
     """
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    if isinstance(value, bool | str | bytes) or kind in ("b", "U", "S"):
+        raise UpslopeError(f"{owner} got {name}={value!r}: it must be a number.")
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -152,6 +157,8 @@ def check_number(
         reasons.append("a finite number")
     if integer and not number.is_integer():  # False for NaN and infinities too
         reasons.append("a whole number")
+    elif integer and (isinstance(value, float) or kind == "f"):
+        reasons.append(f"a whole number without a decimal point: write {number:.0f}")
     if above is not None and not number > above:
         reasons.append(f"above {above:g}")
     if at_least is not None and not number >= at_least:
@@ -165,6 +172,12 @@ def check_number(
         raise UpslopeError(
             f"{owner} got {name}={value!r}: it must be {' and '.join(reasons)}.{tail}"
         )
+
+
+def check_switch(owner: str, name: str, value: Any) -> None:
+    """Raises unless `value` is True or False; text such as "no" would count as True."""
+    if not isinstance(value, bool) and getattr(getattr(value, "dtype", None), "kind", "") != "b":
+        raise UpslopeError(f"{owner} got {name}={value!r}: it must be True or False.")
 
 
 def check_choice(owner: str, name: str, value: Any, choices: Iterable[str]) -> None:

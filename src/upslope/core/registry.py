@@ -50,6 +50,11 @@ class Registry:
 
     def entry(self, name: str) -> Entry:
         """The table's row for `name`."""
+        if not isinstance(name, str):
+            raise UpslopeError(
+                f"The {self.kind} is given by its name, a string; this is a "
+                f"{type(name).__name__}: {name!r:.80}. Known: {', '.join(sorted(self._entries))}."
+            )
         if name not in self._entries:
             raise unknown_name(self.kind, name, self._entries)
         return self._entries[name]
