@@ -64,3 +64,11 @@ def devices_for(seeds: int) -> list[Any]:
     devices = jax.devices()
     count = max(d for d in range(1, min(seeds, len(devices)) + 1) if seeds % d == 0)
     return devices[:count]
+
+
+def place_empty(arrays: Any, sharding: Any) -> Any:
+    """The same tree with its arrays of no elements where a compiled program wants them.
+
+    JAX hands them back whole, whatever sharding they should have, and then refuses them.
+    """
+    return jax.tree.map(lambda leaf: leaf if leaf.size else jax.device_put(leaf, sharding), arrays)

@@ -17,9 +17,9 @@ from upslope.objectives.objective import EpisodicReturn
 from upslope.sampling.collections import EpisodeReturns
 from upslope.sampling.gymnasium_sampler import GymnasiumSampler
 from upslope.sampling.records import Returns
-from upslope.training.devices import devices_for
+from upslope.training.devices import devices_for, place_empty
 from upslope.training.iteration import iteration_key, stream_key
-from upslope.training.jax_program import Records
+from upslope.training.jax_program import EVALUATION_LIMIT, Records
 from upslope.training.problem import Problem
 
 
@@ -47,6 +47,7 @@ class HostProgram:
         self.problem, self.seeds, self.seed, self.workers = problem, seeds, seed, workers
         mesh = Mesh(np.asarray(devices_for(seeds)), ("seeds",))
         self.split = NamedSharding(mesh, PartitionSpec("seeds"))
+        self.whole = NamedSharding(mesh, PartitionSpec())
         self.search_key = stream_key(seed, "search")
         self.start_key = stream_key(seed, "start")
         self.evaluation_key = stream_key(seed, "evaluation")
@@ -103,7 +104,7 @@ class HostProgram:
             workers=workers,  # pyright: ignore[reportArgumentType]
         )
 
-    def compile(self, block: int) -> None:
+    def compile(self, block: int, deterministic: bool = True) -> None:
         """Compiles start and ask; tell is compiled when the first experience is there."""
         began = time.perf_counter()
         self.block = block
@@ -155,6 +156,7 @@ class HostProgram:
         ask_keys, sample_keys, tell_keys = (
             jax.device_put(keys[:, i], self.split) for i in range(3)
         )
+        carry = place_empty(carry, self.whole)
         candidates = self._ask_jit(method, ask_keys, carry.state)
         experience, self.sampler = self.sampler.sample(sample_keys, candidates)
         experience = jax.device_put(experience, self.split)
@@ -194,7 +196,7 @@ class HostProgram:
             self._evaluators[which] = GymnasiumSampler(
                 self.problem.world,
                 EpisodeReturns(1, episodes),
-                EpisodicReturn(),
+                EpisodicReturn(self.sampler.limit or EVALUATION_LIMIT),
                 n_seeds=self.seeds,
                 seed=self.seed,
                 workers=self.workers,  # pyright: ignore[reportArgumentType]

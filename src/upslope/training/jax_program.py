@@ -19,7 +19,7 @@ from upslope.sampling.collections import Steps
 from upslope.sampling.episode_returns import sample_returns
 from upslope.sampling.jax_sampler import JaxSampler, episode_limit
 from upslope.sampling.records import EpisodeStatistics, Returns
-from upslope.training.devices import devices_for
+from upslope.training.devices import devices_for, place_empty
 from upslope.training.executables import compiled, over_seeds
 from upslope.training.iteration import iterate, iteration_key, stream_key
 from upslope.training.problem import Problem
@@ -160,12 +160,13 @@ class JaxProgram:
 
     # What the loop calls.
 
-    def compile(self, block: int) -> None:
+    def compile(self, block: int, deterministic: bool = True) -> None:
         """Compiles all programs, one while the next is traced: side by side they need more memory.
 
         Args:
           block: how many episodes an evaluation runs at a time; larger ones run several blocks,
             so that one program serves all of them.
+          deterministic: the kind of evaluation to be ready for; the other is compiled when asked.
         """
         self.block = block
         began = time.perf_counter()
@@ -183,8 +184,8 @@ class JaxProgram:
         start_job = pool.submit(compiled, start, seldom=True)
         # The largest program comes last: it takes up the memory that the others have freed.
         solutions = jax.eval_shape(jax.vmap(self.problem.method.solution), shapes.state)
-        self._evaluate[True] = pool.submit(
-            compiled, self._lower_evaluation(solutions, True), seldom=True
+        self._evaluate[deterministic] = pool.submit(
+            compiled, self._lower_evaluation(solutions, deterministic), seldom=True
         )
         everything, rows = PartitionSpec(), PartitionSpec("seeds")
         columns = PartitionSpec(None, "seeds")
@@ -254,7 +255,7 @@ class JaxProgram:
             jax.device_put(np.minimum(wanted, limit).astype(np.int32), self.split),
             jax.device_put(np.int32(min(count, LONGEST_CHUNK)), self.whole),
         )
-        return carry, jax.device_get(records)
+        return place_empty(carry, self.split), jax.device_get(records)
 
     def solutions(self, carry: Carry) -> Any:
         """The policies to keep, leaves [S, ...], as numpy arrays."""
