@@ -73,7 +73,9 @@ def evaluate(words: list[str], began: float) -> int:
     flags = [
         Setting("episodes", int, 100, "Held-out episodes of each seed's policy."),
         Setting("env", str, "the run's", "Another environment with the same spaces."),
-        Setting("deterministic", bool, True, "Act by the mode of the policy, not by a draw."),
+        Setting(
+            "deterministic", bool, "as the run's", "Act by the mode of the policy, not by a draw."
+        ),
         Setting("seed", int, 0, "Of the episodes."),
     ]
     typed = parse(

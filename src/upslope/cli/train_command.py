@@ -18,6 +18,7 @@ RUN_HELP: dict[str, tuple[Any, str]] = {
     "evaluations": (int, "How often the solutions are evaluated on the way."),
     "evaluation_episodes": (int, "Held-out episodes of each seed, each time."),
     "final_episodes": (int, "Held-out episodes of each seed at the end."),
+    "deterministic_evaluation": (bool, "Evaluate the mode of the policy, not draws from it."),
     "workers": (int | Literal["auto"], "Simulator processes; JAX worlds have none."),
 }
 POLICY_HELP: dict[str, tuple[Any, str]] = {

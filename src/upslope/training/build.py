@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import equinox as eqx
 import jax
+import numpy as np
 from jax import Array
 
-from upslope.core.checks import check_number
-from upslope.environments import make
+from upslope.core.checks import UpslopeError, check_number
+from upslope.environments import ENVIRONMENTS, make
 from upslope.environments.environment import Environment
 from upslope.objectives import OBJECTIVES
 from upslope.policies import default_policy
@@ -55,7 +57,13 @@ def build(config: RunConfig, world: Any = None) -> Built:
         kind = "deterministic"
     policy_settings = dict(config.policy_settings)
     if "hidden" in policy_settings:
-        policy_settings["hidden"] = tuple(policy_settings["hidden"])
+        hidden = policy_settings["hidden"]
+        if not isinstance(hidden, list | tuple):
+            raise UpslopeError(
+                f"A policy got hidden={hidden!r}: it must be the sizes of the hidden layers, such "
+                "as (64, 64)."
+            )
+        policy_settings["hidden"] = tuple(hidden)
         for size in policy_settings["hidden"]:
             check_number("A policy", "hidden", size, at_least=1, integer=True)
 
@@ -67,6 +75,28 @@ def build(config: RunConfig, world: Any = None) -> Built:
     return Built(Problem(world, policy, method, objective), observation_space, action_space)
 
 
+def name_of(world: Any) -> tuple[str, dict[str, Any]]:
+    """The name and the settings from which `make` builds this very world again.
+
+    A world that no name stands for gets one that `make` does not know, so that going on with its
+    run is refused instead of going on in another world.
+    """
+    name = str(getattr(world, "name", type(world).__name__))
+    if not isinstance(world, Environment) or name not in ENVIRONMENTS:
+        return name, {}
+    if ENVIRONMENTS.get(name) is type(world):
+        usual = settings_of(type(world))
+        settings = {
+            setting: value
+            for setting, default in usual.items()
+            if isinstance(value := getattr(world, setting), int | float | str | None)
+            and value != default
+        }
+        if eqx.tree_equal(make(name, **settings), world) is True:
+            return name, settings
+    return type(world).__name__, {}
+
+
 def spaces_of(world: Any) -> tuple[spaces.Space, spaces.Space]:
     """Observation and action space as policies see them: flat where the world's are not."""
     if isinstance(world, Environment):
@@ -74,3 +104,12 @@ def spaces_of(world: Any) -> tuple[spaces.Space, spaces.Space]:
     from upslope.sampling.gymnasium_spaces import policy_spaces
 
     return policy_spaces(world)
+
+
+def same_kind(have: Any, want: Any) -> bool:
+    """Whether a policy for one space can be used with another: only bounds may differ."""
+    counts = [
+        [np.asarray(getattr(space, name, ())).tolist() for name in ("n", "nvec")]
+        for space in (have, want)
+    ]
+    return type(have) is type(want) and have.shape == want.shape and counts[0] == counts[1]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from upslope.core.checks import UpslopeError, check_number, check_settings
+from upslope.core.checks import UpslopeError, check_number, check_settings, check_switch
 from upslope.objectives import OBJECTIVES
 from upslope.search import METHODS
 from upslope.training.presets import preset_for
@@ -27,6 +27,7 @@ RUN_SETTINGS: dict[str, Any] = {
     "evaluations": 10,
     "evaluation_episodes": 20,
     "final_episodes": 100,
+    "deterministic_evaluation": True,
     "workers": "auto",
 }
 
@@ -50,6 +51,8 @@ class RunConfig:
       evaluations: how often the solutions are evaluated on the way.
       evaluation_episodes: held-out episodes each time.
       final_episodes: held-out episodes at the end.
+      deterministic_evaluation: held-out episodes act by the mode of the policy; False draws from
+        it, as training does: what a policy is worth that has to be random.
       workers: simulator processes; "auto" decides by a quick timing. JAX worlds have none.
     """
 
@@ -67,6 +70,7 @@ class RunConfig:
     evaluations: int = 10
     evaluation_episodes: int = 20
     final_episodes: int = 100
+    deterministic_evaluation: bool = True
     workers: int | str = "auto"
 
     def __post_init__(self) -> None:
@@ -79,6 +83,7 @@ class RunConfig:
         ):
             check_number("A run", name, getattr(self, name), at_least=1, integer=True)
         check_number("A run", "seed", self.seed, at_least=0, below=2**32, integer=True)
+        check_switch("A run", "deterministic_evaluation", self.deterministic_evaluation)
         if self.workers != "auto":
             check_number("A run", "workers", self.workers, at_least=0, integer=True)
 
@@ -97,13 +102,13 @@ class RunConfig:
 
 
 def plain(value: Any) -> Any:
-    """Tuples as lists and numpy numbers as Python's, all the way down."""
+    """Tuples and arrays as lists and numpy numbers as Python's, all the way down."""
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
-    if hasattr(value, "item") and not isinstance(value, str | bytes):
-        return value.item()
+    if hasattr(value, "tolist") and not isinstance(value, str | bytes):
+        return value.tolist()
     return value
 
 
@@ -128,6 +133,8 @@ def resolve(
       UpslopeError: for a name that is nobody's setting; the nearest one is offered.
     """
     given = {k.replace("-", "_"): v for k, v in dict(settings or {}).items()}
+    if method is not None:
+        METHODS.entry(method)  # an unknown name is said before anything is looked up by it
     preset = preset_for(environment, method) if use_preset else None
     method = method or (preset.method if preset else "ppo")
     target = METHODS.get(method)
@@ -136,6 +143,9 @@ def resolve(
     policy_names = {**POLICY_SETTINGS, **policy_settings_of(kind)}
     known = {**RUN_SETTINGS, **method_names, **policy_names, **OBJECTIVE_SETTINGS, "weights": None}
     check_settings(f"Training with {method!r}", given, known)
+    for name, value in given.items():
+        if isinstance(known[name], bool):
+            check_switch(f"Training with {method!r}", name, value)
     tuned = dict(preset.settings) if preset else {}
     check_settings(f"The preset of {environment} for {method!r}", tuned, known)
     if given.get("objective") is not None:  # tuned for another J: what this one lacks is left out

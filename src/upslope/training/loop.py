@@ -26,8 +26,8 @@ class Program(Protocol):
     compile_seconds: float
     block: int  # episodes that an evaluation runs at a time
 
-    def compile(self, block: int) -> None:
-        """Gets everything ready, for evaluations of `block` episodes at a time."""
+    def compile(self, block: int, deterministic: bool = True) -> None:
+        """Gets everything ready, for evaluations of `block` episodes at a time, of that kind."""
 
     def start(self) -> Any:
         """All seeds before their first iteration."""
@@ -67,12 +67,14 @@ class Plan(NamedTuple):
       evaluations: how often the solutions are evaluated on the way, the end included.
       evaluation_episodes: held-out episodes each time.
       final_episodes: held-out episodes at the end.
+      deterministic_evaluation: they act by the mode of the policy, not by a draw from it.
     """
 
     total_timesteps: int
     evaluations: int = 10
     evaluation_episodes: int = 20
     final_episodes: int = 100
+    deterministic_evaluation: bool = True
 
     @property
     def block(self) -> int:
@@ -168,7 +170,14 @@ def search(
         moment, compiled = time.perf_counter(), program.compile_seconds
         if not last:
             evaluate_solutions(
-                program, carry, steps, plan.evaluation_episodes, evaluated, history, watch
+                program,
+                carry,
+                steps,
+                plan.evaluation_episodes,
+                evaluated,
+                history,
+                watch,
+                deterministic=plan.deterministic_evaluation,
             )
             watch.reporter.phase("searching")
         waited = program.compile_seconds - compiled
@@ -188,10 +197,12 @@ def evaluate_solutions(
     occasion: int,
     history: History,
     watch: Watch,
+    *,
+    deterministic: bool = True,
 ) -> Evaluation:
     """Evaluates every seed's solution on held-out episodes, and adds that to the history."""
     watch.reporter.phase("evaluating")
-    returns = program.evaluate(program.solutions(carry), episodes, occasion)
+    returns = program.evaluate(program.solutions(carry), episodes, occasion, deterministic)
     evaluation = Evaluation(
         steps.copy(), np.asarray(returns.returns, float), np.asarray(returns.lengths)
     )

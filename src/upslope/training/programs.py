@@ -15,6 +15,7 @@ def plan_of(config: RunConfig) -> Plan:
         config.evaluations,
         config.evaluation_episodes,
         config.final_episodes,
+        config.deterministic_evaluation,
     )
 
 

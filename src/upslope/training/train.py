@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from upslope.core.checks import StorageError, UpslopeError
+from upslope.environments import make
 from upslope.environments.environment import Environment
 from upslope.training.advice import closing_advice
 from upslope.training.agent import load
-from upslope.training.build import Built, build
+from upslope.training.build import Built, build, name_of, same_kind
 from upslope.training.config import RunConfig, resolve
 from upslope.training.devices import prepare
 from upslope.training.history import History
@@ -43,7 +44,8 @@ def train(
     """Searches for a policy: several seeds, evaluated on held-out episodes.
 
     Args:
-      environment: a name (`upslope list envs`), a registered Gymnasium id, or an environment.
+      environment: a name (`upslope list envs`), a registered Gymnasium id, an environment of
+        Upslope or Gymnasium, or a function that builds one.
       method: a name (`upslope list methods`); None for the preset's choice.
       out: the run folder to write; None to write nothing.
       reporter: who is told of the progress.
@@ -61,7 +63,8 @@ def train(
     """
     world = None
     if not isinstance(environment, str):
-        world, environment = environment, str(getattr(environment, "name", type(environment)))
+        world = make(environment, **(environment_settings or {}))
+        environment, environment_settings = name_of(world)
     config = resolve(
         environment,
         method,
@@ -177,7 +180,7 @@ def _go(
             program = make_program(config, built)
             reporter.phase("compiling")
             plan = plan_of(config)
-            program.compile(plan.block)
+            program.compile(plan.block, plan.deterministic_evaluation)
             position = None
             if resuming:
                 position = notebook.read(program.shapes(), history, plan, reporter.note)
@@ -200,6 +203,7 @@ def _go(
                 plan.evaluations,
                 history,
                 watch,
+                deterministic=plan.deterministic_evaluation,
             )
             times.evaluation += time.perf_counter() - moment - program.compile_seconds + compiled
             times.compile += program.compile_seconds
@@ -237,7 +241,7 @@ def evaluate(
     *,
     episodes: int = 100,
     environment: str | None = None,
-    deterministic: bool = True,
+    deterministic: bool | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Held-out episodes of the policies in a run folder, of all seeds.
@@ -246,7 +250,8 @@ def evaluate(
       path: the run folder.
       episodes: for each seed.
       environment: another environment than the run's, with the same spaces.
-      deterministic: act by the mode of the policy instead of a draw.
+      deterministic: act by the mode of the policy instead of a draw; None: as the run's own
+        evaluations did.
       seed: of the episodes; distinct from every stream of training.
 
     Raises:
@@ -269,11 +274,13 @@ def evaluate(
     loaded = load_policy(folder.policy)
     for name in ("observation_space", "action_space"):
         have, want = getattr(built, name), getattr(loaded, name)
-        if type(have) is not type(want) or have.shape != want.shape:
+        if not same_kind(have, want):
             raise UpslopeError(
                 f"The policy in {path} was trained with {name} {want}; {config.environment} has "
                 f"{have}. Choose an environment with the same spaces."
             )
+    if deterministic is None:
+        deterministic = config.deterministic_evaluation
     program = make_program(RunConfig.from_dict({**config.to_dict(), "seed": seed}), built)
     try:
         program.block = min(episodes, 20)

@@ -18,7 +18,7 @@ class Preset(NamedTuple):
 
 @functools.cache
 def table() -> dict[str, dict[str, Any]]:
-    """All presets: environment, then `default` and the settings of each method."""
+    """All presets: environment, then `default`, `any` and the settings of each method."""
     text = resources.files(__name__).joinpath("presets.yaml").read_text()
     return yaml.safe_load(text)
 
@@ -27,12 +27,12 @@ def preset_for(environment: str, method: str | None) -> Preset | None:
     """The preset of an environment for a method; without a method, for the environment's best.
 
     The world's prefix does not matter: `gymnasium:Pendulum-v1` has the settings of `Pendulum-v1`
-    unless it has its own.
+    unless it has its own. What stands under `any` holds for every method in this environment.
     """
     rows = table().get(environment) or table().get(environment.split(":")[-1])
     if rows is None:
         return None
-    method = method or rows["default"]
-    if method not in rows:
+    method = str(method or rows["default"])
+    if method not in rows and "any" not in rows:
         return None
-    return Preset(method, dict(rows[method]))
+    return Preset(method, {**rows.get("any", {}), **rows.get(method, {})})
