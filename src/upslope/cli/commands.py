@@ -39,6 +39,8 @@ def resume(words: list[str], began: float) -> int:
 
     folder, rest = one_folder("resume", words)
     output = [
+        Setting("tensorboard", bool, False, "Log to TensorBoard too (in the run folder)."),
+        Setting("wandb", bool, False, "Log to Weights & Biases too."),
         Setting("quiet", bool, False, "Print the run folder and nothing else."),
         Setting("plain", bool, False, "Lines instead of the live display."),
     ]
@@ -51,6 +53,7 @@ def resume(words: list[str], began: float) -> int:
     )["output"]
     path = run_folder(folder, "resume")
     quiet, plain = typed.get("quiet", False), typed.get("plain", False)
+    loggers = [name for name in ("tensorboard", "wandb") if typed.get(name)]
     with importing():
         from upslope.training import train as training
         from upslope.training.config import RunConfig
@@ -59,7 +62,7 @@ def resume(words: list[str], began: float) -> int:
     config = RunConfig.from_dict(RunFolder.open(path, lock=False).config())
     imports = time.perf_counter() - began
     with display(config, quiet, plain) as reporter:
-        result = training.resume(path, reporter=reporter, import_seconds=imports)
+        result = training.resume(path, reporter=reporter, loggers=loggers, import_seconds=imports)
     return finish(result, quiet, resumed=True)
 
 

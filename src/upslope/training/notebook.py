@@ -24,7 +24,15 @@ from upslope.training.loop import Plan, Position
 from upslope.training.progress import Evaluation
 from upslope.training.run_folder import RunFolder
 from upslope.training.signals import Stopped
-from upslope.training.sinks import EPISODE_LENGTH, EPISODE_RETURN, Sinks, open_sinks, train_key
+from upslope.training.sinks import (
+    EPISODE_LENGTH,
+    EPISODE_RETURN,
+    EVALUATION_LENGTH,
+    EVALUATION_RETURN,
+    Sinks,
+    open_sinks,
+    train_key,
+)
 from upslope.training.statistics import interquartile_mean
 
 if TYPE_CHECKING:
@@ -52,6 +60,7 @@ class Notebook:
         elif list(loggers):
             raise UpslopeError("Loggers write beside a run folder: give the run a folder (out=).")
         self._total = 0
+        self._step, self._told = 0, 0  # of the dashboards: where they are, evaluations they know
 
     @property
     def path(self) -> Path | None:
@@ -71,10 +80,15 @@ class Notebook:
             self.folder.metrics.append(self._total, {name_in_log(k): v for k, v in row.items()})
         if self.sinks.sinks:
             columns = {k: np.array([row[k] for row in rows]) for k in rows[0] if k not in KEYS}
-            self.sinks.write(
-                int(np.mean([row["steps"] for row in rows])),
+            self._tell(
+                float(np.mean([row["steps"] for row in rows])),
                 {name_in_log(k): v for k, v in columns.items()},
             )
+
+    def _tell(self, step: float, values: dict[str, Any]) -> None:
+        """Hands a row to the dashboards; one that went back in steps would be dropped by W&B."""
+        self._step = max(self._step, int(step))
+        self.sinks.write(self._step, values)
 
     def _latest(self, history: History, since: int) -> dict[int, int]:
         latest: dict[int, int] = {}
@@ -96,6 +110,13 @@ class Notebook:
         evaluations = self._history.evaluations if self._history is not None else []
         if evaluations:
             self._write_evaluations(evaluations)
+            for one in evaluations[self._told :]:
+                values = {
+                    EVALUATION_RETURN: one.returns.mean(),
+                    EVALUATION_LENGTH: one.lengths.mean(),
+                }
+                self._tell(one.steps.mean(), values)
+            self._told = len(evaluations)
             score = interquartile_mean(evaluations[-1].returns.mean(axis=1))
             save_best(self.folder.best, step, tree, metadata, score)
         self.folder.set_status("running", step=int(position.steps.min()))
@@ -152,6 +173,7 @@ class Notebook:
                     saved.ep_lengths[:, k],
                 )
             )
+        self._told = kept
         return Position(tree["carry"], steps, int(metadata["evaluated"]))
 
     def finish(self, result: Run, position: Position) -> None:
@@ -160,12 +182,6 @@ class Notebook:
             return
         self.save(position)
         result.save(self.folder.policy)
-        last = result.evaluations[-1]
-        step = int(last.steps.mean())
-        self.sinks.write(
-            step,
-            {"eval/mean_reward": last.returns.mean(), "eval/mean_ep_length": last.lengths.mean()},
-        )
         self.sinks.close()
         self.folder.set_status("done", exit_code=0, step=int(position.steps.min()))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +22,10 @@ ELAPSED = "time/time_elapsed"
 TOTAL_TIMESTEPS = "time/total_timesteps"
 EVALUATION_RETURN = "eval/mean_reward"
 EVALUATION_LENGTH = "eval/mean_ep_length"
+
+
+# What a logger is called, and the package it needs; the extra has the logger's own name.
+PACKAGES = {"tensorboard": ("TensorBoard", "tensorboardX"), "wandb": ("W&B", "wandb")}
 
 
 def train_key(name: str) -> str:
@@ -159,6 +165,22 @@ def open_sinks(
         else:
             raise unknown_name("logger", name, ("tensorboard", "wandb"))
     return Sinks(sinks)
+
+
+def check_loggers(names: str | Iterable[str]) -> list[str]:
+    """The names of further sinks as a list, checked before anything is written.
+
+    Raises:
+      UpslopeError: for an unknown name, or one whose extra is not installed.
+    """
+    names = [names] if isinstance(names, str) else list(names)
+    for name in names:
+        if name not in PACKAGES:
+            raise unknown_name("logger", name, PACKAGES)
+        what, package = PACKAGES[name]
+        if package not in sys.modules and importlib.util.find_spec(package) is None:
+            raise missing_extra(f"Logging to {what}", package, name)
+    return names
 
 
 def _finite(values: Mapping[str, Any]) -> dict[str, float]:

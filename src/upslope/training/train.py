@@ -26,6 +26,7 @@ from upslope.training.progress import Evaluation, Reporter, Silent, Summary, Tim
 from upslope.training.run import Run
 from upslope.training.run_folder import RunFolder
 from upslope.training.signals import Stopped, StopSignals
+from upslope.training.sinks import check_loggers
 
 __all__ = ["evaluate", "load", "resume", "run", "train"]
 
@@ -36,7 +37,7 @@ def train(
     *,
     out: str | Path | None = None,
     reporter: Reporter | None = None,
-    loggers: Iterable[str] = (),
+    loggers: str | Iterable[str] = (),
     environment_settings: Mapping[str, Any] | None = None,
     use_preset: bool = True,
     **settings: Any,
@@ -81,7 +82,7 @@ def run(
     out: str | Path | None = None,
     root: str | Path | None = None,
     reporter: Reporter | None = None,
-    loggers: Iterable[str] = (),
+    loggers: str | Iterable[str] = (),
     import_seconds: float = 0.0,
     world: Any = None,
 ) -> Run:
@@ -102,6 +103,7 @@ def run(
     prepare(config.seeds)
     began = time.perf_counter()
     built = build(config, world)
+    loggers = check_loggers(loggers)
     folder = None
     if out is not None or root is not None:
         folder = RunFolder.create(
@@ -127,7 +129,7 @@ def resume(
     path: str | Path,
     *,
     reporter: Reporter | None = None,
-    loggers: Iterable[str] = (),
+    loggers: str | Iterable[str] = (),
     import_seconds: float = 0.0,
 ) -> Run:
     """Goes on with a run that was stopped, from its last whole checkpoint.
@@ -154,7 +156,7 @@ def resume(
         began = time.perf_counter()
         built = build(config)
         times = Times(imports=import_seconds)
-        notebook = Notebook(folder, loggers, config)
+        notebook = Notebook(folder, check_loggers(loggers), config)
         folder.set_status("running")
         times.compile += time.perf_counter() - began
         return _go(config, built, notebook, times, reporter or Silent(), History(), resuming=True)
