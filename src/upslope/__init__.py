@@ -4,7 +4,8 @@ An environment, a policy and a search method in; a policy with the evidence that
 
     run = upslope.train("CartPole-v1", "ppo", total_timesteps=100_000, seeds=8)
 
-The facade is `train`, `resume`, `evaluate`, `load` and `make`; everything else is in the packages.
+The facade is `train`, `resume`, `evaluate`, `load`, `make`, `gradcheck`, `maximize`, `minimize` and
+`AskTell`; everything else is in the packages.
 Both load on first use, so that `import upslope` costs nothing by itself.
 """
 
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from upslope import (
         core,
+        diagnostics,
         environments,
         estimators,
         exact,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
         search,
         training,
     )
+    from upslope.diagnostics.gradient_check import gradcheck
     from upslope.environments.make import make
     from upslope.optimization.ask_tell import AskTell
     from upslope.optimization.maximize import maximize, minimize
@@ -38,6 +41,7 @@ _FACADE = {
     "evaluate": "upslope.training.train",
     "load": "upslope.training.train",
     "AskTell": "upslope.optimization.ask_tell",
+    "gradcheck": "upslope.diagnostics.gradient_check",
     "make": "upslope.environments.make",
     "maximize": "upslope.optimization.maximize",
     "minimize": "upslope.optimization.maximize",
@@ -46,6 +50,7 @@ _FACADE = {
 }
 _PACKAGES = (
     "core",
+    "diagnostics",
     "environments",
     "estimators",
     "exact",
@@ -62,10 +67,12 @@ __all__ = [
     "AskTell",
     "__version__",
     "core",
+    "diagnostics",
     "environments",
     "estimators",
     "evaluate",
     "exact",
+    "gradcheck",
     "load",
     "make",
     "maximize",

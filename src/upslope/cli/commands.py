@@ -101,8 +101,15 @@ def evaluate(words: list[str], began: float) -> int:
     return 0
 
 
+def gradcheck(words: list[str], began: float) -> int:
+    """`upslope gradcheck ENV`."""
+    from upslope.cli.gradcheck_command import gradcheck
+
+    return gradcheck(words)
+
+
 def list_names(words: list[str], began: float) -> int:
-    """`upslope list envs|methods|policies|objectives`."""
+    """`upslope list envs|methods|policies|objectives|estimators`."""
     from upslope.cli.listing import KINDS, listing
 
     usage = f"usage: upslope list {'|'.join(KINDS)}\n\nThe names there are, with a line about each."
@@ -118,7 +125,8 @@ def show(words: list[str], began: float) -> int:
 
     usage = (
         "usage: upslope show METHOD\n\nEquation, settings with types and defaults, and reference "
-        "of a method, or of an\nenvironment, a policy or an objective. Names: upslope list methods"
+        "of a method, or of an\nenvironment, a policy, an objective or a gradient estimator. Names: "
+        "upslope list methods"
     )
     name = one_word("show", words, usage)
     if name is not None:

@@ -15,7 +15,8 @@ COMMANDS = {
     "train": "ENV [METHOD]   train several seeds and evaluate them",
     "resume": "RUN            go on with a run that was stopped",
     "evaluate": "RUN            held-out episodes of a run's policies",
-    "list": "envs|methods|policies|objectives",
+    "gradcheck": "ENV            gradient estimators against the exact gradient",
+    "list": "envs|methods|policies|objectives|estimators",
     "show": "METHOD         its equation, settings and reference",
 }
 HELP = """\

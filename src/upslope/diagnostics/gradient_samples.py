@@ -1,0 +1,168 @@
+"""Many independent estimates of one gradient, in blocks that fit the memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from upslope.core.tree import ravel_parameters
+from upslope.environments.environment import Environment
+from upslope.estimators.population_estimator import PopulationEstimator
+from upslope.objectives.objective import Objective
+from upslope.sampling.episode_returns import sample_returns
+from upslope.sampling.episodes import sample_episodes
+from upslope.sampling.records import Trajectories
+
+# Numbers of a block of episodes that are held at once, about.
+BLOCK = 4_000_000
+# Programs run for a second or two: the cheap half of LLVM's work is enough.
+OPTIONS: dict[str, str | bool | int] = {"xla_backend_optimization_level": 1}
+
+
+def quick(function: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
+    """The compiled program of a function for arguments of these shapes."""
+    lowered = jax.jit(function).lower(*arguments)
+    if jax.default_backend() != "cpu":
+        return lowered.compile()
+    return lowered.compile(compiler_options=OPTIONS)  # pyright: ignore[reportArgumentType]
+
+
+class EpisodeBlocks:
+    """Blocks of batches of whole episodes of one policy, cut to the length they have.
+
+    Args:
+      key: of the sampling; the same key gives the same episodes.
+      environment: in JAX.
+      policy: who acts.
+      batch: N, episodes in a batch: what one estimate is made of.
+      batches: B, how many batches.
+      limit: T, after how many steps an episode is cut.
+    """
+
+    def __init__(
+        self,
+        key: Array,
+        environment: Environment,
+        policy: Any,
+        batch: int,
+        batches: int,
+        limit: int,
+    ):
+        width = max(jax.tree.leaves(jax.eval_shape(environment.reset, key)[1])[0].size, 1)
+        per_batch = batch * limit * (2 * width + 6)
+        self.size = int(np.clip(BLOCK // per_batch, 1, batches))
+        self.blocks = -(-batches // self.size)
+        self.batch, self.seconds, self.steps = batch, 0.0, 0
+        keys = jax.random.split(key, self.blocks * self.size).reshape(self.blocks, self.size)
+
+        def sample(keys: Array, policy: Any) -> tuple[Trajectories, Array]:
+            # All episodes of a block end together: one loop for all of them.
+            episodes, statistics = jax.vmap(
+                lambda k: sample_episodes(k, environment, policy, batch, limit)
+            )(keys)
+            lengths = jnp.sum(episodes.valid, axis=1)
+            return episodes, jnp.stack([jnp.max(lengths), jnp.sum(statistics.steps)])
+
+        self._keys, self._sample = keys, quick(sample, keys[0], policy)
+        self._length, self._limit, self._policy = 1, limit, policy
+
+    def __iter__(self) -> Iterator[Trajectories]:
+        """Leaves [C, T', N, ...], T' a power of two (or the limit) that holds all seen so far."""
+        for keys in self._keys:
+            began = time.perf_counter()
+            episodes, numbers = self._sample(keys, self._policy)
+            longest, steps = (int(x) for x in np.asarray(numbers))
+            self.seconds += time.perf_counter() - began
+            self.steps += steps
+            # A program is compiled for each length: the first has room for longer episodes to come.
+            wanted = longest if self._length > 1 else int(1.5 * longest)
+            while self._length < wanted:
+                self._length *= 2
+            length = min(self._length, self._limit)
+            cut = episodes._replace(memory=())
+            cut = jax.tree.map(lambda leaf: leaf[:, :length], cut)  # noqa: B023
+            yield cut._replace(memory=episodes.memory)
+
+    @property
+    def count(self) -> int:
+        """How many batches there are, all blocks together."""
+        return self.blocks * self.size
+
+
+class TrajectoryProgram:
+    """One estimator over blocks of episodes: `(block) -> estimates [C, D]`.
+
+    Args:
+      estimate: `(policy, episodes, objective) -> gradient`, a tree of the policy's structure.
+      policy: whose gradient it is.
+      objective: J.
+    """
+
+    def __init__(self, estimate: Callable[..., Any], policy: Any, objective: Objective):
+        self._programs: dict[int, Callable[..., Any]] = {}
+        self.seconds = 0.0
+
+        # The policy is an argument: XLA would spend seconds on folding it into the program.
+        def rows(policy: Any, block: Trajectories) -> Array:
+            def one(episodes: Trajectories) -> Array:
+                return ravel_parameters(estimate(policy, episodes, objective))[0]
+
+            return jax.vmap(one)(block)
+
+        self._rows, self._policy = rows, policy
+
+    def ready(self, block: Trajectories) -> None:
+        """Compiles for blocks of this length, where that has not been done."""
+        length = block.reward.shape[1]
+        if length not in self._programs:
+            self._programs[length] = quick(self._rows, self._policy, block)
+
+    def __call__(self, block: Trajectories) -> np.ndarray:
+        """The estimates of a block."""
+        self.ready(block)
+        length = block.reward.shape[1]
+        began = time.perf_counter()
+        rows = np.asarray(self._programs[length](self._policy, block))
+        self.seconds += time.perf_counter() - began
+        return rows
+
+
+def population_estimates(
+    key: Array,
+    estimator: PopulationEstimator,
+    environment: Environment,
+    policy: Any,
+    objective: Objective,
+    estimates: int,
+    limit: int,
+) -> Iterator[tuple[np.ndarray, int, float]]:
+    """Estimates from the returns of perturbed policies, one episode each.
+
+    Yields:
+      Estimates [C, D], the environment steps they took, and the seconds.
+    """
+
+    def one(key: Array) -> tuple[Array, Array]:
+        propose_key, sample_key = jax.random.split(key)
+        candidates = estimator.propose(propose_key, policy)
+        returns, statistics = sample_returns(
+            sample_key, environment, candidates, objective, 1, limit
+        )
+        gradient = estimator.estimate(policy, candidates, returns.returns[:, 0])
+        return ravel_parameters(gradient)[0], statistics.steps
+
+    size = int(np.clip(2048 // estimator.population_size, 1, estimates))
+    blocks = -(-estimates // size)
+    keys = jax.random.split(key, blocks * size).reshape(blocks, size)
+    program = quick(jax.vmap(one), keys[0])
+    for block in keys:
+        began = time.perf_counter()
+        rows, steps = program(block)
+        rows = np.asarray(rows)
+        yield rows, int(np.sum(np.asarray(steps))), time.perf_counter() - began
