@@ -17,6 +17,7 @@ FLOORS = {
     "search": 5,
     "training": 6,
     "report": 7,
+    "plots": 7,
     "optimization": 7,
     "cli": 8,
 }

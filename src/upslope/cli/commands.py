@@ -125,8 +125,8 @@ def show(words: list[str], began: float) -> int:
 
     usage = (
         "usage: upslope show METHOD\n\nEquation, settings with types and defaults, and reference "
-        "of a method, or of an\nenvironment, a policy, an objective or a gradient estimator. Names: "
-        "upslope list methods"
+        "of a method, or of an\nenvironment, a policy, an objective or a gradient estimator. "
+        "Names: upslope list methods"
     )
     name = one_word("show", words, usage)
     if name is not None:

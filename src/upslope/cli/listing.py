@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import textwrap
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from upslope.cli.equation import terminal_math
 from upslope.core.checks import unknown_name
 from upslope.core.registry import Registry
 
-KINDS = ("envs", "methods", "policies", "objectives")
+KINDS = ("envs", "methods", "policies", "objectives", "estimators")
 OTHER_NAMES = {
     "env": "envs",
     "environments": "envs",
@@ -20,6 +21,7 @@ OTHER_NAMES = {
     "method": "methods",
     "policy": "policies",
     "objective": "objectives",
+    "estimator": "estimators",
 }
 
 
@@ -45,6 +47,10 @@ def registry(kind: str) -> Registry:
         from upslope.objectives import OBJECTIVES
 
         return OBJECTIVES
+    if kind == "estimators":
+        from upslope.cli.estimator_cards import estimators
+
+        return estimators()
     raise unknown_name("list", kind, KINDS)
 
 
@@ -66,7 +72,7 @@ def find(name: str) -> tuple[str, Any]:
       UpslopeError: nobody has that name; the nearest method is offered.
     """
     known = []
-    for kind in ("methods", "envs", "policies", "objectives"):
+    for kind in ("methods", "envs", "policies", "objectives", "estimators"):
         table = registry(kind)
         if name in table:
             return kind, table.get(name)
@@ -85,7 +91,11 @@ def card(name: str, width: int = 80) -> Iterator[str]:
     yield from wrapped(f"{name}: {entry.summary}", width)
     for source in sources:
         yield from essay(source, width)
-    rows = settings_from(thing, hide=hide)
+    if kind == "estimators":
+        from upslope.cli.estimator_cards import declared
+
+        yield from declared(thing(), width)
+    rows = [] if kind == "estimators" else settings_from(thing, hide=hide)
     if rows:
         yield ""
         yield "Settings"
@@ -105,6 +115,22 @@ def card(name: str, width: int = 80) -> Iterator[str]:
     if kind == "methods":
         yield ""
         yield f"Try it: upslope train CartPole-v1 {name}"
+        yield from namesake(name, width)
+    if kind == "estimators":
+        yield ""
+        yield f"Try it: upslope gradcheck short-corridor --estimators {name}"
+
+
+def namesake(name: str, width: int) -> Iterator[str]:
+    """The estimator that has a method's name, in short."""
+    table = registry("estimators")
+    if name in table:
+        from upslope.cli.estimator_cards import declared
+
+        yield ""
+        text = f"There is a gradient estimator {name!r}, too: {table.entry(name).summary}"
+        yield from wrapped(text, width)
+        yield from declared(table.get(name)(), width)
 
 
 def related(thing: Any) -> list[Any]:
@@ -113,6 +139,8 @@ def related(thing: Any) -> list[Any]:
 
     if inspect.isclass(thing):
         built = thing
+    elif isinstance(thing, functools.partial):  # an estimator with some of its settings fixed
+        built = thing.func if inspect.isclass(thing.func) else type(thing())
     else:
         built = inspect.get_annotations(thing).get("return")
         if isinstance(built, str):

@@ -1,0 +1,46 @@
+"""The gradient estimators as the command line shows them."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from functools import cache, partial
+from typing import Any
+
+from upslope.core.registry import Registry
+
+
+@cache
+def estimators() -> Registry:
+    """Every estimator of grad J that `upslope gradcheck` knows by name, of both families."""
+    from upslope.diagnostics.check_subjects import POPULATION_ESTIMATORS
+    from upslope.estimators import TRAJECTORY_ESTIMATORS
+
+    table = Registry("estimator")
+    for entry in TRAJECTORY_ESTIMATORS:
+        table.register(entry.name, entry.target, entry.summary)
+    for name, factory in POPULATION_ESTIMATORS.items():
+        # How many parameters there are changes neither the class nor what it declares.
+        summary = f"From returns of perturbed policies: {name.replace('-', ' ')}."
+        table.register(name, partial(factory, 2), summary)
+    return table
+
+
+def declared(thing: Any, width: int) -> Iterator[str]:
+    """What an estimator says of itself: its target, whether it is unbiased, why, and the source."""
+    declaration = thing.declaration
+    yield ""
+    yield "Declaration"
+    rows = [
+        ("estimates", declaration.target),
+        ("unbiased", "yes" if declaration.unbiased else "no"),
+        ("because", declaration.why),
+        ("source", declaration.reference),
+    ]
+    needs = ", ".join(getattr(thing, "requires", ()))
+    for name, text in [*rows, ("needs", needs)]:
+        if text:
+            lead = f"  {name:<9}  "
+            yield from textwrap.wrap(
+                text, width, initial_indent=lead, subsequent_indent=" " * len(lead)
+            )

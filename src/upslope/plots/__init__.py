@@ -1,0 +1,1 @@
+"""Pictures of policies, estimators and searches, drawn with matplotlib."""
