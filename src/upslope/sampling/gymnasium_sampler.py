@@ -18,9 +18,10 @@ from upslope.sampling.episode_seeds import EpisodeSeeds
 from upslope.sampling.fleet import Fleet, Workers, build_fleet, describe
 from upslope.sampling.host_statistics import host_statistics, nothing_sampled
 from upslope.sampling.host_stepper import HostStepper, grid_of
-from upslope.sampling.padding import masked, padded_length
+from upslope.sampling.padding import by_seed, masked, padded_length
 from upslope.sampling.policy_program import Chooser
 from upslope.sampling.records import Returns, Trajectories
+from upslope.sampling.turns import MOST_SIMULATORS, TakingTurns, turns
 
 
 class GymnasiumSampler:
@@ -44,6 +45,7 @@ class GymnasiumSampler:
       common_random_numbers: episode e of every candidate starts from the same seed and draws its
         actions with the same keys; so it is too where the collection asks for it.
       max_restarts: how many worker processes one call may replace.
+      max_simulators: more episodes than this take turns, where they are whole (`EpisodeReturns`).
 
     Attributes:
       statistics: of the last call, leaves [S].
@@ -68,8 +70,10 @@ class GymnasiumSampler:
         deterministic: bool = False,
         common_random_numbers: bool = False,
         max_restarts: int = 3,
+        max_simulators: int = MOST_SIMULATORS,
     ):
-        check_number("GymnasiumSampler", "n_seeds", n_seeds, at_least=1, integer=True)
+        for name, number in (("n_seeds", n_seeds), ("max_simulators", max_simulators)):
+            check_number("GymnasiumSampler", name, number, at_least=1, integer=True)
         check_number("GymnasiumSampler", "deadline", deadline, above=0.0)
         self._grid = grid_of(collection, n_seeds)
         self.collection, self.objective = collection, objective
@@ -78,6 +82,7 @@ class GymnasiumSampler:
         self._count = math.prod(self._grid)
         horizon = getattr(objective, "horizon", None)
         autoreset = isinstance(collection, Steps)
+        self._turns = np.ones((1, self._count), bool)  # which simulators move side by side
         if hasattr(world, "single_observation_space"):
             from upslope.sampling.vector_environment import VectorEnvironment
 
@@ -86,16 +91,20 @@ class GymnasiumSampler:
         else:
             described = describe(world, measure=workers == "auto")
             own_limit = described.time_limit
+            if isinstance(collection, EpisodeReturns):
+                self._turns = turns(self._count, max_simulators)
             self._fleet = build_fleet(
                 world,
                 described,
-                self._count,
+                int(self._turns[0].sum()),
                 workers=workers,
                 autoreset=autoreset,
                 limit=horizon,
                 deadline=deadline,
                 max_restarts=max_restarts,
             )
+            if len(self._turns) > 1:
+                self._fleet = TakingTurns(self._fleet, self._count)
         limits = [limit for limit in (own_limit, horizon) if limit is not None]
         self._limit = min(limits) if limits else None
         self._stepper = HostStepper(
@@ -132,8 +141,8 @@ class GymnasiumSampler:
         )
         if isinstance(self.collection, Steps):
             return self._steps(chooser, self.collection.n_steps), self
-        self._stepper.reset(np.ones(self._count, bool))
         if isinstance(self.collection, Episodes):
+            self._stepper.reset(np.ones(self._count, bool))
             return self._episodes(chooser), self
         return self._returns(chooser), self
 
@@ -207,7 +216,7 @@ class GymnasiumSampler:
         self._fresh |= self._waiting
         self._returns_so_far[self._waiting] = 0.0
         self._age[self._waiting] = 0
-        columns: list[Any] = [self._by_seed(np.stack(x)) for x in zip(*rows, strict=True)]
+        columns: list[Any] = [by_seed(np.stack(x), grid[0]) for x in zip(*rows, strict=True)]
         ended = columns[4] | columns[5]
         self._describe(returns, lengths, ended.sum(axis=(1, 2)), columns[6].sum(axis=(1, 2)))
         return Trajectories(*columns, memory=first_memory)
@@ -234,43 +243,38 @@ class GymnasiumSampler:
         for column in zip(*rows, strict=True):
             column = np.stack(column)
             padding = [(0, length - len(column))] + [(0, 0)] * (column.ndim - 1)
-            columns.append(self._by_seed(np.pad(column, padding)))
+            columns.append(by_seed(np.pad(column, padding), grid[0]))
         lengths = columns[6].sum(axis=1)
         self._describe(columns[2].sum(axis=1, dtype=float), lengths)
         return Trajectories(*columns, memory=first_memory)
 
     def _returns(self, chooser: Chooser) -> Returns:
         board, n_seeds = self._fleet.board, self._grid[0]
-        memory = chooser.initial_memory()
         gamma = np.asarray(self.objective.discount, float)
-        discount = np.ones(self._count)
         each = np.repeat(np.broadcast_to(gamma, n_seeds), self._count // n_seeds)
         total, plain = np.zeros(self._count), np.zeros(self._count)
         length = np.zeros(self._count, int)
         fresh = np.zeros(self._count, bool)
-        alive = self._stepper.broken < 0
-        time = 0
-        while alive.any():
-            _, memory = self._stepper.move(chooser, time, memory, fresh, alive)
-            reward = np.where(alive, board.reward, 0.0)
-            total += discount * reward
-            plain += reward
-            length += alive
-            discount *= each
-            bad = self._stepper.note_broken(alive, time, board.reward, board.successor)
-            alive = alive & ~board.terminated & ~board.truncated & ~bad
-            time += 1
-            self._stepper.refuse_endless(time)
+        for turn in self._turns:
+            self._stepper.reset(turn)
+            memory, discount, time = chooser.initial_memory(), np.ones(self._count), 0
+            alive = turn & (self._stepper.broken < 0)
+            while alive.any():
+                _, memory = self._stepper.move(chooser, time, memory, fresh, alive)
+                reward = np.where(alive, board.reward, 0.0)
+                total += discount * reward
+                plain += reward
+                length += alive
+                discount *= each
+                bad = self._stepper.note_broken(alive, time, board.reward, board.successor)
+                alive = alive & ~board.terminated & ~board.truncated & ~bad
+                time += 1
+                self._stepper.refuse_endless(time)
         self._describe(plain, length)
         counted = jnp.asarray(total.reshape(self._grid), jnp.float32)
         lengths = jnp.asarray(length.reshape(self._grid), jnp.int32)
         returns = self.objective.episode_return(counted, lengths)
         return Returns(returns, lengths, chooser.moments)
-
-    def _by_seed(self, column: np.ndarray) -> np.ndarray:
-        """[T, S N, ...] as [S, T, N, ...]."""
-        split = column.reshape(len(column), self._grid[0], -1, *column.shape[2:])
-        return np.ascontiguousarray(np.moveaxis(split, 1, 0))
 
     def _describe(
         self,

@@ -16,3 +16,9 @@ def padded_length(longest: int, limit: int | None) -> int:
     The time limit where there is one, as in a JAX world; else the next power of two.
     """
     return max(longest, limit) if limit is not None else 1 << (longest - 1).bit_length()
+
+
+def by_seed(column: np.ndarray, n_seeds: int) -> np.ndarray:
+    """[T, S N, ...] as [S, T, N, ...]."""
+    split = column.reshape(len(column), n_seeds, -1, *column.shape[2:])
+    return np.ascontiguousarray(np.moveaxis(split, 1, 0))
