@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from upslope.core.checks import UpslopeError, unknown_name
@@ -40,7 +41,8 @@ class Subject(NamedTuple):
     """One estimator, ready to estimate."""
 
     name: str
-    estimate: Callable[..., Any] | None  # (policy, episodes, objective) -> gradient
+    estimate: Callable[..., Any] | None  # (numbers, policy, episodes, objective) -> gradient
+    numbers: Any  # of the estimator: its critics, its behaviour
     population: PopulationEstimator | None
     declaration: Declaration | None
     behaviour: Any  # the policy whose episodes it wants; None for the one whose gradient it is
@@ -108,7 +110,7 @@ def _given(
     name: str, thing: Any, objective: Objective, critics: dict[str, Any], behaviour: Any
 ) -> Subject:
     if isinstance(thing, PopulationEstimator):
-        return Subject(name, None, thing, thing.declaration, None)
+        return Subject(name, None, (), thing, thing.declaration, None)
     if isinstance(thing, GradientEstimator):
         missing = [field for field in thing.requires if getattr(thing, field, None) is None]
         for field in missing:
@@ -120,23 +122,28 @@ def _given(
         feed = {field: behaviour if field == "behaviour" else critics[field] for field in missing}
         thing = dataclasses.replace(thing, **feed)
         other = getattr(thing, "behaviour", None)
-        ready: Any = thing
-        return Subject(
-            name,
-            lambda policy, episodes, objective: (
-                ready.estimate(policy, episodes, objective).gradient
-            ),
-            None,
-            thing.declaration_for(objective),
-            other,
-        )
+        declared = thing.declaration_for(objective)
+        if all(isinstance(leaf, jax.Array | np.ndarray | int | float) for leaf in
+               jax.tree.leaves(thing)):  # fmt: skip
+            return Subject(name, estimate_by, thing, None, declared, other)
+        kept = thing  # something in it is no number: a critic that is a plain function
+        return Subject(name, lambda _, *rest: estimate_by(kept, *rest), (), None, declared, other)
     if callable(thing):
         declared = getattr(thing, "declaration", None)
-        return Subject(name, thing, None, declared, None)
+
+        def by_function(numbers: Any, policy: Any, episodes: Any, objective: Any) -> Any:
+            return thing(policy, episodes, objective)
+
+        return Subject(name, by_function, (), None, declared, None)
     raise UpslopeError(
         f"gradcheck got {thing!r} for {name!r}: it must be a GradientEstimator, a "
         "PopulationEstimator, or a function (policy, episodes, objective) -> gradient."
     )
+
+
+def estimate_by(estimator: Any, policy: Any, episodes: Any, objective: Any) -> Any:
+    """The gradient that an estimator gives."""
+    return estimator.estimate(policy, episodes, objective).gradient
 
 
 def exact_critics(policy: Any, environment: Any, objective: Objective, horizon: int) -> dict:

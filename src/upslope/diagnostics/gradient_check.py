@@ -13,7 +13,7 @@ from jax import Array
 
 from upslope.core.checks import UpslopeError, check_number
 from upslope.core.tree import ravel_parameters
-from upslope.diagnostics.check_subjects import Subject, exact_critics, near, subjects
+from upslope.diagnostics.check_subjects import Subject, estimate_by, exact_critics, near, subjects
 from upslope.diagnostics.gradient_report import GradientReport, Row
 from upslope.diagnostics.gradient_samples import (
     EpisodeBlocks,
@@ -189,9 +189,7 @@ def sampled_reference(
             f"The objective {objective.name!r} with these settings has no unbiased estimator to "
             "sample a reference with: use a finite MDP, whose gradient is exact."
         )
-    program = TrajectoryProgram(
-        lambda *arguments: estimator.estimate(*arguments).gradient, policy, objective
-    )
+    program = TrajectoryProgram(estimate_by, estimator, policy, objective)
     moments = RunningMoments(np.zeros(ravel_parameters(policy)[0].size))
     for block in EpisodeBlocks(key, world, policy, batch, batches, limit):
         moments.add(program(block))
@@ -223,7 +221,7 @@ def measured_rows(
         ]  # fmt: skip
     actor = policy if first.behaviour is None else first.behaviour
     blocks = EpisodeBlocks(key, world, actor, batch, batches, limit)
-    programs = [TrajectoryProgram(s.estimate, policy, objective) for s in group]  # pyright: ignore[reportArgumentType]
+    programs = [TrajectoryProgram(s.estimate, s.numbers, policy, objective) for s in group]  # pyright: ignore[reportArgumentType]
     moments = [RunningMoments(reference) for _ in group]
     for number, block in enumerate(blocks):
         with ThreadPoolExecutor() as pool:  # programs are compiled side by side

@@ -137,7 +137,7 @@ class GradientReport:
     def table(self) -> list[tuple[str, ...]]:
         """The heading of each column, then a row of text for each estimator."""
         head = ("estimator", "verdict", "along g, %", "SNR", "cos", "95 % at", "var*steps", "µs")
-        rows = [head]
+        rows: list[tuple[str, ...]] = [head]
         for row in self.rows:
             found = row.verdict
             mark = " !" if row.contradiction else ""

@@ -99,36 +99,41 @@ class TrajectoryProgram:
     """One estimator over blocks of episodes: `(block) -> estimates [C, D]`.
 
     Args:
-      estimate: `(policy, episodes, objective) -> gradient`, a tree of the policy's structure.
+      estimate: `(numbers, policy, episodes, objective) -> gradient`, a tree of the policy's
+        structure.
+      numbers: of the estimator.
       policy: whose gradient it is.
       objective: J.
     """
 
-    def __init__(self, estimate: Callable[..., Any], policy: Any, objective: Objective):
+    def __init__(
+        self, estimate: Callable[..., Any], numbers: Any, policy: Any, objective: Objective
+    ):
         self._programs: dict[int, Callable[..., Any]] = {}
         self.seconds = 0.0
 
-        # The policy is an argument: XLA would spend seconds on folding it into the program.
-        def rows(policy: Any, block: Trajectories) -> Array:
+        # All numbers are arguments: XLA would spend seconds on folding them into the program.
+        def rows(given: Any, block: Trajectories) -> Array:
             def one(episodes: Trajectories) -> Array:
-                return ravel_parameters(estimate(policy, episodes, objective))[0]
+                numbers, policy, objective = given
+                return ravel_parameters(estimate(numbers, policy, episodes, objective))[0]
 
             return jax.vmap(one)(block)
 
-        self._rows, self._policy = rows, policy
+        self._rows, self._given = rows, (numbers, policy, objective)
 
     def ready(self, block: Trajectories) -> None:
         """Compiles for blocks of this length, where that has not been done."""
         length = block.reward.shape[1]
         if length not in self._programs:
-            self._programs[length] = quick(self._rows, self._policy, block)
+            self._programs[length] = quick(self._rows, self._given, block)
 
     def __call__(self, block: Trajectories) -> np.ndarray:
         """The estimates of a block."""
         self.ready(block)
         length = block.reward.shape[1]
         began = time.perf_counter()
-        rows = np.asarray(self._programs[length](self._policy, block))
+        rows = np.asarray(self._programs[length](self._given, block))
         self.seconds += time.perf_counter() - began
         return rows
 
