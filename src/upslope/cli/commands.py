@@ -91,10 +91,8 @@ def evaluate(words: list[str], began: float) -> int:
     path = run_folder(folder, "evaluate")
     with importing():
         from upslope.cli.summary import print_evaluation
-        from upslope.core.checks import check_number
         from upslope.training import train as training
 
-    check_number("evaluate", "episodes", typed.get("episodes", 1), at_least=1, integer=True)
     environment = typed.pop("env", None)
     evaluation = training.evaluate(path, environment=environment, **typed)
     print_evaluation(evaluation, f"{path}" + (f" on {environment}" if environment else ""))

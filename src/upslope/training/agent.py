@@ -100,7 +100,13 @@ class Agent:
                 self.policy.initial_memory(),
             )
         if episode_start is not None:
-            start |= np.asarray(episode_start, bool).reshape(batch)
+            starts = np.asarray(episode_start, bool)
+            if starts.size not in (1, batch):
+                raise UpslopeError(
+                    f"predict got episode_start of {starts.size} episodes and observations of "
+                    f"{batch}: it says of each whether an episode begins with it."
+                )
+            start |= starts.reshape(-1)
         self._key, key = jax.random.split(self._key)
         action, memory = self._choose(
             self.policy, observation, state, start, key, deterministic=bool(deterministic)

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from upslope.core import committed_folder, tensors
-from upslope.core.checks import StorageError
+from upslope.core.checks import StorageError, check_number
 from upslope.core.json_text import from_plain, parse_json, to_plain
 from upslope.core.serialization import describe, rebuild
 from upslope.training.space_json import space_from_json, space_to_json
@@ -41,6 +41,7 @@ class LoadedPolicy(NamedTuple):
         """
         if self.seeds is None:
             return self.policy
+        check_number("A policy", "seed", index, integer=True)
         if not 0 <= index < self.seeds:
             raise StorageError(f"There is no seed {index}: the policy was saved for {self.seeds}.")
         return jax.tree.map(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from upslope.core.checks import StorageError, check_number
 from upslope.training.agent import Agent
 from upslope.training.config import RunConfig
 from upslope.training.history import History
@@ -67,6 +68,8 @@ class Run:
     def policy(self, seed: int | None = None) -> Any:
         """The policy of one seed; None for the one with the best final evaluation."""
         index = int(np.argmax(self.returns)) if seed is None else seed
+        last = self.config.seeds - 1
+        check_number("A run", "seed", index, at_least=0, at_most=last, integer=True)
         return jax.tree.map(lambda leaf: leaf[index], self.policies)
 
     def agent(self, seed: int | None = None) -> Agent:
@@ -103,6 +106,7 @@ class Run:
 
         Raises:
           UpslopeError: when matplotlib is not installed.
+          StorageError: when the file cannot be written.
         """
         from upslope.training.curve_figure import learning_curve
 
@@ -110,7 +114,10 @@ class Run:
             self.evaluations, f"{self.config.method} on {self.config.environment}"
         )
         if path is not None:
-            figure.savefig(path, dpi=150)
+            try:
+                figure.savefig(path, dpi=150)
+            except (OSError, ValueError) as error:
+                raise StorageError(f"Could not write the figure {path}: {error}.") from error
         return figure
 
     def __repr__(self) -> str:

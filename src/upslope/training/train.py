@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from upslope.core.checks import StorageError, UpslopeError
+from upslope.core.checks import StorageError, UpslopeError, check_number
 from upslope.environments import make
 from upslope.environments.environment import Environment
 from upslope.training.advice import closing_advice
@@ -260,6 +260,7 @@ def evaluate(
       StorageError: there is no policy in the folder.
       UpslopeError: the other environment's spaces do not fit the policy.
     """
+    check_number("evaluate", "episodes", episodes, at_least=1, integer=True)
     prepare(1)
     folder = RunFolder.open(Path(path), lock=False)
     if not folder.policy.is_dir():
