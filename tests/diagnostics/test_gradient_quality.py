@@ -148,6 +148,8 @@ def test_advice_is_given_at_the_extremes_alone():
     assert unseen is not None
     assert "far more" in unseen
     large = batch_advice(64.0, 0.5, 32, "n_episodes")
+    assert batch_advice(64.0, 0.5, 32, "n_episodes", bound=True) is None
+    assert batch_advice(0.01, 3200.0, 32, "n_episodes", bound=True) == small
     assert large is not None
     assert "smaller n_episodes (now 32, noise scale about 1)" in large
 

@@ -7,6 +7,7 @@ from upslope.core.checks import UpslopeError
 from upslope.search import PPO
 from upslope.training.build import build
 from upslope.training.config import RunConfig, resolve
+from upslope.training.train import train
 
 
 @pytest.mark.parametrize(
@@ -57,3 +58,9 @@ def test_numbers_of_numpy_are_numbers():
 def test_a_method_is_given_by_its_name(method):
     with pytest.raises(UpslopeError, match="given by its name"):
         resolve("CartPole-v1", method)
+
+
+def test_minibatches_that_would_cut_streams_are_refused_before_a_run_folder_is_made(tmp_path):
+    with pytest.raises(UpslopeError, match="multiple of n_steps=64"):
+        train("CartPole-v1", "ppo", policy="recurrent", batch_size=32, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

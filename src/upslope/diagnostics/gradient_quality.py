@@ -130,7 +130,9 @@ def _ratios(signal: Array, noise: Array, cosine: Array, samples: int) -> Gradien
 TOO_NOISY, TOO_CLEAN = 0.1, 30.0
 
 
-def batch_advice(snr: float, noise_scale: float, samples: int, setting: str) -> str | None:
+def batch_advice(
+    snr: float, noise_scale: float, samples: int, setting: str, *, bound: bool = False
+) -> str | None:
     """One line when the batch is far from the noise scale, else None.
 
     Args:
@@ -138,6 +140,7 @@ def batch_advice(snr: float, noise_scale: float, samples: int, setting: str) -> 
       noise_scale: B in samples; NaN or infinite when no signal was seen.
       samples: in the batch as it is.
       setting: the name of the setting to change.
+      bound: whether snr is only an upper bound: then it cannot show that gradients are too clean.
 
     References:
       McCandlish et al. (2018), section 2.2: below B a larger batch saves iterations nearly in
@@ -151,7 +154,7 @@ def batch_advice(snr: float, noise_scale: float, samples: int, setting: str) -> 
             f"gradients were mostly noise at the end (signal-to-noise {snr:.2g}): if the returns "
             f"have stopped rising too early, raise {setting}={samples} towards {wanted}"
         )
-    if snr > TOO_CLEAN:
+    if snr > TOO_CLEAN and not bound:
         return (
             f"gradients were cleaner than they need be (signal-to-noise {snr:.2g}): a smaller "
             f"{setting} (now {samples}, noise scale about {round_up(noise_scale):,}) would get as "

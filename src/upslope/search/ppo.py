@@ -139,14 +139,17 @@ class PPO(SearchMethod):
     def collection(self) -> Steps:
         return Steps(self.n_envs, self.n_steps)
 
-    def init(self, key: Array, policy: Policy, objective: Objective) -> PPOState:
-        critic = policy.value_function(key)
+    def for_policy(self, policy: Policy) -> PPO:
         if policy.has_memory and self.batch_size % self.n_steps:
             raise UpslopeError(
-                f"PPO got batch_size={self.batch_size} with a policy that has memory: minibatches "
-                f"are whole streams then, so batch_size must be a multiple of "
-                f"n_steps={self.n_steps}."
+                f"PPO got batch_size={self.batch_size} with a policy that has memory: it must be a "
+                f"multiple of n_steps={self.n_steps}, as minibatches are whole streams then."
             )
+        return self
+
+    def init(self, key: Array, policy: Policy, objective: Objective) -> PPOState:
+        self.for_policy(policy)
+        critic = policy.value_function(key)
         memory = jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf, (self.n_envs, *jnp.shape(leaf))),
             critic.initial_memory(),
@@ -197,17 +200,8 @@ class PPO(SearchMethod):
         distribution, _ = along(policy, experience.observation, ended, experience.memory)
         log_prob = jax.vmap(jax.vmap(lambda d, a: d.log_prob(a)))(distribution, experience.action)
         target = advantage + value
-        batch = Batch(
-            experience.observation,
-            seen,
-            experience.action,
-            ended,
-            valid,
-            log_prob,
-            value,
-            advantage,
-            target,
-        )
+        observation, action = experience.observation, experience.action
+        batch = Batch(observation, seen, action, ended, valid, log_prob, value, advantage, target)
         memories = (experience.memory, state.critic_memory)
         left = remaining(state.steps, self.total_timesteps)
         learning_rate, clip_range = self.scheduled(left)
@@ -295,4 +289,5 @@ class PPO(SearchMethod):
     def advice(self, diagnostics: dict[str, float]) -> str | None:
         snr, scale = diagnostics["gradient_snr"], diagnostics["gradient_noise_scale"]
         batch = self.n_envs * self.n_steps
-        return batch_advice(snr * batch / self.batch_size, scale, batch, "n_envs x n_steps")
+        snr = snr * batch / self.batch_size  # an upper bound: of the noise within batches alone
+        return batch_advice(snr, scale, batch, "n_envs x n_steps", bound=True)
