@@ -32,7 +32,9 @@ def terminal_math(latex: str) -> str:
     bare name.
     """
     text = latex.replace(r"\{", "⦃").replace(r"\}", "⦄")
-    text = re.sub(r"\\[bB]igg?[lrm]?\b|\\(left|right)(?![a-z])|\\limits|\\displaystyle", "", text)
+    text = re.sub(
+        r"\\[bB]igg?[lrm]?\b|\\(left|right)(?![a-z])|\\limits|\\(display|text)style", "", text
+    )
     text = re.sub(r"\\(qquad|quad)\b", "\u2003", text)
     text = re.sub(r"\\[,;: ]|~", " ", text).replace(r"\!", "").replace(r"\|", "‖")
     text = re.sub(r"\\frac\s*([\w])\s*([\w])", r"\1/\2", text)
