@@ -11,19 +11,25 @@ import pytest
 
 import upslope
 from small_episodes import GAMMA, HORIZON, MDPS, POLICY
+from small_policies import Affine, Table
 from upslope import exact
 from upslope.core.checks import UpslopeError
-from upslope.diagnostics import estimator_names, gradcheck
-from upslope.diagnostics.gradient_check import sampled_reference
+from upslope.diagnostics import POPULATION_ESTIMATORS, estimator_names, gradcheck
+from upslope.diagnostics.check_reference import sampled_reference
 from upslope.environments import ShortCorridor
-from upslope.estimators import LikelihoodRatio, NoBaseline, TDError
-from upslope.objectives import DiscountedReturn, EpisodicReturn
+from upslope.environments.probes import ObservationActionProbe
+from upslope.estimators import (
+    TRAJECTORY_ESTIMATORS,
+    LikelihoodRatio,
+    NoBaseline,
+    SmoothedScore,
+    TDError,
+)
+from upslope.objectives import AverageReward, DiscountedReturn, EpisodicReturn
 from upslope.policies.replay import along
 
 MDP = MDPS["ending"]
 OBJECTIVE = DiscountedReturn(GAMMA)
-# Estimators of other things than the gradient of this objective.
-ELSEWHERE = {"gpomdp"}
 
 
 @pytest.fixture(scope="module")
@@ -32,22 +38,38 @@ def report():
 
 
 def test_no_estimator_is_without_its_row(report):
-    assert [row.name for row in report.rows] == [
-        name for name in estimator_names() if name not in ELSEWHERE
+    names = [row.name for row in report.rows]
+    assert names[: len(estimator_names())] == estimator_names()
+    assert estimator_names() == [*TRAJECTORY_ESTIMATORS.names(), *POPULATION_ESTIMATORS]
+    assert not report.left_out
+    assert names[len(estimator_names()) :] == [
+        "value-baseline (wrong V)",
+        "action-dependent-baseline (wrong Q)",
+        "td-error (wrong V)",
+        "all-action (wrong Q)",
     ]
 
 
 def test_what_is_declared_unbiased_is_found_so_and_nothing_contradicts(report):
-    """32 estimators of 8 coordinates: at a fresh seed all pass with probability 0.999."""
+    """36 estimators of 8 coordinates: at a fresh seed all pass with probability 0.999."""
     assert report.exact
     assert not report.contradictions, str(report)
     unbiased = [row for row in report.rows if row.declaration.unbiased]
-    assert len(unbiased) >= 15
+    assert len(unbiased) >= 19
     assert all(row.verdict.consistent for row in unbiased)
 
 
+def test_a_wrong_critic_biases_those_that_trust_it_alone(report):
+    for name in ("value-baseline (wrong V)", "action-dependent-baseline (wrong Q)"):
+        assert report[name].declaration.unbiased
+        assert report[name].verdict.consistent, name
+    for name in ("td-error (wrong V)", "all-action (wrong Q)"):
+        assert not report[name].declaration.unbiased
+        assert not report[name].verdict.consistent, name
+
+
 def test_the_biases_that_are_large_are_seen(report):
-    for name in ("standardized", "grpo", "mean-baseline"):
+    for name in ("standardized", "grpo", "mean-baseline", "gpomdp"):
         assert not report[name].verdict.consistent, name
         assert "biased by" in report[name].finding
     assert report["all-action"].verdict.variance < 0.2 * report["reward-to-go"].verdict.variance
@@ -134,17 +156,21 @@ def test_a_declaration_that_the_estimates_deny_is_marked():
 
 def test_a_sampled_reference_states_its_error():
     gradient = np.asarray(exact.gradient(POLICY, MDP, OBJECTIVE, HORIZON).logits).ravel()
-    mean, error = sampled_reference(jax.random.key(0), MDP, POLICY, OBJECTIVE, 8, 4000, HORIZON)
+    mean, error, known = sampled_reference(
+        jax.random.key(0), MDP, POLICY, OBJECTIVE, 8, 4000, HORIZON
+    )
+    assert not known
     moved = error > 1e-6
     assert (np.abs(mean - gradient)[moved] / error[moved] < 4.5).all()
     assert (error < 0.05 * np.linalg.norm(gradient)).all()
 
 
-def test_an_aliased_world_and_the_default_policy():
-    found = upslope.gradcheck(
-        "short-corridor", estimators="all-action,value-baseline", episodes=2000
-    )
+def test_critics_see_the_state_that_the_policy_does_not():
+    names = "td-error,all-action,value-baseline,vtrace"
+    found = upslope.gradcheck("short-corridor", estimators=names, episodes=8000)
     assert found.exact
+    assert found["td-error"].declaration.unbiased
+    assert found["all-action"].verdict.bias_error < 0.1
     assert found.reference.size == 2
     np.testing.assert_allclose(found.reference.sum(), 0.0, atol=1e-9)
     assert all(row.verdict.consistent for row in found.rows)
@@ -161,13 +187,45 @@ def test_an_aliased_world_and_the_default_policy():
         ({"false_alarms": 0.0}, "false_alarms"),
         ({"environment": "short-coridor"}, "short-corridor"),
         ({"environment": ShortCorridor(time_limit=None)}, "time limit"),
-        ({"environment": "CartPole-v1", "estimators": "gae"}, "critic"),
+        ({"environment": "CartPole-v1", "estimators": "all-action"}, "action_critic"),
+        ({"environment": "CartPole-v1", "estimators": "central-differences"}, "9,220 policies"),
+        ({"policy": Table(jnp.array([[0.0, -jnp.inf], *[[0.0, 0.0]] * 3]))}, "action 1 .* state 0"),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments, message):
     arguments = {"environment": MDP, "episodes": 1000} | arguments
     with pytest.raises(UpslopeError, match=message):
         gradcheck(arguments.pop("environment"), objective=EpisodicReturn(), **arguments)
+
+
+def test_where_nothing_is_exact_the_reference_is_sampled_and_every_estimator_accounted_for():
+    world, policy = ObservationActionProbe(), Affine(jnp.array([[0.5], [-0.2]]), jnp.zeros(2))
+    found = gradcheck(world, policy, episodes=4000)
+    assert not found.exact
+    assert (found.reference_error[found.reference != 0] > 0).all()
+    assert "standard error" in found.heading()
+    assert not found.contradictions, str(found)
+    assert {row.name for row in found.rows} | set(found.left_out) == set(estimator_names())
+    assert set(found.left_out) == {"all-action", "action-dependent-baseline"}
+    assert "left out" in str(found)
+
+
+def test_another_target_is_no_contradiction():
+    wide = SmoothedScore(16, std=3.0)
+    found = gradcheck(MDP, POLICY, OBJECTIVE, {"wide": wide}, episodes=160_000)
+    assert wide.declaration.unbiased
+    assert not found["wide"].verdict.consistent
+    assert not found.contradictions
+    assert "unbiased*" in str(found)
+
+
+def test_average_rewards_are_over_the_whole_horizon():
+    found = gradcheck(
+        MDPS["endless"], POLICY, AverageReward(), "rloo,dice,td-error", episodes=16_000
+    )
+    assert found["rloo"].verdict.consistent
+    assert found["dice"].verdict.consistent
+    assert found["td-error"].verdict.cosine > 0.95
 
 
 def test_gradients_of_another_shape_or_not_finite_are_refused():

@@ -110,7 +110,7 @@ def policy_of(name: str | None, environment: str, seed: int) -> Any:
         return jax.tree.map(lambda leaf: leaf[0], load_policy(folder).policy)
     import jax
 
-    from upslope.diagnostics.gradient_check import moved
+    from upslope.diagnostics.check_policies import moved
     from upslope.environments.make import make
     from upslope.policies import default_policy
 

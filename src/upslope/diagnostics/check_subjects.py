@@ -13,6 +13,8 @@ from jax import Array
 
 from upslope.core.checks import UpslopeError, unknown_name
 from upslope.core.tree import ravel_parameters
+from upslope.diagnostics.check_critics import Critics, wrong_critics
+from upslope.diagnostics.hidden_states import Blindfolded, Seen
 from upslope.estimators import (
     TRAJECTORY_ESTIMATORS,
     Declaration,
@@ -20,7 +22,7 @@ from upslope.estimators import (
     GradientEstimator,
     PopulationEstimator,
     SmoothedScore,
-    TimeTableCritic,
+    TimeBaseline,
 )
 from upslope.objectives.objective import Objective
 
@@ -35,6 +37,11 @@ POPULATION_ESTIMATORS: dict[str, Callable[[int], PopulationEstimator]] = {
     "regression": lambda size: FiniteDifferences(STEP, "regression", None, 2 * size + 4),
     "evolution-strategy": lambda size: SmoothedScore(16, STEP),
 }
+# Estimators that are tried with a wrong critic besides: two that are biased by it and two that
+# are not.
+WITH_WRONG_CRITIC = ("value-baseline", "action-dependent-baseline", "td-error", "all-action")
+# As many estimates at least, to speak of their mean and spread.
+FEWEST = 10
 
 
 class Subject(NamedTuple):
@@ -46,6 +53,25 @@ class Subject(NamedTuple):
     population: PopulationEstimator | None
     declaration: Declaration | None
     behaviour: Any  # the policy whose episodes it wants; None for the one whose gradient it is
+    of_state: bool = False  # whether its critic reads states that the policy does not see
+
+
+class Chosen(NamedTuple):
+    """The estimators of a check."""
+
+    subjects: list[Subject]
+    left_out: dict[str, str]  # name to reason
+
+
+class Feed(NamedTuple):
+    """What the estimators of a check are given."""
+
+    policy: Any  # whose gradient is estimated
+    objective: Objective
+    critics: Critics
+    behaviour: Any  # the other policy, for estimators that correct for one
+    seen: Array | None  # [S, ...] what the policy sees in each state, where that is not the state
+    episodes: int  # for each estimator
 
 
 def estimator_names() -> list[str]:
@@ -53,81 +79,113 @@ def estimator_names() -> list[str]:
     return [*TRAJECTORY_ESTIMATORS.names(), *POPULATION_ESTIMATORS]
 
 
-def subjects(
-    wanted: Any, policy: Any, objective: Objective, critics: dict[str, Any], behaviour: Any
-) -> list[Subject]:
+def subjects(wanted: Any, feed: Feed) -> Chosen:
     """The estimators of a check.
 
     Args:
       wanted: None for all of the library; names; or a mapping from a name to an estimator or to a
         function `(policy, episodes, objective) -> gradient`.
-      policy: whose gradient is estimated.
-      objective: J.
-      critics: "critic" (V) and "action_critic" (Q), exact where that is possible; without the
-        second, estimators that need it are left out when all are wanted.
-      behaviour: the other policy, for estimators that correct for one.
+      feed: what they are given.
 
     Raises:
-      UpslopeError: an unknown name; something that is no estimator.
+      UpslopeError: an unknown name; something that is no estimator; one that was named and cannot
+        be fed.
     """
     if isinstance(wanted, Mapping):
-        return [_given(str(name), thing, objective, critics, behaviour)
-                for name, thing in wanted.items()]  # fmt: skip
+        if not wanted:
+            raise UpslopeError("gradcheck got no estimators: the mapping is empty.")
+        found = [_given(str(name), thing, feed, feed.critics) for name, thing in wanted.items()]
+        return Chosen(found, {})
     known = estimator_names()
     if isinstance(wanted, str):
         wanted = [name.strip() for name in wanted.split(",") if name.strip()]
-    if wanted is None:
-        names: Sequence[str] = [name for name in known if _possible(name, objective, critics)]
-    else:
-        names = list(wanted)
-        for name in names:
-            if name not in known:
-                raise unknown_name("estimator", name, known)
-        if not names:
-            raise UpslopeError(f"gradcheck got no estimators: name some of {', '.join(known)}.")
-    size = ravel_parameters(policy)[0].size
-    found = []
+    names: Sequence[str] = known if wanted is None else list(wanted)
     for name in names:
-        if name in POPULATION_ESTIMATORS:
-            thing: Any = POPULATION_ESTIMATORS[name](size)
+        if name not in known:
+            raise unknown_name("estimator", str(name), known)
+    if not names:
+        raise UpslopeError(f"gradcheck got no estimators: name some of {', '.join(known)}.")
+    found, left_out = [], {}
+    for name in names:
+        thing = _made(name, feed)
+        reason = _lack(thing, feed)
+        if reason and wanted is not None:
+            raise UpslopeError(f"The estimator {name!r} cannot be tried here: {reason}.")
+        if reason:
+            left_out[name] = reason
         else:
-            thing = TRAJECTORY_ESTIMATORS.get(name)()
-        found.append(_given(name, thing, objective, critics, behaviour))
-    return found
+            found.append(_given(name, thing, feed, feed.critics))
+    if wanted is None and feed.critics.of_state:
+        wrong = wrong_critics(feed.critics)
+        for name in WITH_WRONG_CRITIC:
+            thing = _made(name, feed)
+            letter = "V" if "critic" in thing.requires else "Q"
+            found.append(_given(f"{name} (wrong {letter})", thing, feed, wrong))
+    return Chosen(found, left_out)
 
 
-def _possible(name: str, objective: Objective, critics: dict[str, Any]) -> bool:
-    """Whether an estimator can be fed here."""
+def _made(name: str, feed: Feed) -> Any:
+    """The estimator of that name, its numbers chosen for the problem where they matter."""
     if name in POPULATION_ESTIMATORS:
-        return True
+        return POPULATION_ESTIMATORS[name](ravel_parameters(feed.policy)[0].size)
     thing: Any = TRAJECTORY_ESTIMATORS.get(name)()
-    if name == "gpomdp" and not objective.centred:
-        return False  # an estimator of the average reward's gradient
-    return all(field == "behaviour" or field in critics for field in thing.requires)
+    if name == "time-baseline" and feed.critics.of_state:
+        # Some values of the problem's own size, chosen before any episode: their mean over states.
+        return dataclasses.replace(
+            thing, baseline=TimeBaseline(jnp.mean(feed.critics.critic.values, axis=1))
+        )
+    return thing
 
 
-def _given(
-    name: str, thing: Any, objective: Objective, critics: dict[str, Any], behaviour: Any
-) -> Subject:
+def _lack(thing: Any, feed: Feed) -> str:
+    """Why an estimator cannot be fed here, or ""."""
     if isinstance(thing, PopulationEstimator):
+        size = thing.population_size
+        if size * FEWEST > feed.episodes:
+            return (
+                f"it evaluates {size:,} policies for one estimate, which leaves fewer than "
+                f"{FEWEST} estimates in {feed.episodes:,} episodes"
+            )
+        return ""
+    for field in thing.requires:
+        if field != "behaviour" and feed.critics.get(field) is None:
+            return f"it needs an {field}, which is known for finite MDPs alone"
+    by_step = hasattr(thing, "cross_fitted") and thing.credit == "reward-to-go"
+    if feed.policy.has_memory and by_step:
+        return "it needs the score of every step by itself, which a policy with memory has not"
+    return ""
+
+
+def _given(name: str, thing: Any, feed: Feed, critics: Critics) -> Subject:
+    """A subject with all it needs."""
+    if isinstance(thing, PopulationEstimator):
+        if isinstance(thing, FiniteDifferences):
+            thing = thing.for_policy(feed.policy)
         return Subject(name, None, (), thing, thing.declaration, None)
     if isinstance(thing, GradientEstimator):
         missing = [field for field in thing.requires if getattr(thing, field, None) is None]
         for field in missing:
-            if field != "behaviour" and field not in critics:
+            if field != "behaviour" and critics.get(field) is None:
                 raise UpslopeError(
-                    f"The estimator {name!r} needs a {field}, which is known here for finite MDPs "
+                    f"The estimator {name!r} needs an {field}, which is known here for finite MDPs "
                     f"alone: give one, as in dataclasses.replace(estimator, {field}=...)."
                 )
-        feed = {field: behaviour if field == "behaviour" else critics[field] for field in missing}
-        thing = dataclasses.replace(thing, **feed)
-        other = getattr(thing, "behaviour", None)
-        declared = thing.declaration_for(objective)
+        fed = {field: critics.get(field) for field in missing if field != "behaviour"}
+        of_state = bool(fed) and critics.of_state and feed.seen is not None
+        thing = dataclasses.replace(thing, **fed)
+        if "behaviour" in missing:
+            thing = dataclasses.replace(thing, behaviour=feed.behaviour)
+        actor = getattr(thing, "behaviour", None)
+        if of_state and actor is not None and feed.seen is not None:
+            thing = dataclasses.replace(thing, behaviour=Blindfolded(actor, Seen.of(feed.seen)))
+        declared = thing.declaration_for(feed.objective)
         if all(isinstance(leaf, jax.Array | np.ndarray | int | float) for leaf in
                jax.tree.leaves(thing)):  # fmt: skip
-            return Subject(name, estimate_by, thing, None, declared, other)
+            return Subject(name, estimate_by, thing, None, declared, actor, of_state)
         kept = thing  # something in it is no number: a critic that is a plain function
-        return Subject(name, lambda _, *rest: estimate_by(kept, *rest), (), None, declared, other)
+        return Subject(
+            name, lambda _, *rest: estimate_by(kept, *rest), (), None, declared, actor, of_state
+        )
     if callable(thing):
         declared = getattr(thing, "declaration", None)
 
@@ -144,37 +202,3 @@ def _given(
 def estimate_by(estimator: Any, policy: Any, episodes: Any, objective: Any) -> Any:
     """The gradient that an estimator gives."""
     return estimator.estimate(policy, episodes, objective).gradient
-
-
-def exact_critics(policy: Any, environment: Any, objective: Objective, horizon: int) -> dict:
-    """V and Q of a finite MDP as the policy's observations tell them, time by time.
-
-    Where observations do not tell states apart they are means over the states behind them, which
-    are good baselines and, for bootstrapping, wrong: they do not claim to be exact then.
-    """
-    from upslope import exact
-
-    mdp = exact.as_finite_mdp(environment)
-    seen = exact.observations(environment)
-    values = exact.episodic_values(policy, environment, horizon, objective.discount)
-    states = mdp.n_states
-    aliased = seen.ndim > 0 and len(set(seen.tolist())) < states
-    if not aliased:
-        return {
-            "critic": TimeTableCritic(values.value, exact=True),
-            "action_critic": TimeTableCritic(values.action_value, exact=True),
-        }
-    visits = exact.episodic_occupancy(policy, environment, horizon)
-    visits = jnp.where(mdp.terminal[None, :], 0.0, visits)
-    groups = jax.nn.one_hot(seen, int(seen.max()) + 1)  # [S, O]
-    mass = visits @ groups  # [H, O]
-    share = jnp.where(mass > 0, mass, 1.0)
-    mean = (visits * values.value) @ groups / share
-    mean_q = jnp.einsum("hs,hsa,so->hoa", visits, values.action_value, groups) / share[..., None]
-    return {"critic": TimeTableCritic(mean), "action_critic": TimeTableCritic(mean_q)}
-
-
-def near(key: Array, policy: Any, distance: float = 0.2) -> Any:
-    """A policy close to another: the behaviour that off-policy estimators are tried on."""
-    theta, unravel = ravel_parameters(policy)
-    return unravel(theta + distance * jax.random.normal(key, theta.shape, theta.dtype))

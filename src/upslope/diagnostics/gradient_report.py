@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+import textwrap
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from upslope.diagnostics.verdicts import Verdict
 from upslope.estimators.declaration import Declaration
+from upslope.estimators.gradient_estimator import TARGET
 
+LONGEST_NAME = 26
 LEGEND = """\
 verdict    consistent: with unbiased, as far as so many episodes can show; !: declared unbiased
 along g    bias along the reference and half its 95 % interval, in % of |grad J|
@@ -67,9 +70,12 @@ class Row:
         """Where the finding and the declaration disagree; "" where they do not.
 
         Only one direction is a contradiction: a bias that is declared may be too small to be seen.
+        Nor is it one if something else than grad J is estimated, such as that of a smoothed J.
         """
         declared = self.declaration
-        if declared is not None and declared.unbiased and not self.verdict.consistent:
+        if declared is None or not declared.target.startswith(TARGET):
+            return ""
+        if declared.unbiased and not self.verdict.consistent:
             return f"declared unbiased for {declared.target}, found biased"
         return ""
 
@@ -96,6 +102,7 @@ class GradientReport:
       episodes: sampled for each estimator.
       false_alarms: the chance that any unbiased estimator among the rows is called biased.
       seconds: of the whole check.
+      left_out: estimators that could not be tried here: name to reason.
     """
 
     environment: str
@@ -107,6 +114,7 @@ class GradientReport:
     episodes: int
     false_alarms: float
     seconds: float
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Row:
         for row in self.rows:
@@ -136,15 +144,23 @@ class GradientReport:
 
     def table(self) -> list[tuple[str, ...]]:
         """The heading of each column, then a row of text for each estimator."""
-        head = ("estimator", "verdict", "along g, %", "SNR", "cos", "95 % at", "var*steps", "µs")
+        head = (
+            "estimator", "verdict", "declared", "along g, %", "SNR", "cos", "95 % at", "var*steps",
+            "µs",
+        )  # fmt: skip
         rows: list[tuple[str, ...]] = [head]
         for row in self.rows:
             found = row.verdict
             mark = " !" if row.contradiction else ""
+            declared = ""
+            if row.declaration is not None:
+                declared = "unbiased" if row.declaration.unbiased else "biased"
+                declared += "" if row.declaration.target.startswith(TARGET) else "*"
             rows.append(
                 (
                     row.name,
-                    ("consistent" if found.consistent else row.finding) + mark,
+                    ("consistent" if found.consistent else row.finding.replace("by ", "")) + mark,
+                    declared,
                     f"{percent(found.bias, '+')} ± {percent(found.bias_error)}",
                     short(found.snr),
                     f"{found.cosine:.2f}",
@@ -156,18 +172,27 @@ class GradientReport:
         return rows
 
     def text(self) -> str:
-        """The whole report as plain text."""
-        rows = self.table()
+        """The whole report as plain text, at most 100 columns wide."""
+        rows = [line for row in self.table() for line in folded(row)]
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines = [
             " ".join(
-                cell.ljust(width) if i < 2 else cell.rjust(width)
+                cell.ljust(width) if i < 3 else cell.rjust(width)
                 for i, (cell, width) in enumerate(zip(row, widths, strict=True))
             ).rstrip()
             for row in rows
         ]
-        notes = [f"! {row.name}: {row.contradiction}" for row in self.contradictions]
-        return "\n".join([self.heading(), "", *lines, "", LEGEND, *notes])
+        legend = LEGEND
+        if any(cell.endswith("*") for cell in (row[2] for row in rows)):
+            legend += "\n*          declared for another target than grad J: upslope show ESTIMATOR"
+        notes = [f"left out   {name}: {why}" for name, why in self.left_out.items()]
+        notes += [
+            f"!!! {row.name}: {row.contradiction} ({row.finding})" for row in self.contradictions
+        ]
+        notes = [
+            part for note in notes for part in textwrap.wrap(note, 100, subsequent_indent=" " * 11)
+        ]
+        return "\n".join([self.heading(), "", *lines, "", legend, *notes])
 
     def __str__(self) -> str:
         return self.text()
@@ -183,6 +208,7 @@ class GradientReport:
             "seconds": self.seconds,
             "reference": self.reference.tolist(),
             "reference_error": self.reference_error.tolist(),
+            "left_out": self.left_out,
             "rows": [
                 {
                     "name": row.name,
@@ -206,6 +232,15 @@ class GradientReport:
     def to_json(self) -> str:
         """`to_dict` as JSON; infinities are null."""
         return json.dumps(self.to_dict(), indent=1, allow_nan=False)
+
+
+def folded(row: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """A row of text in lines, its name broken at a hyphen where it is long."""
+    name = row[0]
+    at = name.rfind("-", 0, LONGEST_NAME) + 1
+    if len(name) <= LONGEST_NAME or not at:
+        return [row]
+    return [(name[:at], *row[1:]), (f"  {name[at:]}", *[""] * (len(row) - 1))]
 
 
 def plain(value: Any) -> Any:

@@ -20,7 +20,9 @@ from upslope.sampling.episodes import sample_episodes
 from upslope.sampling.records import Trajectories
 
 # Numbers of a block of episodes that are held at once, about.
-BLOCK = 4_000_000
+BLOCK = 16_000_000
+# Lengths are multiples of it.
+ROUNDED = 16
 # Programs run for a second or two: the cheap half of LLVM's work is enough.
 OPTIONS: dict[str, str | bool | int] = {"xla_backend_optimization_level": 1}
 
@@ -40,6 +42,7 @@ class EpisodeBlocks:
       key: of the sampling; the same key gives the same episodes.
       environment: in JAX.
       policy: who acts.
+      objective: J. Averages over the steps of a batch count the limit's: nothing is cut then.
       batch: N, episodes in a batch: what one estimate is made of.
       batches: B, how many batches.
       limit: T, after how many steps an episode is cut.
@@ -50,6 +53,7 @@ class EpisodeBlocks:
         key: Array,
         environment: Environment,
         policy: Any,
+        objective: Objective,
         batch: int,
         batches: int,
         limit: int,
@@ -63,36 +67,47 @@ class EpisodeBlocks:
 
         def sample(keys: Array, policy: Any) -> tuple[Trajectories, Array]:
             # All episodes of a block end together: one loop for all of them.
-            episodes, statistics = jax.vmap(
-                lambda k: sample_episodes(k, environment, policy, batch, limit)
-            )(keys)
-            lengths = jnp.sum(episodes.valid, axis=1)
-            return episodes, jnp.stack([jnp.max(lengths), jnp.sum(statistics.steps)])
+            episodes = jax.vmap(lambda k: sample_episodes(k, environment, policy, batch, limit)[0])(
+                keys
+            )
+            return episodes, jnp.sum(episodes.valid, axis=1)
 
         self._keys, self._sample = keys, quick(sample, keys[0], policy)
-        self._length, self._limit, self._policy = 1, limit, policy
+        self._length, self._limit, self._policy = 0, limit, policy
+        if objective.centred:
+            self._length = limit
 
     def __iter__(self) -> Iterator[Trajectories]:
-        """Leaves [C, T', N, ...], T' a power of two (or the limit) that holds all seen so far."""
+        """Leaves [C, T', N, ...], T' long enough for all episodes of the block."""
         for keys in self._keys:
             began = time.perf_counter()
-            episodes, numbers = self._sample(keys, self._policy)
-            longest, steps = (int(x) for x in np.asarray(numbers))
+            episodes, lengths = self._sample(keys, self._policy)
+            lengths = np.asarray(lengths)
             self.seconds += time.perf_counter() - began
-            self.steps += steps
-            # A program is compiled for each length: the first has room for longer episodes to come.
-            wanted = longest if self._length > 1 else int(1.5 * longest)
-            while self._length < wanted:
-                self._length *= 2
-            length = min(self._length, self._limit)
+            self.steps += int(lengths.sum())
+            if lengths.max() > self._length:  # programs are compiled for each length
+                self._length = min(room(lengths.ravel(), self.blocks), self._limit)
             cut = episodes._replace(memory=())
-            cut = jax.tree.map(lambda leaf: leaf[:, :length], cut)  # noqa: B023
+            cut = jax.tree.map(lambda leaf: leaf[:, : self._length], cut)
             yield cut._replace(memory=episodes.memory)
 
     @property
     def count(self) -> int:
         """How many batches there are, all blocks together."""
         return self.blocks * self.size
+
+
+def room(lengths: np.ndarray, blocks: int) -> int:
+    """A length that the episodes of so many blocks will hardly exceed, judged by those of one.
+
+    With the tail of a geometric distribution, as that of processes that forget, the longest of k
+    times as many is longer by log(k) decay lengths; four more leave a chance of 2 % to be wrong.
+    """
+    longest = int(lengths.max())
+    tenth, hundredth = np.quantile(lengths, [0.9, 0.99])
+    decay = (hundredth - tenth) / np.log(10.0)
+    wanted = longest + decay * (np.log(blocks) + 4.0 if blocks > 1 else 0.0)
+    return int(-(-wanted // ROUNDED) * ROUNDED)
 
 
 class TrajectoryProgram:

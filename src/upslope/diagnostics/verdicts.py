@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -38,14 +39,30 @@ class Verdict(NamedTuple):
     estimates_for_direction: float  # see `estimates_for_direction`
 
 
-def threshold(coordinates: int, estimators: int, false_alarms: float = FALSE_ALARMS) -> float:
+def threshold(
+    coordinates: int, estimators: int, false_alarms: float = FALSE_ALARMS, count: float = math.inf
+) -> float:
     """The |z| that the coordinates of all unbiased estimators stay below together.
 
-    With probability at least 1 - `false_alarms` (Bonferroni), as far as means of many estimates are
-    normal.
+    With probability at least 1 - `false_alarms` (Bonferroni, Student's t), as far as the mean of
+    `count` estimates is normal.
+
+    Args:
+      coordinates: D.
+      estimators: how many verdicts are given.
+      false_alarms: alpha, for all of them together.
+      count: B, the estimates of this one.
     """
-    tests = max(coordinates * estimators, 1)
-    return -NormalDist().inv_cdf(false_alarms / (2 * tests))
+    return quantile(false_alarms / (2 * max(coordinates * estimators, 1)), count)
+
+
+def quantile(tail: float, count: float) -> float:
+    """What Student's t of a mean of `count` numbers exceeds with probability `tail`."""
+    if count > 1e6:
+        return -NormalDist().inv_cdf(tail)
+    from scipy.special import stdtrit  # loaded where used; JAX brings it
+
+    return -float(stdtrit(max(count - 1, 1), tail))
 
 
 def estimates_for_direction(mean: float, variance: float) -> float:
@@ -74,7 +91,7 @@ def judge(
       measured: its estimates.
       reference: the gradient it is held to, [D].
       reference_error: its own standard error [D]; zero where it is exact.
-      bound: `threshold` for all coordinates and estimators of the check.
+      bound: `threshold` for all coordinates and estimators of the check, and this many estimates.
     """
     length = float(np.linalg.norm(reference))
     difference = measured.mean - reference
@@ -98,7 +115,7 @@ def judge(
         largest,
         bound,
         float(unit @ difference) / scale,
-        1.96 * along_error / scale,
+        quantile(0.025, measured.count) * along_error / scale,
         max(squared, 0.0) ** 0.5 / scale,
         variance,
         length**2 / variance if variance > 0 else float("inf"),

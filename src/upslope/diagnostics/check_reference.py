@@ -1,0 +1,72 @@
+"""The gradient that estimators are held to: exact where it can be, else from a large sample."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from upslope.core.tree import ravel_parameters
+from upslope.diagnostics.check_policies import is_finite
+from upslope.diagnostics.gradient_samples import EpisodeBlocks, TrajectoryProgram
+from upslope.diagnostics.verdicts import RunningMoments
+from upslope.environments.environment import Environment
+from upslope.estimators import GroupRelative, LeaveOneOut, LikelihoodRatio
+from upslope.objectives.objective import Objective
+
+
+class Reference(NamedTuple):
+    """grad J as well as it is known."""
+
+    gradient: np.ndarray  # [D]
+    error: np.ndarray  # [D], its standard error: zero where it is exact
+    exact: bool
+
+
+def exact_reference(
+    policy: Any, world: Environment, objective: Objective, limit: int
+) -> Reference | None:
+    """grad J of episodes cut at the limit, in double precision; None where nothing exact is known.
+
+    Known for memoryless policies of finite MDPs.
+    """
+    if not is_finite(world) or getattr(policy, "has_memory", False):
+        return None
+    from upslope import exact
+
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda leaf: jnp.asarray(leaf, _wide(leaf)), (policy, world))
+        tree = exact.gradient(wide[0], wide[1], objective, limit)
+        gradient = np.asarray(ravel_parameters(tree)[0], np.float64)
+    return Reference(gradient, np.zeros_like(gradient), True)
+
+
+def _wide(leaf: Any) -> Any:
+    """Double precision for what is a float."""
+    return float if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.floating) else None
+
+
+def sampled_reference(
+    key: Array,
+    world: Environment,
+    policy: Any,
+    objective: Objective,
+    batch: int,
+    batches: int,
+    limit: int,
+) -> Reference:
+    """grad J from a large sample, by an unbiased likelihood ratio, and its standard error."""
+    estimator: Any = LikelihoodRatio(LeaveOneOut())
+    if not estimator.declaration_for(objective).unbiased:  # weights left out, rewards centred
+        estimator = GroupRelative()
+    program = TrajectoryProgram(
+        lambda estimator, *rest: estimator.estimate(*rest).gradient, estimator, policy, objective
+    )
+    moments = RunningMoments(np.zeros(ravel_parameters(policy)[0].size))
+    for block in EpisodeBlocks(key, world, policy, objective, batch, batches, limit):
+        moments.add(program(block))
+    found = moments.measured()
+    return Reference(found.mean, np.sqrt(found.variance / found.count), False)

@@ -1,0 +1,153 @@
+"""The rows of a gradient check: many estimates, summed up and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+from jax import Array
+
+from upslope.core.checks import UpslopeError
+from upslope.diagnostics.check_reference import Reference
+from upslope.diagnostics.check_subjects import Feed, Subject
+from upslope.diagnostics.gradient_report import Row
+from upslope.diagnostics.gradient_samples import (
+    EpisodeBlocks,
+    TrajectoryProgram,
+    population_estimates,
+)
+from upslope.diagnostics.hidden_states import Blindfolded, Opened, Seen, hidden_again
+from upslope.diagnostics.verdicts import RunningMoments, Verdict, judge, threshold
+from upslope.environments.environment import Environment
+
+
+class Setup(NamedTuple):
+    """What all rows of a check have in common."""
+
+    key: Array
+    world: Environment
+    feed: Feed
+    batch: int  # N, episodes in an estimate
+    batches: int  # B, estimates
+    limit: int  # T, steps after which an episode is cut
+    reference: Reference
+    false_alarms: float  # of one row
+    progress: Callable[[str], None] | None
+
+    def tell(self, name: str) -> None:
+        """Whose turn it is."""
+        if self.progress is not None:
+            self.progress(name)
+
+    def judged(self, sums: RunningMoments) -> Verdict:
+        """The verdict on what was summed up."""
+        found = sums.measured()
+        gradient, error, _ = self.reference
+        bound = threshold(gradient.size, 1, self.false_alarms, found.count)
+        return judge(found, gradient, error, bound)
+
+
+def grouped(chosen: list[Subject]) -> list[list[Subject]]:
+    """Those that can share their episodes together: the same policy acted."""
+    groups: dict[Any, list[Subject]] = {}
+    for subject in chosen:
+        who = subject.name if subject.population is not None else id(subject.behaviour)
+        groups.setdefault(who, []).append(subject)
+    return list(groups.values())
+
+
+def measured_rows(setup: Setup, group: list[Subject]) -> list[Row]:
+    """The rows of estimators that share their episodes."""
+    if group[0].population is not None:
+        return [population_row(setup, group[0])]
+    feed, world, actor = setup.feed, setup.world, group[0].behaviour
+    actor = feed.policy if actor is None else actor
+    opened = feed.seen is not None and any(subject.of_state for subject in group)
+    if opened:
+        assert feed.seen is not None
+        world, actor = Opened.of(world), Blindfolded(actor, Seen.of(feed.seen))
+    blocks = EpisodeBlocks(
+        setup.key, world, actor, feed.objective, setup.batch, setup.batches, setup.limit
+    )
+    programs = [program_of(subject, feed) for subject in group]
+    moments = [RunningMoments(setup.reference.gradient) for _ in group]
+    for number, states in enumerate(blocks):
+        plain = states
+        if opened:
+            assert feed.seen is not None
+            plain = hidden_again(states, feed.seen)
+        views = [states if subject.of_state else plain for subject in group]
+        with ThreadPoolExecutor() as pool:  # programs are compiled side by side
+            list(pool.map(lambda pair: pair[0].ready(pair[1]), zip(programs, views, strict=True)))
+        for subject, program, block, sums in zip(group, programs, views, moments, strict=True):
+            if number == 0:
+                setup.tell(subject.name)
+            rows = program(block)
+            check_rows(subject, rows, setup.reference.gradient.size)
+            sums.add(rows)
+    return [
+        Row(
+            subject.name,
+            setup.judged(sums),
+            subject.declaration,
+            setup.batch,
+            blocks.steps / blocks.count,
+            program.seconds / blocks.count,
+            blocks.seconds / blocks.count,
+            sums.mean,
+            sums.measured().variance,
+        )
+        for subject, program, sums in zip(group, programs, moments, strict=True)
+    ]
+
+
+def program_of(subject: Subject, feed: Feed) -> TrajectoryProgram:
+    """The program of an estimator, over states where it reads them."""
+    policy = feed.policy
+    if subject.of_state and feed.seen is not None:
+        policy = Blindfolded(policy, Seen.of(feed.seen))
+    assert subject.estimate is not None
+    return TrajectoryProgram(subject.estimate, subject.numbers, policy, feed.objective)
+
+
+def population_row(setup: Setup, subject: Subject) -> Row:
+    """The row of an estimator from perturbed policies."""
+    assert subject.population is not None
+    setup.tell(subject.name)
+    feed, size = setup.feed, subject.population.population_size
+    sums, taken, seconds = RunningMoments(setup.reference.gradient), 0, 0.0
+    for rows, steps, spent in population_estimates(
+        setup.key,
+        subject.population,
+        setup.world,
+        feed.policy,
+        feed.objective,
+        max(feed.episodes // size, 2),
+        setup.limit,
+    ):
+        check_rows(subject, rows, setup.reference.gradient.size)
+        sums.add(rows)
+        taken, seconds = taken + steps, seconds + spent
+    found = sums.measured()
+    return Row(
+        subject.name, setup.judged(sums), subject.declaration, size, taken / found.count, 0.0,
+        seconds / found.count, found.mean, found.variance,
+    )  # fmt: skip
+
+
+def check_rows(subject: Subject, rows: np.ndarray, size: int) -> None:
+    """Raises where an estimator gave something else than finite gradients [D]."""
+    if rows.shape[1] != size:
+        raise UpslopeError(
+            f"The estimator {subject.name!r} gives gradients of {rows.shape[1]} numbers, and the "
+            f"policy has {size}: return a tree of the policy's structure."
+        )
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if bad.size:
+        raise UpslopeError(
+            f"The estimator {subject.name!r} gave NaN or infinity in {bad.size} of {len(rows)} "
+            "estimates: a policy that gives an action taken no probability has no score, and "
+            "importance weights may overflow."
+        )

@@ -1,0 +1,109 @@
+"""Worlds that hide their state, opened for critics that must see it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from upslope.core.carried import Carried
+from upslope.core.distributions.distribution import Distribution
+from upslope.environments.environment import Environment, Step
+from upslope.policies.policy import Policy, ValueFunction
+from upslope.sampling.records import Trajectories
+
+
+def what_is_seen(world: Any) -> Array | None:
+    """What a policy sees in each state, [S, ...]; None where it sees the state's number."""
+    if not (hasattr(world, "finite_mdp") and hasattr(world, "observation")):
+        return None
+    from upslope import exact
+
+    return exact.observations(world)
+
+
+class Opened(Environment):
+    """A world over a finite MDP that shows the number of its state.
+
+    Attributes:
+      world: with `finite_mdp()`; its state is a number.
+      time_limit: of the world. Static.
+    """
+
+    name = "opened"
+    world: Environment
+    time_limit: int | None
+
+    @classmethod
+    def of(cls, world: Environment) -> Opened:
+        """The world behind another's observations."""
+        return cls(world, world.time_limit)
+
+    def reset(self, key: Array) -> tuple[Array, Array]:
+        state, _ = self.world.reset(key)
+        return state, state
+
+    def step(self, key: Array, state: Array, action: Array) -> tuple[Array, Step]:
+        state, step = self.world.step(key, state, action)
+        return state, step._replace(observation=state)
+
+    @property
+    def observation_space(self) -> Any:
+        return self.world.observation_space
+
+    @property
+    def action_space(self) -> Any:
+        return self.world.action_space
+
+
+class Seen(Carried):
+    """What is seen in each state.
+
+    Attributes:
+      numbers: [S, ...], floats, because policies are differentiated whole.
+      dtype: of the observations. Static.
+    """
+
+    numbers: Array
+    dtype: str = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, observations: Array) -> Seen:
+        """The observations [S, ...] of the states, kept."""
+        return cls(observations.astype(float), str(observations.dtype))
+
+    def __call__(self, state: Array) -> Array:
+        """The observation of a state."""
+        return jax.lax.stop_gradient(self.numbers)[state].astype(self.dtype)
+
+
+class Blindfolded(Policy):
+    """A policy that is shown states and looks at what can be seen of them.
+
+    Its parameters are those of the policy inside.
+
+    Attributes:
+      policy: of observations.
+      seen: what they are; carried, not searched.
+    """
+
+    policy: Policy
+    seen: Seen
+
+    def __call__(self, observation: Array, memory: Any = None) -> Distribution:
+        """The distribution of the action in a state."""
+        return self.policy(self.seen(observation))
+
+    def value_function(self, key: Array) -> ValueFunction:
+        return self.policy.value_function(key)
+
+
+def hidden_again(episodes: Trajectories, seen: Array) -> Trajectories:
+    """Trajectories with observations in the place of the states that stand there."""
+    return episodes._replace(
+        observation=jnp.asarray(seen)[episodes.observation],
+        next_observation=jnp.asarray(seen)[episodes.next_observation],
+    )
