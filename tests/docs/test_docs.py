@@ -156,6 +156,7 @@ def test_flags_in_the_docs_exist():
     for entry in METHODS:
         known |= set(settings_of(entry.load()))
     known |= {"help", "version", "traceback", "config", "out", "env", "episodes", "seeds"}
+    known |= {"estimators", "batch", "false_alarms", "json", "plot"}
     known |= {f"no_{flag}" for flag in known}
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         used = {flag.replace("-", "_") for flag in flags_in(page.read_text())} - {"flags"}

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from upslope.cli.importing import importing
+from upslope.core.atomic import write_bytes
 from upslope.core.checks import StorageError, UpslopeError
+
+FORMATS = (".png", ".svg", ".pdf")
+PASSED_ON = ("episodes", "batch", "seed", "false_alarms")
 
 
 def gradcheck(words: list[str]) -> int:
@@ -19,61 +23,69 @@ def gradcheck(words: list[str]) -> int:
     with importing():
         from upslope.cli.flags import Group, parse
         from upslope.cli.setting import Setting
+        from upslope.cli.train_command import free_settings, world_settings
 
-    environment, rest = None, words
-    if words and not words[0].startswith("-"):
-        environment, rest = words[0], words[1:]
+    words = list(words)
+    environment = words.pop(0) if words and not words[0].startswith("-") else None
+    world = world_settings(environment)
+    free = {} if world else free_settings(environment, words)
     flags = [
         Setting("estimators", str, "all", "Names with commas; upslope list estimators has them."),
         Setting("policy", str, "a fresh one", "A run folder, or a kind; upslope list policies."),
         Setting("episodes", int, 100_000, "For each estimator."),
         Setting("batch", int, 8, "Episodes in one estimate."),
-        Setting("gamma", float, "none", "A discount: the discounted objective."),
         Setting("seed", int, 0, "Of the policy's parameters and of the episodes."),
+        Setting("false_alarms", float, 0.001, "Chance that any unbiased one is called biased."),
         Setting("json", str, "none", "Write everything to this file."),
         Setting("plot", str, "none", "Draw biases and variances into this file (PNG, SVG, PDF)."),
     ]
     typed: dict[str, Any] = parse(
         "upslope gradcheck",
         "Hold gradient estimators to the exact gradient: bias, variance, cost, and a verdict.",
-        [Group("gradient check", flags)],
-        rest,
-        "ENV",
-    )["gradient check"]
+        [
+            Group("gradient check", flags),
+            Group("objective", objective_settings()),
+            Group("environment", world, "env"),
+        ],
+        words,
+        environment or "ENV",
+    )
+    check, objective = typed["gradient check"], typed["objective"]
     if environment is None:
         raise UpslopeError("upslope gradcheck needs an environment: upslope gradcheck ENV")
-    files = {name: target(typed.get(name)) for name in ("json", "plot")}
+    files = {name: target(check.get(name)) for name in ("json", "plot")}
     if files["plot"] is not None:
-        from upslope.plots.estimator_bars import require_matplotlib
-
-        require_matplotlib()
+        check_drawable(files["plot"])
     with importing():
-        from upslope.diagnostics.gradient_check import gradcheck as check
-        from upslope.objectives import DiscountedReturn
+        from upslope.diagnostics.gradient_check import gradcheck as measure
+        from upslope.environments.make import make
+        from upslope.objectives import OBJECTIVES
+        from upslope.training.config import resolve_objective
         from upslope.training.devices import prepare
 
     prepare(1)
-    objective = DiscountedReturn(typed["gamma"]) if "gamma" in typed else None
-    wanted = typed.get("estimators")
-    report = check(
-        environment,
-        policy_of(typed.get("policy"), environment, typed.get("seed", 0)),
-        objective,
+    name, settings = resolve_objective("reinforce", objective)
+    place = make(environment, **free, **typed.get("environment", {}))
+    wanted = check.get("estimators")
+    report = measure(
+        place,
+        policy_of(check.get("policy"), place, check.get("seed", 0)),
+        OBJECTIVES.get(name)(**settings),
         None if wanted in (None, "all") else wanted,
         progress=tell if sys.stderr.isatty() else None,
-        **{name: typed[name] for name in ("episodes", "batch", "seed") if name in typed},
+        **{name: check[name] for name in PASSED_ON if name in check},
     )
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
     print(report.text())
     print(f"\ntime       {report.seconds:.1f} s, compilation included")
     if files["json"] is not None:
-        files["json"].write_text(report.to_json() + "\n", encoding="utf-8")
+        write_bytes(files["json"], (report.to_json() + "\n").encode())
         print(f"written    {files['json']}")
     if files["plot"] is not None:
         from upslope.plots.estimator_bars import estimator_bars
 
-        estimator_bars(report).savefig(files["plot"])
+        estimator_bars(report).savefig(files["plot"], dpi=150)
         print(f"drawn      {files['plot']}")
     return 1 if report.contradictions else 0
 
@@ -92,32 +104,64 @@ def target(name: str | None) -> Path | None:
     return path
 
 
-def policy_of(name: str | None, environment: str, seed: int) -> Any:
-    """A policy from a run folder (its first seed's), or a fresh one of a kind; None for the default.
+def check_drawable(path: Path) -> None:
+    """Raises before anything is measured where a picture could not be drawn in the end.
 
     Raises:
-      UpslopeError: it is neither.
+      UpslopeError: the ending of the file's name says no format, or matplotlib is missing.
     """
-    if name in (None, "a fresh one"):
+    from upslope.plots.estimator_bars import require_matplotlib
+
+    if path.suffix.lower() not in FORMATS:
+        raise UpslopeError(f"--plot {path} does not end in {', '.join(FORMATS)}: which format?")
+    require_matplotlib()
+
+
+def objective_settings() -> list[Any]:
+    """The flags that say which J."""
+    from upslope.cli.setting import Setting
+    from upslope.objectives import OBJECTIVES
+
+    names = Literal[tuple(OBJECTIVES.names())]  # type: ignore[valid-type]
+    weights = Literal["discounted", "undiscounted"]
+    return [
+        Setting("objective", names, "episodic", "What J is."),
+        Setting("gamma", float | None, None, "Discount; 1 for the undiscounted return."),
+        Setting("horizon", int | None, None, "Steps after which an episode counts as over."),
+        Setting("weights", weights, "discounted", "Whether scores keep gamma^t (else: biased)."),
+    ]
+
+
+def policy_of(name: str | None, world: Any, seed: int) -> Any:
+    """A run folder's policy (of its best seed), or a random one of a kind; None for the default.
+
+    Raises:
+      UpslopeError: it is neither, or made for other spaces.
+    """
+    if name is None:
         return None
-    path = Path(str(name))
-    if path.is_dir():
-        import jax
+    from upslope.policies import POLICIES, default_policy
+    from upslope.training.build import same_kind, spaces_of
 
-        from upslope.training.policy_artifact import load_policy
+    seen, done = spaces_of(world)
+    if Path(name).is_dir():
+        from upslope.training.agent import load
 
-        folder = path if path.name == "policy" else path / "policy"
-        return jax.tree.map(lambda leaf: leaf[0], load_policy(folder).policy)
+        agent = load(name)
+        if not same_kind(agent.observation_space, seen) or not same_kind(agent.action_space, done):
+            raise UpslopeError(
+                f"The policy in {name} sees {agent.observation_space} and does "
+                f"{agent.action_space}: it does not fit a world with {seen} and {done}."
+            )
+        return agent.policy
+    if name not in POLICIES and ("/" in name or name.startswith(".")):
+        raise StorageError(f"{name} does not exist: --policy takes a run folder, or a kind.")
     import jax
 
     from upslope.diagnostics.check_policies import moved
-    from upslope.environments.make import make
-    from upslope.policies import default_policy
 
-    world = make(environment)
     fresh_key, noise_key = jax.random.split(jax.random.key(seed))
-    policy = default_policy(fresh_key, world.observation_space, world.action_space, kind=name)
-    return moved(noise_key, policy)
+    return moved(noise_key, default_policy(fresh_key, seen, done, kind=name))
 
 
 def tell(name: str) -> None:
