@@ -128,19 +128,20 @@ class GradientReport:
         return [row for row in self.rows if row.contradiction]
 
     def heading(self) -> str:
-        """What the rows are held to, in two lines."""
+        """What the rows are held to, in two or three lines."""
         length = float(np.linalg.norm(self.reference))
         if self.exact:
             truth = "exact"
         else:
             share = float(np.linalg.norm(self.reference_error)) / max(length, 1e-30)
             truth = f"from a large sample of its own, standard error {100 * share:.2g} %"
-        return (
+        lines = (
             f"gradient check on {self.environment}: {self.objective} objective, "
             f"{self.episodes:,} episodes an estimator\n"
             f"reference: {truth}; |grad J| = {length:.4g} in {self.reference.size} coordinates; "
             f"false alarms: {self.false_alarms:.2g} for all verdicts together"
-        )
+        ).splitlines()
+        return "\n".join(part for line in lines for part in textwrap.wrap(line, 100))
 
     def table(self) -> list[tuple[str, ...]]:
         """The heading of each column, then a row of text for each estimator."""

@@ -40,7 +40,7 @@ class Opened(Environment):
     @classmethod
     def of(cls, world: Environment) -> Opened:
         """The world behind another's observations."""
-        return cls(world, world.time_limit)
+        return cls(world=world, time_limit=world.time_limit)
 
     def reset(self, key: Array) -> tuple[Array, Array]:
         state, _ = self.world.reset(key)

@@ -43,7 +43,8 @@ def first_progress(problem: FunctionProblem, seed: int) -> tuple[Progress, Array
 
 @functools.partial(jax.jit, static_argnames="dimension")
 def _first_progress(numbers: Any, seed: Array, *, dimension: int) -> tuple[Progress, Array, Array]:
-    problem = FunctionProblem("", *numbers, dimension)
+    method, begin, transform, objective = numbers
+    problem = FunctionProblem("", method, begin, transform, objective, dimension)
     key, search_key, later_key = jax.random.split(jax.random.key(seed), 3)
     state = problem.method.init(key, problem.start, problem.objective)
     state = jax.tree.map(jnp.asarray, state)
@@ -109,7 +110,8 @@ def compiled_chunk(
     Returns:
       The progress after them, and the best and the mean value of each.
     """
-    problem = FunctionProblem("", *numbers, dimension)
+    method, begin, transform, objective = numbers
+    problem = FunctionProblem("", method, begin, transform, objective, dimension)
     keyed = wants_key(f)
     collection: Any = problem.method.collection
     episodes, common = collection.episodes_per_candidate, collection.common_random_numbers

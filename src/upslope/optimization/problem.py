@@ -32,7 +32,7 @@ class FunctionProblem(NamedTuple):
     dimension: int
 
     @property
-    def numbers(self) -> tuple[Any, ...]:
+    def numbers(self) -> tuple[SearchMethod, Any, BoxTransform, Objective]:
         """What of it a compiled program takes as its arguments."""
         return self.method, self.start, self.transform, self.objective
 
