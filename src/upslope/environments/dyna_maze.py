@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from upslope.environments.environment import Environment, Step
@@ -88,18 +88,14 @@ class DynaMaze(Environment):
 
     def finite_mdp(self) -> FiniteMDP:
         """The same maze as arrays: P [54, 4, 54], R, the start; the goal is the terminal state."""
-        walls = np.asarray(self.walls)
-        goal, start = int(self.goal), int(self.start)
-        transition = np.zeros((walls.size, len(MOVES), walls.size))
-        for cell in range(walls.size):
-            for action, (down, right) in enumerate(MOVES):
-                row, column = divmod(cell, walls.shape[1])
-                row, column = row + down, column + right
-                inside = 0 <= row < walls.shape[0] and 0 <= column < walls.shape[1]
-                free = inside and not walls[row, column]
-                transition[cell, action, row * walls.shape[1] + column if free else cell] = 1.0
-        reward = transition[:, :, goal]
-        states = np.arange(walls.size)
+        states = jnp.arange(self.walls.size)
+        actions = jnp.arange(len(MOVES))
+        successor = jax.vmap(
+            lambda cell: jax.vmap(lambda action: move(self.walls, cell, action))(actions)
+        )(states)
+        transition = jax.nn.one_hot(successor, self.walls.size)
+        start, goal = self.start, self.goal
+        reward = jnp.where(successor == goal, 1.0, jnp.zeros(()))
         return FiniteMDP(transition, reward, states == start, states == goal, self.time_limit)
 
     @property

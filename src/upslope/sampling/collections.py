@@ -48,7 +48,10 @@ class Steps:
 
 @dataclass(frozen=True)
 class Dynamics:
-    """The world itself: a `FiniteMDP` or a linear-quadratic system."""
+    """The world itself: a `FiniteMDP` or a linear-quadratic system.
+
+    It takes no step; a look at it counts as one step of a budget.
+    """
 
 
 Collection = EpisodeReturns | Episodes | Steps | Dynamics

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 from jax import Array
 
 from upslope.core.checks import UpslopeError
@@ -97,7 +98,9 @@ class JaxSampler(eqx.Module):
             )
         else:
             assert isinstance(self.collection, Dynamics)
-            experience, statistics = self.environment, EpisodeStatistics.nothing()
+            # No step is taken; a budget still has to end: one look counts as one.
+            experience = self.environment
+            statistics = EpisodeStatistics.nothing()._replace(steps=jnp.ones((), int))
         return experience, JaxSampler(
             self.environment, self.objective, self.collection, streams, statistics
         )

@@ -6,6 +6,7 @@ from upslope.search.cma_es import CMAES
 from upslope.search.cma_stopping import stopping_reasons
 from upslope.search.cross_entropy import CrossEntropyMethod
 from upslope.search.discrete_spaces import Bits, Choices, Integers, Permutation
+from upslope.search.exact_gradient_ascent import ExactGradientAscent, ExactNaturalGradient
 from upslope.search.finite_difference_ascent import (
     FiniteDifferenceAscent,
     finite_differences,
@@ -40,6 +41,16 @@ METHODS.register(
 )
 METHODS.register(
     "ppo", PPO, "Proximal policy optimisation: clipped surrogate, GAE, minibatch epochs."
+)
+METHODS.register(
+    "exact-gradient",
+    ExactGradientAscent,
+    "Exact gradient ascent: grad J itself, in finite MDPs and linear-quadratic systems.",
+)
+METHODS.register(
+    "natural-gradient",
+    ExactNaturalGradient,
+    "Exact natural gradient ascent: steepest in the policy, not its numbers. In finite MDPs.",
 )
 METHODS.register(
     "random-search", RandomSearch, "Random search: independent draws, the best is kept. A baseline."
@@ -122,6 +133,8 @@ __all__ = [
     "Bits",
     "Choices",
     "CrossEntropyMethod",
+    "ExactGradientAscent",
+    "ExactNaturalGradient",
     "FiniteDifferenceAscent",
     "GeneticAlgorithm",
     "GradientAscent",

@@ -23,9 +23,11 @@ class SearchMethod(eqx.Module):
     Attributes:
       name: the command line's name for it.
       collection: what it wants back from the world.
+      usual_timesteps: the budget of a run that names none.
     """
 
     name: ClassVar[str] = "method"
+    usual_timesteps: ClassVar[int] = 100_000
 
     @property
     @abc.abstractmethod
@@ -41,6 +43,18 @@ class SearchMethod(eqx.Module):
           policy: arrays, or their shapes and types.
         """
         return self
+
+    def check_problem(self, world: Any, policy: Any, objective: Objective) -> None:
+        """Refuses what the method cannot search, before any work. Most can search anything.
+
+        Args:
+          world: the environment.
+          policy: shapes and types of the policy it will start from.
+          objective: J.
+
+        Raises:
+          UpslopeError: why not, and what to use instead.
+        """
 
     @abc.abstractmethod
     def init(self, key: Array, policy: Policy, objective: Objective) -> Any:

@@ -71,7 +71,9 @@ def build(config: RunConfig, world: Any = None) -> Built:
         return default_policy(key, observation_space, action_space, kind=kind, **policy_settings)
 
     # What does not fit the spaces is said before any work.
-    method = method.for_policy(jax.eval_shape(policy, jax.random.key(0)))
+    shapes = jax.eval_shape(policy, jax.random.key(0))
+    method.check_problem(world, shapes, objective)
+    method = method.for_policy(shapes)
     return Built(Problem(world, policy, method, objective), observation_space, action_space)
 
 

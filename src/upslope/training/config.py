@@ -152,7 +152,8 @@ def resolve(
         own = settings_of(OBJECTIVES.get(given["objective"]))
         lacking = {"gamma", "horizon", "weights"} - set(own)
         tuned = {name: value for name, value in tuned.items() if name not in lacking}
-    merged = {**tuned, **given}
+    usual = {"total_timesteps": getattr(target, "usual_timesteps", RUN_SETTINGS["total_timesteps"])}
+    merged = {**usual, **tuned, **given}
 
     objective, objective_settings = resolve_objective(method, merged)
     run = choose(merged, RUN_SETTINGS)

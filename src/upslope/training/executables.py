@@ -37,7 +37,7 @@ MATRIX_BOUND = 1000
 
 
 def over_seeds(
-    function: Callable[..., Any], seeds: int, parameters: int
+    function: Callable[..., Any], seeds: int, parameters: int, *, in_turn: bool = False
 ) -> Callable[[Any, Array, Array, Any], Any]:
     """`function(numbers, key, index, carry)` for the seeds of one device, over the last two.
 
@@ -50,14 +50,15 @@ def over_seeds(
       function: of one seed.
       seeds: how many the device has.
       parameters: how many numbers a policy has.
+      in_turn: never vmap. Several batched LAPACK calls in one program can wait for each other.
     """
-    if seeds > 1 and parameters <= MATRIX_BOUND:
+    if seeds > 1 and parameters <= MATRIX_BOUND and not in_turn:
         return jax.vmap(function, in_axes=(None, None, 0, 0))
 
-    def in_turn(numbers: Any, key: Array, index: Array, carry: Any) -> Any:
+    def take_turns(numbers: Any, key: Array, index: Array, carry: Any) -> Any:
         if seeds == 1:
             out = function(numbers, key, *jax.tree.map(lambda leaf: leaf[0], (index, carry)))
             return jax.tree.map(lambda leaf: leaf[None], out)
         return jax.lax.map(lambda mine: function(numbers, key, *mine), (index, carry))
 
-    return in_turn
+    return take_turns

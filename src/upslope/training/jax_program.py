@@ -15,7 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from upslope.core import tree
 from upslope.objectives.objective import EpisodicReturn
-from upslope.sampling.collections import Steps
+from upslope.sampling.collections import Dynamics, Steps
 from upslope.sampling.episode_returns import sample_returns
 from upslope.sampling.jax_sampler import JaxSampler, episode_limit
 from upslope.sampling.records import EpisodeStatistics, Returns
@@ -109,7 +109,8 @@ class JaxProgram:
         seeds = indices.shape[0]
         solution = jax.eval_shape(jax.vmap(numbers[0].solution), carry.state)
         parameters = sum(leaf.size for leaf in jax.tree.leaves(solution)) // seeds
-        step = over_seeds(self._iterate_seed, seeds, parameters)
+        solves = isinstance(numbers[0].collection, Dynamics)
+        step = over_seeds(self._iterate_seed, seeds, parameters, in_turn=solves)
 
         def body(loop: Any) -> Any:
             put = lambda b, x: jax.lax.dynamic_update_index_in_dim(b, x, number, 0)  # noqa: E731
