@@ -16,7 +16,7 @@ import pytest
 
 from small_policies import Affine
 from upslope.environments import CartPole
-from upslope.environments.garnet import seeded_garnet
+from upslope.environments.random_mdp import seeded_garnet
 from upslope.environments.probes import (
     ActionProbe,
     ConstantProbe,

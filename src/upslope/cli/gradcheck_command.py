@@ -140,7 +140,7 @@ def policy_of(name: str | None, world: Any, seed: int) -> Any:
     """
     if name is None:
         return None
-    from upslope.policies import POLICIES, default_policy
+    from upslope.policies import POLICIES
     from upslope.training.build import same_kind, spaces_of
 
     seen, done = spaces_of(world)
@@ -158,10 +158,9 @@ def policy_of(name: str | None, world: Any, seed: int) -> Any:
         raise StorageError(f"{name} does not exist: --policy takes a run folder, or a kind.")
     import jax
 
-    from upslope.diagnostics.check_policies import moved
+    from upslope.diagnostics.check_policies import drawn_policy
 
-    fresh_key, noise_key = jax.random.split(jax.random.key(seed))
-    return moved(noise_key, default_policy(fresh_key, seen, done, kind=name))
+    return drawn_policy(jax.random.key(seed), world, world.time_limit or 1, name)
 
 
 def tell(name: str) -> None:

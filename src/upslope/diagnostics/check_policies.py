@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +13,10 @@ from jax import Array
 from upslope.core.checks import UpslopeError
 from upslope.core.tree import ravel_parameters
 from upslope.environments.environment import Environment
-from upslope.objectives.objective import Objective
+from upslope.environments.linear_quadratic import LinearQuadratic
+from upslope.objectives.objective import AverageReward, Objective
 from upslope.policies.default import default_policy
+from upslope.policies.gaussian import LinearGaussian
 
 # How far the parameters of a check lie from a fresh policy's, which is often too symmetric to tell
 # right from wrong; and how far those of the policy that off-policy estimators are tried on.
@@ -32,9 +35,10 @@ def start_policy(key: Array, world: Environment, objective: Objective, limit: in
     be seen, nor where episodes never end. The key is consumed.
     """
     fresh_key, noise_key = jax.random.split(key)
-    policy = default_policy(fresh_key, world.observation_space, world.action_space)
     if not is_finite(world):
-        return moved(noise_key, policy)
+        kind = "gaussian-linear" if isinstance(world, LinearQuadratic) else None
+        return drawn_policy(key, world, limit, kind)
+    policy = default_policy(fresh_key, world.observation_space, world.action_space)
     from upslope import exact
 
     draws = [moved(noise, policy) for noise in jax.random.split(noise_key, DRAWS)]
@@ -45,21 +49,67 @@ def start_policy(key: Array, world: Environment, objective: Objective, limit: in
     return draws[int(np.argsort(lengths)[DRAWS // 2])]
 
 
+def drawn_policy(key: Array, world: Environment, limit: int, kind: str | None) -> Any:
+    """A random policy of a kind. The key is consumed.
+
+    A linear one of a linear-quadratic system stands about seven tenths of the way to the best gain
+    where there is one: from random gains most systems explode.
+    """
+    fresh_key, noise_key = jax.random.split(key)
+    policy = default_policy(fresh_key, world.observation_space, world.action_space, kind=kind)
+    if isinstance(world, LinearQuadratic) and isinstance(policy, LinearGaussian):
+        from upslope import exact
+
+        try:
+            gain = exact.optimal_control(world, AverageReward()).gain
+            policy = eqx.tree_at(lambda p: p.network.layers[0].weight, policy, 0.7 * gain.T)
+        except UpslopeError:  # nothing stabilises it
+            pass
+    return moved(noise_key, policy, SPREAD, world, limit)
+
+
 def is_finite(world: Any) -> bool:
     """Whether a world is a finite MDP, or has one underneath."""
     return hasattr(world, "finite_mdp") or world.name == "finite-mdp"
 
 
-def moved(key: Array, policy: Any, distance: float = SPREAD) -> Any:
-    """A policy with normal random numbers added to its parameters. The key is consumed."""
+def moved(
+    key: Array,
+    policy: Any,
+    distance: float = SPREAD,
+    world: Environment | None = None,
+    limit: int = 1,
+) -> Any:
+    """A policy with normal random numbers added to its parameters. The key is consumed.
+
+    In a linear-quadratic system the distance is halved until the closed loop is stable, or, if it
+    was not before, its states grow at most ten times as far in an episode as they did.
+    """
     theta, unravel = ravel_parameters(policy)
     distance = distance / max(theta.size / FEW, 1.0) ** 0.5
-    return unravel(theta + distance * jax.random.normal(key, theta.shape, theta.dtype))
+    noise = jax.random.normal(key, theta.shape, theta.dtype)
+    if isinstance(world, LinearQuadratic):
+        bound = max(_growth(policy, world, limit) + np.log(10.0), 0.0)
+        while _growth(unravel(theta + distance * noise), world, limit) > bound:
+            distance = distance / 2
+    return unravel(theta + distance * noise)
 
 
-def near(key: Array, policy: Any) -> Any:
-    """A policy close to another: the behaviour that off-policy estimators are tried on."""
-    return moved(key, policy, DISTANCE)
+def _growth(policy: Any, world: LinearQuadratic, limit: int) -> float:
+    """The logarithm of how many times larger a state becomes within an episode."""
+    slope = jax.jacfwd(lambda x: policy(x).mode().reshape(-1))(jnp.zeros(world.A.shape[-1]))
+    radius = np.max(np.abs(np.linalg.eigvals(np.asarray(world.A + world.B @ slope))))
+    return float(limit * np.log(max(radius, 1e-6)))
+
+
+def near(key: Array, policy: Any, world: Environment, limit: int) -> Any:
+    """A policy close to another: the behaviour that off-policy estimators are tried on.
+
+    Closer for linear systems, where every step of a long episode adds to the spread of the weights.
+    """
+    if isinstance(world, LinearQuadratic):
+        return moved(key, policy, DISTANCE / (4 * limit**0.5), world, limit)
+    return moved(key, policy, DISTANCE, world, limit)
 
 
 def check_scores(policy: Any, world: Environment) -> None:

@@ -9,11 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from upslope.core.checks import UpslopeError
 from upslope.core.tree import ravel_parameters
 from upslope.diagnostics.check_policies import is_finite
 from upslope.diagnostics.gradient_samples import EpisodeBlocks, TrajectoryProgram
 from upslope.diagnostics.verdicts import RunningMoments
 from upslope.environments.environment import Environment
+from upslope.environments.linear_quadratic import LinearQuadratic
 from upslope.estimators import GroupRelative, LeaveOneOut, LikelihoodRatio
 from upslope.objectives.objective import Objective
 
@@ -31,11 +33,19 @@ def exact_reference(
 ) -> Reference | None:
     """grad J of episodes cut at the limit, in double precision; None where nothing exact is known.
 
-    Known for memoryless policies of finite MDPs.
+    Known for memoryless policies of finite MDPs, and for linear ones of linear-quadratic systems.
     """
-    if not is_finite(world) or getattr(policy, "has_memory", False):
-        return None
     from upslope import exact
+
+    if getattr(policy, "has_memory", False):
+        return None
+    if isinstance(world, LinearQuadratic):
+        try:
+            exact.linear_law(policy, world)
+        except UpslopeError:  # not a linear policy
+            return None
+    elif not is_finite(world):
+        return None
 
     with jax.enable_x64(True):
         wide = jax.tree.map(lambda leaf: jnp.asarray(leaf, _wide(leaf)), (policy, world))

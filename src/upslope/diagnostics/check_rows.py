@@ -35,11 +35,36 @@ class Setup(NamedTuple):
     reference: Reference
     false_alarms: float  # of one row
     progress: Callable[[str], None] | None
+    broken: dict[str, str] | None  # why what gave no numbers is left out; None to raise instead
 
     def tell(self, name: str) -> None:
         """Whose turn it is."""
         if self.progress is not None:
             self.progress(name)
+
+    def usable(self, subject: Subject, rows: np.ndarray) -> bool:
+        """Whether an estimator gave finite gradients [D] and has done so before.
+
+        Raises:
+          UpslopeError: it gave others, and nothing is to be left out.
+        """
+        size = self.reference.gradient.size
+        if rows.shape[1] != size:
+            raise UpslopeError(
+                f"The estimator {subject.name!r} gives gradients of {rows.shape[1]} numbers, and "
+                f"the policy has {size}: return a tree of the policy's structure."
+            )
+        bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+        if bad.size and self.broken is None:
+            raise UpslopeError(
+                f"The estimator {subject.name!r} gave NaN or infinity in {bad.size} of {len(rows)} "
+                "estimates: a policy that gives an action taken no probability has no score, and "
+                "importance weights and the returns of unstable systems may overflow."
+            )
+        if bad.size:
+            assert self.broken is not None
+            self.broken[subject.name] = f"NaN or infinity in {bad.size} of {len(rows)} estimates"
+        return self.broken is None or subject.name not in self.broken
 
     def judged(self, sums: RunningMoments) -> Verdict:
         """The verdict on what was summed up."""
@@ -61,7 +86,7 @@ def grouped(chosen: list[Subject]) -> list[list[Subject]]:
 def measured_rows(setup: Setup, group: list[Subject]) -> list[Row]:
     """The rows of estimators that share their episodes."""
     if group[0].population is not None:
-        return [population_row(setup, group[0])]
+        return population_rows(setup, group[0])
     feed, world, actor = setup.feed, setup.world, group[0].behaviour
     actor = feed.policy if actor is None else actor
     opened = feed.seen is not None and any(subject.of_state for subject in group)
@@ -85,8 +110,8 @@ def measured_rows(setup: Setup, group: list[Subject]) -> list[Row]:
             if number == 0:
                 setup.tell(subject.name)
             rows = program(block)
-            check_rows(subject, rows, setup.reference.gradient.size)
-            sums.add(rows)
+            if setup.usable(subject, rows):
+                sums.add(rows)
     return [
         Row(
             subject.name,
@@ -100,6 +125,7 @@ def measured_rows(setup: Setup, group: list[Subject]) -> list[Row]:
             sums.measured().variance,
         )
         for subject, program, sums in zip(group, programs, moments, strict=True)
+        if subject.name not in (setup.broken or {})
     ]
 
 
@@ -112,8 +138,8 @@ def program_of(subject: Subject, feed: Feed) -> TrajectoryProgram:
     return TrajectoryProgram(subject.estimate, subject.numbers, policy, feed.objective)
 
 
-def population_row(setup: Setup, subject: Subject) -> Row:
-    """The row of an estimator from perturbed policies."""
+def population_rows(setup: Setup, subject: Subject) -> list[Row]:
+    """The row of an estimator from perturbed policies; none if it broke."""
     assert subject.population is not None
     setup.tell(subject.name)
     feed, size = setup.feed, subject.population.population_size
@@ -127,27 +153,13 @@ def population_row(setup: Setup, subject: Subject) -> Row:
         max(feed.episodes // size, 2),
         setup.limit,
     ):
-        check_rows(subject, rows, setup.reference.gradient.size)
+        if not setup.usable(subject, rows):
+            return []
         sums.add(rows)
         taken, seconds = taken + steps, seconds + spent
     found = sums.measured()
-    return Row(
+    row = Row(
         subject.name, setup.judged(sums), subject.declaration, size, taken / found.count, 0.0,
         seconds / found.count, found.mean, found.variance,
     )  # fmt: skip
-
-
-def check_rows(subject: Subject, rows: np.ndarray, size: int) -> None:
-    """Raises where an estimator gave something else than finite gradients [D]."""
-    if rows.shape[1] != size:
-        raise UpslopeError(
-            f"The estimator {subject.name!r} gives gradients of {rows.shape[1]} numbers, and the "
-            f"policy has {size}: return a tree of the policy's structure."
-        )
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-    if bad.size:
-        raise UpslopeError(
-            f"The estimator {subject.name!r} gave NaN or infinity in {bad.size} of {len(rows)} "
-            "estimates: a policy that gives an action taken no probability has no score, and "
-            "importance weights may overflow."
-        )
+    return [row]

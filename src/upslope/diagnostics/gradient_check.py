@@ -104,7 +104,7 @@ def gradcheck(
         policy,
         objective,
         true_critics(keys["critic"], policy, world, objective, limit),
-        near(keys["behaviour"], policy),
+        near(keys["behaviour"], policy, world, limit),
         None if policy.has_memory else what_is_seen(world),
         batches * batch,
     )
@@ -118,7 +118,7 @@ def gradcheck(
         )
     setup = Setup(
         keys["sample"], world, feed, batch, batches, limit, reference,
-        false_alarms / len(chosen.subjects), progress,
+        false_alarms / len(chosen.subjects), progress, {} if estimators is None else None,
     )  # fmt: skip
     rows = [row for group in grouped(chosen.subjects) for row in measured_rows(setup, group)]
     order = [subject.name for subject in chosen.subjects]
@@ -133,5 +133,5 @@ def gradcheck(
         batches * batch,
         false_alarms,
         time.perf_counter() - began,
-        chosen.left_out,
+        {**chosen.left_out, **(setup.broken or {})},
     )

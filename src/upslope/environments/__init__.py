@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from upslope.environments.corridor import ShortCorridor
     from upslope.environments.dyna_maze import BlockingMaze, DynaMaze, ShortcutMaze
     from upslope.environments.finite_mdp import FiniteMDP
-    from upslope.environments.garnet import garnet
+    from upslope.environments.random_mdp import garnet
     from upslope.environments.gymnasium_world import GymnasiumWorld
     from upslope.environments.gymnax_adaptor import GymnaxEnvironment
     from upslope.environments.linear_quadratic import LinearQuadratic
@@ -56,7 +56,7 @@ _HOMES = {
     "Probe": "probes",
     "ShortCorridor": "corridor",
     "ShortcutMaze": "dyna_maze",
-    "garnet": "garnet",
+    "garnet": "random_mdp",
 }
 
 __all__ = ["ENVIRONMENTS", "Environment", "Step", "make", *_HOMES]

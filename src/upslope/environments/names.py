@@ -21,7 +21,7 @@ for _name, _target, _summary in (
     ("blocking-maze", "dyna_maze:BlockingMaze", "a maze whose short way closes at step 1000"),
     ("shortcut-maze", "dyna_maze:ShortcutMaze", "a maze in which a short way opens at step 3000"),
     ("linear-quadratic", "linear_quadratic:LinearQuadratic", "linear dynamics, quadratic cost"),
-    ("garnet", "garnet:seeded_garnet", "a random finite MDP with few successors"),
+    ("garnet", "random_mdp:seeded_garnet", "a random finite MDP with few successors"),
     ("probe-constant", "probes:ConstantProbe", "one step, reward 1: tests the value loss"),
     ("probe-observation", "probes:ObservationProbe", "one step, reward is what is observed"),
     ("probe-delayed", "probes:DelayedProbe", "two steps, reward at the end: tests the discount"),

@@ -1,9 +1,11 @@
-"""The truth: J, V, Q, occupancies and gradients of finite MDPs, without sampling."""
+"""The truth: J, V, Q, occupancies and gradients without sampling: finite MDPs, linear systems."""
 
 from upslope.exact.biased import biased_gradient, undiscounted_weights_gradient
 from upslope.exact.chain import Chain, induced_chain, recurrent_classes
 from upslope.exact.gradient import gradient, policy_gradient_theorem, value_and_gradient
 from upslope.exact.lemmas import performance_difference, simulation_bound, simulation_gap
+from upslope.exact.linear_loop import LinearLaw, linear_law
+from upslope.exact.linear_quadratic import law_credit
 from upslope.exact.natural import compatible_weights, fisher_matrix, natural_gradient
 from upslope.exact.objective_value import value
 from upslope.exact.occupancy import (
@@ -18,6 +20,7 @@ from upslope.exact.policy_table import (
     observations,
     policy_table,
 )
+from upslope.exact.riccati import OptimalControl, optimal_control
 from upslope.exact.values import (
     DifferentialValues,
     Values,
@@ -30,6 +33,8 @@ from upslope.exact.values import (
 __all__ = [
     "Chain",
     "DifferentialValues",
+    "LinearLaw",
+    "OptimalControl",
     "Values",
     "as_finite_mdp",
     "biased_gradient",
@@ -43,9 +48,12 @@ __all__ = [
     "fisher_matrix",
     "gradient",
     "induced_chain",
+    "law_credit",
+    "linear_law",
     "log_policy_table",
     "natural_gradient",
     "observations",
+    "optimal_control",
     "performance_difference",
     "policy_gradient_theorem",
     "policy_table",

@@ -9,7 +9,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.checks import UpslopeError
 from upslope.environments.finite_mdp import FiniteMDP
+from upslope.exact.linear_loop import is_linear_quadratic
+from upslope.exact.linear_quadratic import linear_quadratic_gradient, linear_quadratic_theorem
 from upslope.exact.objective_value import pose, value_of_table
 from upslope.exact.policy_table import checked_table, observations, policy_table
 from upslope.exact.visited_values import Form, visited_values
@@ -31,6 +34,8 @@ def value_and_gradient(
     policy: P, mdp: Any, objective: Objective, horizon: int | None = None
 ) -> tuple[Array, P]:
     """J and grad J together, for little more than the price of J. See `value` and `gradient`."""
+    if is_linear_quadratic(mdp):
+        return linear_quadratic_gradient(policy, mdp, objective, horizon)
     if not callable(policy):
         policy = jnp.asarray(policy, float)
     question = pose(policy_table(policy, mdp), mdp, objective, horizon)
@@ -78,7 +83,8 @@ def policy_gradient_theorem(
 
     Args:
       policy: a memoryless policy, or a table [S, A].
-      mdp: a `FiniteMDP` or an environment with `finite_mdp()`.
+      mdp: a `FiniteMDP`, an environment with `finite_mdp()`, or a `LinearQuadratic` system (whose
+        theorem is `law_credit`).
       objective: which J.
       form: of the table above; None for the one of the objective.
       horizon: as for `value`.
@@ -89,6 +95,13 @@ def policy_gradient_theorem(
     References:
       Sutton et al. (2000), theorem 1; Sutton and Barto (2018), equation 13.5 and section 13.6.
     """
+    if is_linear_quadratic(mdp):
+        if form is not None:
+            raise UpslopeError(
+                f"The policy gradient theorem got form={form!r} for a linear-quadratic system, "
+                "which has the objective's own form only: leave form out."
+            )
+        return linear_quadratic_theorem(policy, mdp, objective, horizon)
     pi = policy_table(policy, mdp)
     visits, critic = visited_values(pi, mdp, objective, form, horizon)
     return pull_back(policy, mdp, jnp.sum(visits[:, :, None] * critic, axis=0))

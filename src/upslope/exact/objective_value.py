@@ -13,6 +13,8 @@ from jax import Array
 from upslope.core.checks import UpslopeError
 from upslope.environments.finite_mdp import FiniteMDP
 from upslope.exact.chain import Chain, check_one_recurrent_class, induced_chain, live_states
+from upslope.exact.linear_loop import is_linear_quadratic
+from upslope.exact.linear_quadratic import linear_quadratic_value
 from upslope.exact.policy_table import as_finite_mdp, known, policy_table
 from upslope.exact.values import (
     backward,
@@ -51,7 +53,8 @@ def value(policy: Any, mdp: Any, objective: Objective, horizon: int | None = Non
 
     Args:
       policy: a memoryless policy, or a table [S, A].
-      mdp: a `FiniteMDP` or an environment with `finite_mdp()`.
+      mdp: a `FiniteMDP`, an environment with `finite_mdp()`, or a `LinearQuadratic` system, of
+        which `linear_quadratic_value` says more.
       objective: which J.
       horizon: cut after that many steps, as a sampler with that time limit does: discounted
         rewards are summed and averages taken up to it. None for no cut.
@@ -64,6 +67,8 @@ def value(policy: Any, mdp: Any, objective: Objective, horizon: int | None = Non
     References:
       Sutton and Barto (2018), equation 13.4 and sections 10.3, 10.4; Puterman (1994).
     """
+    if is_linear_quadratic(mdp):
+        return linear_quadratic_value(policy, mdp, objective, horizon)
     pi = policy_table(policy, mdp)
     return _jitted(pi, *pose(pi, mdp, objective, horizon), objective)
 

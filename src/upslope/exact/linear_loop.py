@@ -1,0 +1,147 @@
+"""A linear-quadratic system under a policy that is linear in what it sees."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from upslope.core.checks import UpslopeError
+from upslope.core.distributions import Deterministic, DiagonalGaussian
+from upslope.environments.linear_quadratic import LinearQuadratic
+from upslope.exact.policy_table import known
+
+# A mean is called linear if it is so at the points looked at, up to this share of its size.
+TOLERANCE = 1e-4
+
+
+class LinearLaw(NamedTuple):
+    """u = K [x; 1] + std * noise."""
+
+    gain: Array  # [m, n + 1], the offset in the last column
+    std: Array  # [m], of independent normal noise; zero for a deterministic policy
+
+
+class LinearLoop(NamedTuple):
+    """The closed loop of z = [x; 1], whose second moments M_t = E z z^T obey
+
+    M_{t+1} = F M_t F^T + N, with expected cost tr(C M_t) + c at each step.
+    """
+
+    transition: Array  # F [n + 1, n + 1]
+    noise: Array  # N [n + 1, n + 1]
+    cost: Array  # C [n + 1, n + 1]
+    noise_cost: Array  # c, scalar: of the policy's own noise
+    start: Array  # M_0 [n + 1, n + 1]
+
+
+def is_linear_quadratic(world: Any) -> bool:
+    """Whether the exact layer treats a world as a linear-quadratic system."""
+    return isinstance(world, LinearQuadratic)
+
+
+def linear_law(policy: Any, world: LinearQuadratic) -> LinearLaw:
+    """What a policy does, as a gain, an offset and a noise; differentiable in the policy.
+
+    The policy is asked at the origin and for its derivative there, so that any policy may be
+    given whose mean is linear: `gaussian-linear`, `deterministic-linear`, with moments or without.
+
+    Raises:
+      UpslopeError: a mean that is not linear, a noise that depends on the state, a policy with
+        memory, or an action whose distribution is neither normal nor a point.
+    """
+    name = type(policy).__name__
+    if getattr(policy, "has_memory", False):
+        raise UpslopeError(f"{name} has memory: exact values need a policy of the state alone.")
+    n = world.A.shape[-1]
+    shape = jax.eval_shape(policy, jax.ShapeDtypeStruct((n,), world.A.dtype))
+    if not isinstance(shape, DiagonalGaussian | Deterministic):
+        raise UpslopeError(
+            f"{name} acts by a {type(shape).__name__}: the exact value of a linear-quadratic "
+            "system is known for normal and deterministic actions. Use policy='gaussian-linear'."
+        )
+
+    def mean(x: Array) -> Array:
+        return policy(x).mode().reshape(-1)
+
+    def std(x: Array) -> Array:
+        acts = policy(x)
+        if isinstance(acts, Deterministic):
+            return jnp.zeros_like(mean(x))
+        return acts.std.reshape(-1)
+
+    origin = jnp.zeros(n, world.A.dtype)
+    offset, gain = mean(origin), jax.jacfwd(mean)(origin)
+    if known(policy):
+        points = jax.random.normal(jax.random.key(0), (4, n), world.A.dtype)
+        got = np.asarray(jax.vmap(mean)(points))
+        want = np.asarray(points) @ np.asarray(gain).T + np.asarray(offset)
+        if np.max(np.abs(got - want)) > TOLERANCE * max(1.0, np.max(np.abs(got))):
+            raise UpslopeError(
+                f"The mean action of {name} is not linear in the state: the exact value of a "
+                "linear-quadratic system needs a linear policy. Use policy='gaussian-linear'."
+            )
+        spread = np.asarray(jax.vmap(std)(points)) - np.asarray(std(origin))
+        if np.max(np.abs(spread)) > TOLERANCE:
+            raise UpslopeError(
+                f"The standard deviation of {name} depends on the state: the exact value of a "
+                "linear-quadratic system needs a constant one (state_dependent_std=False)."
+            )
+    return LinearLaw(jnp.concatenate([gain, offset[:, None]], axis=1), std(origin))
+
+
+def linear_loop(law: LinearLaw, world: LinearQuadratic) -> LinearLoop:
+    """The closed loop of a system under a law."""
+    n = world.A.shape[-1]
+    last = jnp.zeros(n + 1, world.A.dtype).at[n].set(1.0)
+    above = jnp.concatenate([world.A, jnp.zeros((n, 1), world.A.dtype)], axis=1)
+    transition = jnp.concatenate([above + world.B @ law.gain, last[None]])
+    acted = world.B * law.std[None]
+    noise = world.noise_factor @ world.noise_factor.T + acted @ acted.T
+    state_cost, action_cost = symmetric(world.Q), symmetric(world.R)
+    start = world.initial_factor @ world.initial_factor.T
+    return LinearLoop(
+        transition,
+        padded(noise),
+        padded(state_cost) + law.gain.T @ action_cost @ law.gain,
+        jnp.sum(jnp.diagonal(action_cost) * law.std**2),
+        padded(start) + jnp.outer(last, last),
+    )
+
+
+def check_stable(loop: LinearLoop, gamma: float | Array, what: str) -> None:
+    """Refuses a loop whose cost grows without bound; not checked when traced.
+
+    Raises:
+      UpslopeError: the spectral radius rho of A + B K is not below 1 / sqrt(gamma).
+    """
+    if not known(loop, gamma):
+        return
+    radius = spectral_radius(loop.transition[:-1, :-1])
+    bound = 1.0 / float(gamma) ** 0.5 if gamma > 0 else np.inf
+    if not radius < bound:
+        raise UpslopeError(
+            f"{what} is minus infinity: A + B K has spectral radius {radius:.6g}, which must be "
+            f"below {bound:.6g}. Start from a gain that stabilises the system, or give a horizon."
+        )
+
+
+def spectral_radius(matrix: Array) -> float:
+    """The largest size of an eigenvalue; NaN if an entry is not finite."""
+    numbers = np.asarray(matrix)
+    if not np.isfinite(numbers).all():
+        return float("nan")
+    return float(np.max(np.abs(np.linalg.eigvals(numbers))))
+
+
+def symmetric(matrix: Array) -> Array:
+    """The part of a matrix that its quadratic form sees."""
+    return (matrix + matrix.T) / 2
+
+
+def padded(matrix: Array) -> Array:
+    """A matrix of x as one of [x; 1]."""
+    return jnp.pad(matrix, ((0, 1), (0, 1)))

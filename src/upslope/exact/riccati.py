@@ -1,0 +1,143 @@
+"""The optimal controller of a linear-quadratic system."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from upslope.core.checks import UpslopeError
+from upslope.environments.linear_quadratic import LinearQuadratic
+from upslope.exact.linear_loop import LinearLaw, spectral_radius, symmetric
+from upslope.exact.linear_quadratic import value_of_law
+from upslope.exact.policy_table import known
+from upslope.exact.values import check_horizon
+from upslope.objectives import (
+    AverageReward,
+    AverageValue,
+    DiscountedReturn,
+    EpisodicReturn,
+    Objective,
+)
+
+# Doublings of the horizon: 2^40 steps.
+DOUBLINGS = 40
+
+
+class OptimalControl(NamedTuple):
+    """What is best: u = gain x."""
+
+    gain: Array  # K [m, n]; [H, m, n] under a horizon, one for each step
+    cost_to_go: Array  # P [n, n], or [H, n, n]: the quadratic cost from there on
+    value: Array  # J of it, scalar: the most that can be had
+
+
+def optimal_control(
+    world: LinearQuadratic, objective: Objective, horizon: int | None = None
+) -> OptimalControl:
+    r"""The gain that no policy beats, and its J, by the Riccati equation.
+
+    .. math:: P = Q + \gamma A^\top P A - \gamma^2 A^\top P B (R + \gamma B^\top P B)^{-1}
+              B^\top P A, \qquad K = -\gamma (R + \gamma B^\top P B)^{-1} B^\top P A
+
+    Infinite horizons by the structure-preserving doubling algorithm, which converges
+    quadratically; finite ones by the backward recursion, with a gain for every step. The best
+    policy is deterministic, and the noise of the system does not change it.
+
+    Args:
+      world: the system, R positive definite.
+      objective: which J.
+      horizon: as for `value`.
+
+    Raises:
+      UpslopeError: R is not positive definite; undiscounted episodes without a horizon; no gain
+        stabilises the system (not checked when traced).
+
+    References:
+      Bertsekas (2017), sections 3.1 and 4.2; Chu, Fan and Lin (2005), algorithm SDA.
+    """
+    if known(world) and not np.all(np.linalg.eigvalsh(np.asarray(symmetric(world.R))) > 0):
+        raise UpslopeError(
+            f"The costs of controls R = {np.asarray(world.R).tolist()} are not positive definite: "
+            "some controls would be free and the best gain without bound. Raise R."
+        )
+    if horizon is not None:
+        check_horizon("The optimal control", horizon)
+    limits = [h for h in (getattr(objective, "horizon", None), horizon) if h is not None]
+    if isinstance(objective, EpisodicReturn) and not limits:
+        raise UpslopeError(
+            "A linear-quadratic system never ends: the undiscounted return needs a horizon "
+            "(EpisodicReturn(horizon=...)), or take a discount or an average."
+        )
+    gamma = objective.gamma if isinstance(objective, DiscountedReturn) else 1.0
+    root = jnp.sqrt(jnp.asarray(gamma, world.A.dtype))
+    a, b = root * world.A, root * world.B
+    q, r = symmetric(world.Q), symmetric(world.R)
+    if limits:
+        return _finite(world, a, b, q, r, gamma, int(min(limits)), objective)
+    ahead = _doubled(a, b, q, r)
+    gain = _gain(a, b, r, ahead)
+    if known(gain) and not spectral_radius(a + b @ gain) < 1.0:
+        raise UpslopeError(
+            "No gain makes the cost of this system finite (A has spectral radius "
+            f"{spectral_radius(world.A):.6g}): B does not reach its unstable directions, or Q "
+            "does not see them. A horizon or a stronger discount helps."
+        )
+    m = world.B.shape[-1]
+    law = LinearLaw(jnp.pad(gain, ((0, 0), (0, 1))), jnp.zeros(m, gain.dtype))
+    return OptimalControl(gain, ahead, value_of_law(law, world, objective, None))
+
+
+def _gain(a: Array, b: Array, r: Array, ahead: Array) -> Array:
+    return -jnp.linalg.solve(r + b.T @ ahead @ b, b.T @ ahead @ a)
+
+
+def _doubled(a: Array, b: Array, q: Array, r: Array) -> Array:
+    """The stabilising solution of P = Q + A'PA - A'PB (R + B'PB)^-1 B'PA."""
+    eye = jnp.eye(a.shape[0], dtype=a.dtype)
+
+    def double(carry: tuple[Array, Array, Array], _: None) -> tuple[tuple[Array, ...], None]:
+        a, g, h = carry
+        inner = jnp.linalg.inv(eye + g @ h)
+        ahead = a @ inner
+        return (
+            ahead @ a,
+            symmetric(g + ahead @ g @ a.T),
+            symmetric(h + a.T @ h @ inner @ a),
+        ), None
+
+    start = (a, b @ jnp.linalg.solve(r, b.T), q)
+    return jax.lax.scan(double, start, length=DOUBLINGS)[0][2]
+
+
+def _finite(
+    world: LinearQuadratic,
+    a: Array,
+    b: Array,
+    q: Array,
+    r: Array,
+    gamma: float | Array,
+    horizon: int,
+    objective: Objective,
+) -> OptimalControl:
+    noise = world.noise_factor @ world.noise_factor.T
+    start = world.initial_factor @ world.initial_factor.T
+
+    def back(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], tuple]:
+        ahead, rest = carry
+        gain = _gain(a, b, r, ahead)
+        now = symmetric(q + a.T @ ahead @ (a + b @ gain))
+        rest = gamma * (jnp.sum(ahead * noise) + rest)
+        return (now, rest), (gain, now)
+
+    blank = (jnp.zeros_like(q), jnp.zeros((), q.dtype))
+    (first, rest), (gains, costs) = jax.lax.scan(back, blank, length=horizon, reverse=True)
+    value = -(jnp.sum(first * start) + rest)
+    if isinstance(objective, AverageReward | AverageValue):
+        value = value / horizon
+    if isinstance(objective, AverageValue):
+        value = value / (1.0 - objective.gamma)
+    return OptimalControl(gains, costs, value)
