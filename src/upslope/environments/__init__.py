@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from upslope.environments.corridor import ShortCorridor
     from upslope.environments.dyna_maze import BlockingMaze, DynaMaze, ShortcutMaze
     from upslope.environments.finite_mdp import FiniteMDP
-    from upslope.environments.random_mdp import garnet
     from upslope.environments.gymnasium_world import GymnasiumWorld
     from upslope.environments.gymnax_adaptor import GymnaxEnvironment
     from upslope.environments.linear_quadratic import LinearQuadratic
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
         ObservationProbe,
         Probe,
     )
+    from upslope.environments.random_mdp import garnet
+    from upslope.environments.sparse_mdp import SparseMDP, sparse_garnet
 
 _HOMES = {
     "Acrobot": "acrobot",
@@ -56,7 +57,9 @@ _HOMES = {
     "Probe": "probes",
     "ShortCorridor": "corridor",
     "ShortcutMaze": "dyna_maze",
+    "SparseMDP": "sparse_mdp",
     "garnet": "random_mdp",
+    "sparse_garnet": "sparse_mdp",
 }
 
 __all__ = ["ENVIRONMENTS", "Environment", "Step", "make", *_HOMES]
@@ -66,7 +69,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     thing = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = thing  # beats the submodule of the same name (garnet) from now on
+    globals()[name] = thing
     return thing
 
 

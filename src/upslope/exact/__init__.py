@@ -21,6 +21,7 @@ from upslope.exact.policy_table import (
     policy_table,
 )
 from upslope.exact.riccati import OptimalControl, optimal_control
+from upslope.exact.sparse import SparseValues, sparse_values
 from upslope.exact.values import (
     DifferentialValues,
     Values,
@@ -35,6 +36,7 @@ __all__ = [
     "DifferentialValues",
     "LinearLaw",
     "OptimalControl",
+    "SparseValues",
     "Values",
     "as_finite_mdp",
     "biased_gradient",
@@ -60,6 +62,7 @@ __all__ = [
     "recurrent_classes",
     "simulation_bound",
     "simulation_gap",
+    "sparse_values",
     "stationary_distribution",
     "undiscounted_values",
     "undiscounted_weights_gradient",

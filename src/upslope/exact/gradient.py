@@ -11,10 +11,12 @@ from jax import Array
 
 from upslope.core.checks import UpslopeError
 from upslope.environments.finite_mdp import FiniteMDP
+from upslope.environments.sparse_mdp import SparseMDP
 from upslope.exact.linear_loop import is_linear_quadratic
 from upslope.exact.linear_quadratic import linear_quadratic_gradient, linear_quadratic_theorem
 from upslope.exact.objective_value import pose, value_of_table
 from upslope.exact.policy_table import checked_table, observations, policy_table
+from upslope.exact.sparse import sparse_value_and_gradient
 from upslope.exact.visited_values import Form, visited_values
 from upslope.objectives import Objective
 
@@ -36,6 +38,8 @@ def value_and_gradient(
     """J and grad J together, for little more than the price of J. See `value` and `gradient`."""
     if is_linear_quadratic(mdp):
         return linear_quadratic_gradient(policy, mdp, objective, horizon)
+    if isinstance(mdp, SparseMDP):
+        return sparse_value_and_gradient(policy, mdp, objective, horizon)
     if not callable(policy):
         policy = jnp.asarray(policy, float)
     question = pose(policy_table(policy, mdp), mdp, objective, horizon)

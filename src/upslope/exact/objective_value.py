@@ -12,10 +12,12 @@ from jax import Array
 
 from upslope.core.checks import UpslopeError
 from upslope.environments.finite_mdp import FiniteMDP
+from upslope.environments.sparse_mdp import SparseMDP
 from upslope.exact.chain import Chain, check_one_recurrent_class, induced_chain, live_states
 from upslope.exact.linear_loop import is_linear_quadratic
 from upslope.exact.linear_quadratic import linear_quadratic_value
 from upslope.exact.policy_table import as_finite_mdp, known, policy_table
+from upslope.exact.sparse import sparse_value
 from upslope.exact.values import (
     backward,
     check_horizon,
@@ -53,8 +55,9 @@ def value(policy: Any, mdp: Any, objective: Objective, horizon: int | None = Non
 
     Args:
       policy: a memoryless policy, or a table [S, A].
-      mdp: a `FiniteMDP`, an environment with `finite_mdp()`, or a `LinearQuadratic` system, of
-        which `linear_quadratic_value` says more.
+      mdp: a `FiniteMDP`, an environment with `finite_mdp()`, a `SparseMDP` (by iteration, under
+        `DiscountedReturn` alone: `sparse_values`), or a `LinearQuadratic` system
+        (`linear_quadratic_value`).
       objective: which J.
       horizon: cut after that many steps, as a sampler with that time limit does: discounted
         rewards are summed and averages taken up to it. None for no cut.
@@ -69,6 +72,8 @@ def value(policy: Any, mdp: Any, objective: Objective, horizon: int | None = Non
     """
     if is_linear_quadratic(mdp):
         return linear_quadratic_value(policy, mdp, objective, horizon)
+    if isinstance(mdp, SparseMDP):
+        return sparse_value(policy, mdp, objective, horizon)
     pi = policy_table(policy, mdp)
     return _jitted(pi, *pose(pi, mdp, objective, horizon), objective)
 

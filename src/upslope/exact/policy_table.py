@@ -12,6 +12,7 @@ from jax.core import Tracer
 
 from upslope.core.checks import UpslopeError
 from upslope.environments.finite_mdp import FiniteMDP
+from upslope.environments.sparse_mdp import SparseMDP
 
 # How far the probabilities of a state may be from summing to one: the rounding of float32.
 TOLERANCE = 1e-5
@@ -41,12 +42,21 @@ def as_finite_mdp(environment: Any) -> FiniteMDP:
     return environment.finite_mdp()
 
 
+def tabular(environment: Any) -> FiniteMDP | SparseMDP:
+    """`as_finite_mdp`, with sparse ones as they are.
+
+    Raises:
+      UpslopeError: it is none.
+    """
+    return environment if isinstance(environment, SparseMDP) else as_finite_mdp(environment)
+
+
 def observations(environment: Any) -> Array:
     """What a policy sees in each state, [S, ...]: `environment.observation(state)`.
 
     An environment without that method shows the state's number.
     """
-    states = jnp.arange(as_finite_mdp(environment).n_states)
+    states = jnp.arange(tabular(environment).n_states)
     if not hasattr(environment, "observation"):
         return states
     return jax.vmap(environment.observation)(states)
@@ -67,13 +77,13 @@ def policy_table(policy: Any, environment: Any) -> Array:
       UpslopeError: the policy has memory, its table is not [S, A], or a row of it is not a
         distribution over the actions (which; not checked when traced).
     """
-    return checked_table(policy, as_finite_mdp(environment), observations(environment))
+    return checked_table(policy, tabular(environment), observations(environment))
 
 
-def checked_table(policy: Any, mdp: FiniteMDP, seen: Array) -> Array:
+def checked_table(policy: Any, mdp: FiniteMDP | SparseMDP, seen: Array) -> Array:
     """`policy_table` given what is seen in each state, [S, ...]."""
     if _is_table(policy):
-        table = jnp.asarray(policy, mdp.transition.dtype)
+        table = jnp.asarray(policy, mdp.initial.dtype)
     else:
         logs = _log_probabilities(policy, mdp, seen)
         table = jnp.exp(logs)
@@ -104,7 +114,7 @@ def _is_table(policy: Any) -> bool:
     return not callable(policy)
 
 
-def _log_probabilities(policy: Any, mdp: FiniteMDP, seen: Array) -> Array:
+def _log_probabilities(policy: Any, mdp: FiniteMDP | SparseMDP, seen: Array) -> Array:
     if getattr(policy, "has_memory", False):
         raise UpslopeError(
             f"{_name(policy)} has memory: exact values need a policy of the present state alone."

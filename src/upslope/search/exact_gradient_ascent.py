@@ -13,6 +13,7 @@ from upslope import exact
 from upslope.core.checks import UpslopeError, check_choice, check_number
 from upslope.core.tree import ravel_parameters
 from upslope.environments.linear_quadratic import LinearQuadratic
+from upslope.exact.linear_quadratic import posed
 from upslope.exact.objective_value import pose
 from upslope.objectives.objective import EpisodicReturn, Objective
 from upslope.policies.policy import Policy
@@ -79,6 +80,8 @@ class ExactGradientAscent(SearchMethod):
 
     def check_problem(self, world: Any, policy: Any, objective: Objective) -> None:
         if isinstance(world, LinearQuadratic):
+            exact.linear_law(drawn(policy, 1.0), world)  # whether it is linear at all
+            posed(drawn(policy, 1e-3), world, objective, horizon_of(world, objective))
             return
         if not hasattr(world, "finite_mdp") and not hasattr(world, "transition"):
             raise UpslopeError(
@@ -178,6 +181,17 @@ class ExactNaturalGradient(ExactGradientAscent):
     ) -> Array:
         direction = exact.natural_gradient(policy, world, objective, self.damping, horizon)
         return ravel_parameters(direction)[0]
+
+
+def drawn(shapes: Any, scale: float) -> Any:
+    """A policy of these shapes with random numbers of that size, to ask what it can be."""
+    leaves, structure = jax.tree.flatten(shapes)
+    keys = jax.random.split(jax.random.key(0), len(leaves))
+    numbers = [
+        scale * jax.random.normal(key, leaf.shape, leaf.dtype)
+        for key, leaf in zip(keys, leaves, strict=True)
+    ]
+    return jax.tree.unflatten(structure, numbers)
 
 
 def horizon_of(world: Any, objective: Objective) -> int | None:
