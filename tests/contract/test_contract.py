@@ -16,7 +16,6 @@ import pytest
 
 from small_policies import Affine
 from upslope.environments import CartPole
-from upslope.environments.random_mdp import seeded_garnet
 from upslope.environments.probes import (
     ActionProbe,
     ConstantProbe,
@@ -24,6 +23,7 @@ from upslope.environments.probes import (
     ObservationActionProbe,
     ObservationProbe,
 )
+from upslope.environments.random_mdp import seeded_garnet
 from upslope.objectives import DiscountedReturn, EpisodicReturn
 from upslope.policies import TabularSoftmax
 from upslope.sampling import Dynamics, EpisodeReturns, JaxSampler
