@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from upslope import (
+        conformance,
         core,
         diagnostics,
         environments,
@@ -50,6 +51,7 @@ _FACADE = {
     "train": "upslope.training.train",
 }
 _PACKAGES = (
+    "conformance",
     "core",
     "diagnostics",
     "environments",
@@ -68,6 +70,7 @@ _PACKAGES = (
 __all__ = [
     "AskTell",
     "__version__",
+    "conformance",
     "core",
     "diagnostics",
     "environments",

@@ -13,6 +13,7 @@ FLOORS = {
     "models": 3,
     "exact": 3,
     "planning": 4,
+    "conformance": 4,
     "diagnostics": 4,
     "search": 5,
     "training": 6,
