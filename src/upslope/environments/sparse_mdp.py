@@ -63,7 +63,13 @@ class SparseMDP(Environment):
     ):
         given = (successor, probability, reward, initial, terminal)
         if not any(isinstance(leaf, Tracer) for leaf in given):
-            _check(*(np.asarray(leaf) for leaf in given[:4]), terminal)
+            _check(
+                np.asarray(successor),
+                np.asarray(probability),
+                np.asarray(reward),
+                np.asarray(initial),
+                terminal,
+            )
         self.initial = jnp.asarray(initial, float)
         n_states = self.initial.shape[0]
         ends = jnp.zeros(n_states, bool) if terminal is None else jnp.asarray(terminal, bool)
