@@ -110,7 +110,7 @@ def check_drawable(path: Path) -> None:
     Raises:
       UpslopeError: the ending of the file's name says no format, or matplotlib is missing.
     """
-    from upslope.plots.estimator_bars import require_matplotlib
+    from upslope.plots.drawing import require_matplotlib
 
     if path.suffix.lower() not in FORMATS:
         raise UpslopeError(f"--plot {path} does not end in {', '.join(FORMATS)}: which format?")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from upslope.core.checks import missing_extra
+from upslope.plots.drawing import require_matplotlib
 
 if TYPE_CHECKING:
     from upslope.diagnostics.gradient_report import GradientReport
@@ -16,19 +16,6 @@ if TYPE_CHECKING:
 FOUND_UNBIASED, FOUND_BIASED, CONTRADICTION = "#1f6f8b", "0.6", "#c1440e"
 # Biases beyond this share of |grad J| are drawn as arrows at the edge: they would hide the others.
 FURTHEST = 1.5
-
-
-def require_matplotlib() -> Any:
-    """`matplotlib.figure.Figure`, which draws without a screen.
-
-    Raises:
-      UpslopeError: when matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise missing_extra("A figure", "matplotlib", "plot") from None
-    return Figure
 
 
 def estimator_bars(report: GradientReport) -> Any:

@@ -1,0 +1,29 @@
+"""What all pictures share: the library that draws, and the colours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from upslope.core.checks import missing_extra
+
+# Told apart by the colour-blind too (Okabe and Ito).
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "0.55"
+COLORS = (BLUE, ORANGE, GREEN, PURPLE, "#e69f00", "#56b4e9", "0.3")
+
+
+def require_matplotlib() -> Any:
+    """`matplotlib.figure.Figure`, which draws without a screen.
+
+    Raises:
+      UpslopeError: when matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise missing_extra("A figure", "matplotlib", "plot") from None
+    return Figure
+
+
+def bare(axes: Any) -> None:
+    """Axes without the frame's upper and right sides."""
+    axes.spines[["top", "right"]].set_visible(False)
