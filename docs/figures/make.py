@@ -1,0 +1,151 @@
+"""Draws the figures of the documentation: `python docs/figures/make.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from upslope import exact, make, plots
+from upslope.environments import FiniteMDP
+from upslope.objectives import DiscountedReturn, EpisodicReturn
+from upslope.plots.drawing import BLUE, GREEN, ORANGE, bare, require_matplotlib
+from upslope.policies import TabularSoftmax
+
+HERE = Path(__file__).parent
+
+
+def terraces(points: np.ndarray) -> np.ndarray:
+    """Steps around (1.5, 1): flat nearly everywhere."""
+    return -np.floor(2 * np.hypot(points[:, 0] - 1.5, points[:, 1] - 1.0)) / 2
+
+
+def score_function() -> None:
+    start = ((-1.0, -0.5), (1.0, 1.0))
+    plots.score_function(terraces, *start).savefig(HERE / "score-function.png", dpi=90)
+    plots.animate_score_function(HERE / "score-function.gif", terraces, *start, steps=16)
+
+
+def policy_simplex() -> None:
+    reward = jnp.array([1.0, 0.9, 0.0])
+    names = ("pays 1", "pays 0.9", "pays 0")
+    figure = plots.policy_simplex(lambda pi: reward @ pi, names)
+    figure.savefig(HERE / "policy-simplex.png", dpi=90)
+
+
+def value_surface() -> None:
+    """Kakade's two states: stay or cross; staying earns 1 in the first and 2 in the second."""
+    transition = np.zeros((2, 2, 2))
+    transition[0, 0, 0] = transition[1, 0, 1] = transition[0, 1, 1] = transition[1, 1, 0] = 1.0
+    world = FiniteMDP(transition, [[1.0, 0.0], [2.0, 0.0]], [0.8, 0.2], [False, False])
+    objective = DiscountedReturn(0.9)
+
+    def policy(theta):  # log odds of staying
+        return TabularSoftmax(jnp.stack([theta, jnp.zeros(2)], axis=1))
+
+    def fisher(theta):
+        table = exact.policy_table(policy(theta), world)
+        visits = exact.discounted_occupancy(table, world, 0.9)
+        return jnp.diag(visits * table[:, 0] * table[:, 1])
+
+    figure = plots.value_surface(
+        lambda theta: exact.value(policy(theta), world, objective),
+        fisher,
+        ((-5.0, 5.0), (-5.0, 5.0)),
+        names=("log odds of staying in the state that pays 1", "... in the state that pays 2"),
+    )
+    figure.savefig(HERE / "value-surface.png", dpi=90)
+
+
+def maze() -> None:
+    world, objective = make("dyna-maze"), DiscountedReturn(0.95)
+    policy = TabularSoftmax(jnp.zeros((54, 4)))
+    for _ in range(6):
+        step = exact.natural_gradient(policy, world, objective)
+        policy = jax.tree.map(jnp.add, policy, step)
+    mdp, table = world.finite_mdp(), exact.policy_table(policy, world)
+    value = np.array(exact.discounted_values(table, mdp, 0.95).value)
+    occupancy = np.array(exact.discounted_occupancy(table, mdp, 0.95))
+    value[int(world.goal)] = occupancy[int(world.goal)] = np.nan  # the end
+    title = "after six steps of the natural gradient"
+    figure = plots.state_map(world, value, "V, discounted reward", table, title)
+    figure.savefig(HERE / "maze-value.png", dpi=80)
+    figure = plots.state_map(world, occupancy, "discounted occupancy", None, title)
+    figure.savefig(HERE / "maze-occupancy.png", dpi=80)
+
+
+def aliased_corridor() -> None:
+    p = np.linspace(0.03, 0.97, 400)
+    value = (2 * p - 4) / (p * (1 - p))
+    figure = require_matplotlib()(figsize=(7, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(p, value, color=BLUE, linewidth=2)
+    best = 2 - np.sqrt(2)
+    marks = (
+        (best, f"best: p = 2 - √2, v = {-(6 + 4 * np.sqrt(2)):.2f}", GREEN, (0.5, -30)),
+        (0.95, "ε-greedy right, -44.2", ORANGE, (0.70, -52)),
+        (0.05, "ε-greedy left, -82.1", ORANGE, (0.09, -83)),
+    )
+    for place, text, color, where in marks:
+        height = (2 * place - 4) / (place * (1 - place))
+        axes.plot(place, height, "o", color=color, markersize=8)
+        axes.annotate(text, (place, height), where, fontsize=10, color=color)
+    world, policy = (
+        make("short-corridor", time_limit=None),
+        TabularSoftmax(jnp.array([[1.5, -1.5]])),
+    )
+    path = []
+    for _ in range(120):
+        path.append(float(jax.nn.softmax(policy.logits[0])[1]))
+        step = exact.gradient(policy, world, EpisodicReturn())
+        policy = jax.tree.map(lambda x, g: x + 0.008 * g, policy, step)
+    path = np.array(path)
+    axes.plot(path, (2 * path - 4) / (path * (1 - path)), ".", color="0.2", markersize=6,
+              label="gradient ascent, step by step")  # fmt: skip
+    axes.set_xlabel("probability of going right")
+    axes.set_ylabel("value of the start, minus the steps to the goal")
+    axes.set_ylim(-100, 0)
+    axes.legend(frameon=False, loc="lower center")
+    bare(axes)
+    axes.grid(alpha=0.25)
+    figure.savefig(HERE / "aliased-corridor.png", dpi=90)
+
+
+def policy_oscillation() -> None:
+    """The two rooms of the page: their action values, mixed, have this difference."""
+    reward, gamma = np.array([[0.2, 1.0], [0.0, 0.0]]), 0.9
+
+    def difference(p: float) -> float:
+        room = np.array([1 - p, p])
+        return float(room @ (reward[:, 1] - reward[:, 0]) + gamma * room @ (reward[1] - reward[0]))
+
+    greedy, soft = [0.2], [0.2]
+    for _ in range(14):
+        greedy.append(0.95 if difference(greedy[-1]) > 0 else 0.05)
+        odds = np.log(soft[-1] / (1 - soft[-1])) + difference(soft[-1])
+        soft.append(1 / (1 + np.exp(-odds)))
+    figure = require_matplotlib()(figsize=(7, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(greedy, "o-", color=ORANGE, label="greedy improvement")
+    axes.plot(soft, "s-", color=BLUE, label="a small step")
+    axes.set_xlabel("iteration")
+    axes.set_ylabel("probability of moving to room 1")
+    axes.set_ylim(-0.03, 1.2)
+    axes.legend(frameon=False, ncols=2, loc="upper center")
+    bare(axes)
+    axes.grid(alpha=0.25)
+    figure.savefig(HERE / "policy-oscillation.png", dpi=90)
+
+
+if __name__ == "__main__":
+    for draw in (
+        score_function,
+        policy_simplex,
+        value_surface,
+        maze,
+        aliased_corridor,
+        policy_oscillation,
+    ):
+        draw()
