@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conformance import check_environment, check_randomness
+from environment_checks import check_environment, check_randomness
 
 import upslope
 from upslope.objectives import EpisodicReturn

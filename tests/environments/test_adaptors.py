@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conformance import check_environment
+from environment_checks import check_environment
 
 from upslope.core.checks import UpslopeError
 from upslope.environments import BraxEnvironment, CartPole, GymnaxEnvironment, make

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from conformance import check_environment, check_randomness, check_shapes
+from environment_checks import check_environment, check_randomness, check_shapes
 
 from upslope.environments import ENVIRONMENTS, CartPole, DynaMaze, Pendulum, make
 
