@@ -46,8 +46,10 @@ LIBRARY: dict[str, tuple[str, ...]] = {
         "ConvolutionalSoftmax",
         "ConvolutionalValue",
     ),
+    "upslope.policies.decision_tree": ("DecisionTree",),
     "upslope.policies.deterministic": ("DeterministicLinear", "DeterministicNetwork"),
     "upslope.policies.features": ("BernoulliFeatures", "ProductFeatures", "TableFeatures"),
+    "upslope.policies.finite_state_controller": ("FiniteStateController",),
     "upslope.policies.gaussian": ("GaussianNetwork", "LinearGaussian"),
     "upslope.policies.heads.continuous": ("BetaHead", "GaussianHead", "SquashedGaussianHead"),
     "upslope.policies.heads.deterministic": ("ModeHead", "PointHead"),
@@ -55,6 +57,7 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "upslope.policies.linear_softmax": ("LinearSoftmax", "LinearValue"),
     "upslope.policies.network": ("NetworkPolicy", "NetworkValue"),
     "upslope.policies.normalized": ("NormalizedPolicy",),
+    "upslope.policies.open_loop": ("SineGait", "SplineMotion"),
     "upslope.policies.recurrent": (
         "RecurrentGaussian",
         "RecurrentNetwork",
@@ -69,6 +72,7 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     ),
     "upslope.policies.squashed_gaussian": ("SquashedGaussianNetwork",),
     "upslope.policies.tabular_softmax": ("TabularSoftmax", "TabularValue"),
+    "upslope.policies.threshold_rule": ("ThresholdRule",),
 }
 
 MODULES = Registry("serializable class")

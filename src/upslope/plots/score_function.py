@@ -165,7 +165,8 @@ def animate_score_function(
         axes.clear()
         _landscape(axes, f, bounds)
         found = happened[number]
-        _ellipses(axes, *starts[number], BLUE, "-")
+        centre, width = starts[number]
+        _ellipses(axes, centre, width, BLUE, "-")
         _arrows(axes, found.samples, found.push, np.where(found.weight > 0, BLUE, ORANGE))
         value = float(np.mean(f(found.samples)))
         axes.set_title(f"step {number}: mean f of the samples {value:.2f}", loc="left", fontsize=10)

@@ -202,7 +202,7 @@ def deterministic(
     out_gain: float = 1.0,
 ) -> DeterministicNetwork:
     """A dense network that decides."""
-    seen, head = observation_shape(observation_space), _decision(action_shape(action_space))
+    seen, head = observation_shape(observation_space), decision_head(action_shape(action_space))
     return DeterministicNetwork(key, seen.size, head, hidden, activation, out_gain, seen.categories)
 
 
@@ -210,7 +210,7 @@ def deterministic_linear(
     key: Array, observation_space: Any, action_space: Any
 ) -> DeterministicLinear:
     """A linear map that decides."""
-    seen, head = observation_shape(observation_space), _decision(action_shape(action_space))
+    seen, head = observation_shape(observation_space), decision_head(action_shape(action_space))
     return DeterministicLinear(key, seen.size, head, seen.categories)
 
 
@@ -269,7 +269,8 @@ def _choice(done: ActionShape) -> Head:
     return GaussianHead(done.shape)
 
 
-def _decision(done: ActionShape) -> ModeHead | PointHead:
+def decision_head(done: ActionShape) -> ModeHead | PointHead:
+    """The head of policies that decide instead of drawing."""
     if done.kind == "bounded":
         return PointHead(done.shape, done.low, done.high)
     if done.kind == "box":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from jax import Array
 
@@ -16,6 +17,8 @@ class DeterministicNetwork(NetworkPolicy):
     The head is a `ModeHead` for choices and a `PointHead` for numbers. There is no score: only
     gradient-free methods can search it.
     """
+
+    scored: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -36,6 +39,8 @@ class DeterministicLinear(NetworkPolicy):
     References:
       Mania, Guy and Recht (2018), for how far linear policies go.
     """
+
+    scored: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -26,6 +26,11 @@ class NormalizedPolicy(Policy):
     moments: Moments
 
     @property
+    def scored(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the inner policy has a score."""
+        return self.policy.scored
+
+    @property
     def has_memory(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the inner policy has a memory."""
         return self.policy.has_memory

@@ -23,6 +23,7 @@ class Policy(eqx.Module):
     """
 
     has_memory: ClassVar[bool] = False
+    scored: ClassVar[bool] = True  # whether log pi can be differentiated
 
     @abc.abstractmethod
     def __call__(self, observation: Array, memory: Any = None) -> Any:

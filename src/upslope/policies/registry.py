@@ -18,6 +18,7 @@ class Fit(NamedTuple):
 
 FITS: dict[str, Fit] = {}
 
+RULES = ("threshold", "decision-tree", "finite-state-controller", "sine-gait", "spline")
 ANY = ("discrete", "vector", "image")
 FLAT = ("discrete", "vector")
 NUMBERS = ("box", "bounded")
@@ -35,8 +36,14 @@ for name, observations, actions, summary in (
     ("beta", ANY, ("bounded",), "Beta distribution on the bounds"),
     ("deterministic", ANY, ALL, "a dense network decides; for gradient-free search"),
     ("deterministic-linear", FLAT, ALL, "a linear map decides; for gradient-free search"),
+    ("threshold", FLAT, ("discrete", "bounded"), "bang-bang: a linear score over thresholds"),
+    ("decision-tree", FLAT, ALL, "questions about the observation, an action at each leaf"),
+    ("finite-state-controller", FLAT, ALL, "a few memory nodes: next node and action by tables"),
+    ("sine-gait", ANY, NUMBERS, "open loop: joints that swing, whatever is observed"),
+    ("spline", ANY, NUMBERS, "open loop: a closed curve through knots"),
     ("recurrent", FLAT, ALL, "softmax or Gaussian with a GRU memory"),
     ("convolutional", ("image",), ALL, "softmax or Gaussian that looks at images"),
 ):
-    POLICIES.register(name, f"upslope.policies.builders:{name.replace('-', '_')}", summary)
+    home = "rule_builders" if name in RULES else "builders"
+    POLICIES.register(name, f"upslope.policies.{home}:{name.replace('-', '_')}", summary)
     FITS[name] = Fit(observations, actions)

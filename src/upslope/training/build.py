@@ -16,7 +16,7 @@ from upslope.objectives import OBJECTIVES
 from upslope.policies import default_policy
 from upslope.policies.policy import Policy
 from upslope.sampling.collections import EpisodeReturns
-from upslope.search import METHODS
+from upslope.search import METHODS, SearchMethod
 from upslope.training.config import RunConfig
 from upslope.training.problem import Problem
 from upslope.training.settings import settings_of
@@ -72,9 +72,25 @@ def build(config: RunConfig, world: Any = None) -> Built:
 
     # What does not fit the spaces is said before any work.
     shapes = jax.eval_shape(policy, jax.random.key(0))
+    check_score(config.method, method, shapes, kind)
     method.check_problem(world, shapes, objective)
     method = method.for_policy(shapes)
     return Built(Problem(world, policy, method, objective), observation_space, action_space)
+
+
+def check_score(name: str, method: SearchMethod, policy: Any, kind: str | None) -> None:
+    """Refuses a method that follows scores a policy that has none.
+
+    Raises:
+      UpslopeError: names methods that can search it.
+    """
+    if isinstance(method.collection, EpisodeReturns) or getattr(policy, "scored", True):
+        return
+    raise UpslopeError(
+        f"{name} follows the gradient of log pi, and the policy {kind or type(policy).__name__!r} "
+        "has none: its actions jump. Use a gradient-free method (cma-es, cem, openai-es, "
+        "hill-climbing, genetic-algorithm), or a stochastic policy."
+    )
 
 
 def name_of(world: Any) -> tuple[str, dict[str, Any]]:
