@@ -151,13 +151,21 @@ def flags_in(text):
 
 
 def test_flags_in_the_docs_exist():
+    from upslope.policies import POLICIES
     from upslope.search import METHODS
-    from upslope.training.config import OBJECTIVE_SETTINGS, POLICY_SETTINGS, RUN_SETTINGS
+    from upslope.training.config import (
+        OBJECTIVE_SETTINGS,
+        POLICY_SETTINGS,
+        RUN_SETTINGS,
+        policy_settings_of,
+    )
     from upslope.training.settings import settings_of
 
     known = {*OBJECTIVE_SETTINGS, *POLICY_SETTINGS, *RUN_SETTINGS, "weights"}
     for entry in METHODS:
         known |= set(settings_of(entry.load()))
+    for entry in POLICIES:
+        known |= set(policy_settings_of(entry.name))
     known |= {"help", "version", "traceback", "config", "out", "env", "episodes", "seeds"}
     known |= {"estimators", "batch", "false_alarms", "json", "plot"}
     known |= {f"no_{flag}" for flag in known}

@@ -33,6 +33,7 @@ LIBRARY: dict[str, tuple[str, ...]] = {
         "ObservationActionProbe",
         "ObservationProbe",
     ),
+    "upslope.environments.sparse_mdp": ("SparseMDP",),
     "upslope.objectives.objective": (
         "AverageReward",
         "AverageValue",

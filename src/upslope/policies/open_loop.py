@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -35,9 +36,9 @@ class OpenLoopPolicy(UnscoredPolicy):
     def __call__(self, observation: Array, memory: Any = None) -> Any:
         return self.head(self.motion(memory)), memory + 1
 
+    @abc.abstractmethod
     def motion(self, step: Array) -> Array:
         """The numbers [O] of a step of the episode."""
-        raise NotImplementedError
 
     def value_function(self, key: Array) -> NetworkValue:
         return self.network_value(key, self.in_size, self.categories)

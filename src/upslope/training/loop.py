@@ -239,8 +239,8 @@ def check_finite(records: Records, steps: np.ndarray) -> None:
             f"Seed {seed}: environment {index} gave a NaN or an infinity in its reward or "
             f"observation at step {step} of the iteration that began after "
             f"{int(steps[seed]) - int(statistics.steps[k, seed])} environment steps. The run is "
-            "stopped; the last checkpoint is kept. Mend the environment, or end the episode "
-            "(terminated=True) before its numbers overflow."
+            "stopped; checkpoints written before are kept. Mend the environment, or end the "
+            "episode (terminated=True) before its numbers overflow."
         )
     lost = records.active & ~records.finite
     if lost.any():
@@ -251,9 +251,9 @@ def check_finite(records: Records, steps: np.ndarray) -> None:
         )
         raise NumericalError(
             f"Seed {seed}: the policy has a parameter that is NaN or infinite after "
-            f"{int(steps[seed])} environment steps ({shown}). The run is stopped; the last "
-            "checkpoint is kept. A smaller learning_rate or a bound on the gradient "
-            "(max_grad_norm) is the usual remedy."
+            f"{int(steps[seed])} environment steps ({shown}). The run is stopped; "
+            "checkpoints written before are kept. A smaller learning_rate or a bound on the "
+            "gradient (max_grad_norm) is the usual remedy."
         )
 
 
