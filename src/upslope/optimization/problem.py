@@ -89,6 +89,7 @@ def function_problem(
             f"{method} needs {type(collection).__name__.lower()} of an environment: a function "
             f"gives values alone. Methods that search functions: {', '.join(function_methods())}."
         )
+    built = built.for_policy(start)
     return FunctionProblem(method, built, start, transform, EpisodicReturn(), theta.size)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -46,3 +47,19 @@ def finite_mean(returns: Array) -> Array:
 def observed(policy: T, moments: Moments | None) -> T:
     """The policy with the moments of what the population saw merged into its own, if it has any."""
     return policy if moments is None else policy.observe(moments)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def unknown_diagnostics(
+    method: Any, key: Array, state: Any, candidates: Any, objective: Any, moments: Moments | None
+) -> Any:
+    """Diagnostics of an iteration that has not been: NaN, and 0 where they are integers."""
+    collection = method.collection
+    shape = (collection.population_size, 1)
+    experience = Returns(jnp.zeros(shape), jnp.zeros(shape, int), moments)
+    _, shapes = jax.eval_shape(
+        lambda *arguments: method.tell(*arguments, objective), key, state, candidates, experience
+    )
+    blank = lambda leaf: jnp.full(  # noqa: E731
+        leaf.shape, jnp.nan if jnp.issubdtype(leaf.dtype, jnp.floating) else 0, leaf.dtype
+    )
+    return jax.tree.map(blank, shapes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -16,6 +16,7 @@ from upslope.policies.policy import Policy
 from upslope.sampling.collections import EpisodeReturns
 from upslope.sampling.records import Returns
 from upslope.search.candidate_returns import finite_mean, observed, ranked_returns
+from upslope.search.racing import check_racing, raced
 from upslope.search.search_method import SearchMethod
 
 COVARIANCES = ("diagonal", "full")
@@ -62,6 +63,8 @@ class CrossEntropyMethod(SearchMethod):
       extra_iterations: t_z, after how many iterations the extra variance is gone.
       min_std: below which no parameter's standard deviation falls.
       covariance: `"diagonal"`, or `"full"`: of rank K - 1 once the first elites are known. Static.
+      racing: rounds of a race in which the better half of the candidates is evaluated again, see
+        `Racing`; 1 for none. Static.
       common_random_numbers: all candidates of an iteration meet the same randomness. Static.
 
     References:
@@ -78,6 +81,7 @@ class CrossEntropyMethod(SearchMethod):
     min_std: float | Array = 0.0
     covariance: Literal["diagonal", "full"] = eqx.field(static=True, default="diagonal")
     common_random_numbers: bool = eqx.field(static=True, default=False)
+    racing: int = eqx.field(static=True, default=1)
 
     def __check_init__(self) -> None:
         check = lambda name, **limits: check_number(  # noqa: E731
@@ -96,6 +100,11 @@ class CrossEntropyMethod(SearchMethod):
                 f"CrossEntropyMethod keeps n_elites={self.n_elites} of population_size="
                 f"{self.population_size} candidates: it cannot keep more than it draws."
             )
+        check_racing(self)
+
+    def for_policy(self, policy: Any) -> SearchMethod:
+        """The method whose candidates race, if they are to."""
+        return raced(self)
 
     @property
     def collection(self) -> EpisodeReturns:

@@ -23,6 +23,7 @@ from upslope.search.product_space import (
     crossover_mask,
     space_of,
 )
+from upslope.search.racing import check_racing, raced
 from upslope.search.search_method import SearchMethod
 from upslope.search.search_spaces import MUTATIONS, Mutation, MutationKind
 
@@ -76,6 +77,8 @@ class GeneticAlgorithm(SearchMethod):
         Static.
       rate: see there; None: 1 for real numbers, 1 / n for everything else.
       radius: how far from the start a real parameter of the first generation may be drawn.
+      racing: rounds of a race in which the better half of the candidates is evaluated again, see
+        `Racing`; 1 for none. Static.
       common_random_numbers: all candidates of a generation meet the same randomness. Static.
       space: what is searched, a `SearchSpace` or a tree of them; None: real numbers or bits, as
         the start says.
@@ -100,6 +103,7 @@ class GeneticAlgorithm(SearchMethod):
     rate: float | Array | None = None
     radius: float | Array = 1.0
     common_random_numbers: bool = eqx.field(static=True, default=False)
+    racing: int = eqx.field(static=True, default=1)
     space: Any = None
 
     def __check_init__(self) -> None:
@@ -129,6 +133,11 @@ class GeneticAlgorithm(SearchMethod):
                 f"GeneticAlgorithm keeps n_elites={self.n_elites} of population_size="
                 f"{self.population_size} candidates: nothing new would ever be tried."
             )
+        check_racing(self)
+
+    def for_policy(self, policy: Any) -> SearchMethod:
+        """The method whose candidates race, if they are to."""
+        return raced(self)
 
     @property
     def collection(self) -> EpisodeReturns:

@@ -19,6 +19,9 @@ def separable_cma_es(
     *,
     active: bool = True,
     common_random_numbers: bool = False,
+    racing: int = 1,
+    uncertainty_handling: bool = False,
+    max_evaluations: float | Array = 32.0,
 ) -> CMAES:
     """CMA-ES with a variance for each parameter: linear in their number, not rotation invariant.
 
@@ -31,6 +34,9 @@ def separable_cma_es(
       upper: the other bound.
       active: let the worst candidates shrink the variances.
       common_random_numbers: all candidates of an iteration meet the same randomness.
+      racing: rounds of a race among the candidates; 1 for none.
+      uncertainty_handling: evaluate more often where ranks do not stand.
+      max_evaluations: of a candidate with `uncertainty_handling`.
 
     References:
       Ros and Hansen (2008), A simple modification in CMA-ES achieving linear complexity.
@@ -45,4 +51,7 @@ def separable_cma_es(
         lower=lower,
         upper=upper,
         common_random_numbers=common_random_numbers,
+        racing=racing,
+        uncertainty_handling=uncertainty_handling,
+        max_evaluations=max_evaluations,
     )
