@@ -11,25 +11,33 @@ import options
 from claims import Report
 
 DIMENSION, BUDGET, NOISE = 5, 3000, 1.0
+HILL = {"std": 0.3, "reevaluate": False, "population_size": 10}
 REMEDIES = {
     "random search, best kept": ("random-search", {"radius": 1.0, "population_size": 10}),
-    "hill climbing": ("hill-climbing", {"reevaluate": False, "population_size": 10}),
-    "hill climbing, incumbent re-evaluated": (
+    "hill climbing": ("hill-climbing", HILL),
+    "hill climbing, incumbent tried again": ("hill-climbing", HILL | {"reevaluate": True}),
+    "hill climbing, mean of 10": ("hill-climbing", HILL | {"episodes_per_candidate": 10}),
+    "hill climbing, tried again, mean of 10": (
         "hill-climbing",
-        {"reevaluate": True, "population_size": 10},
+        HILL | {"reevaluate": True, "episodes_per_candidate": 10},
     ),
-    "hill climbing, mean of 10": (
-        "hill-climbing",
-        {"reevaluate": False, "population_size": 10, "episodes_per_candidate": 10},
+    "genetic algorithm": (
+        "genetic-algorithm",
+        {"population_size": 20, "n_parents": 5, "episodes_per_candidate": 1},
     ),
-    "hill climbing, re-evaluated, mean of 10": (
-        "hill-climbing",
-        {"reevaluate": True, "population_size": 10, "episodes_per_candidate": 10},
+    "genetic algorithm, mean of 4": (
+        "genetic-algorithm",
+        {"population_size": 20, "n_parents": 5, "episodes_per_candidate": 4},
     ),
-    "genetic algorithm": ("genetic-algorithm", {"population_size": 20, "n_parents": 5}),
-    "CMA-ES": ("cma-es", {}),
-    "CMA-ES, population 100": ("cma-es", {"population_size": 100}),
-    "CMA-ES, mean of 10": ("cma-es", {"episodes_per_candidate": 10}),
+    "genetic algorithm, race of 4 rounds": (
+        "genetic-algorithm",
+        {"population_size": 20, "n_parents": 5, "episodes_per_candidate": 1, "racing": 4},
+    ),
+    "CMA-ES": ("cma-es", {"std": 0.3}),
+    "CMA-ES, mean of 10": ("cma-es", {"std": 0.3, "episodes_per_candidate": 10}),
+    "CMA-ES, race of 3 rounds": ("cma-es", {"std": 0.3, "racing": 3}),
+    "CMA-ES, uncertainty handling": ("cma-es", {"std": 0.3, "uncertainty_handling": True}),
+    "CMA-ES, population 100": ("cma-es", {"std": 0.3, "population_size": 100}),
 }
 
 
@@ -50,10 +58,8 @@ def main() -> int:
         seen, truth = [], []
         for seed in range(arguments.repeats):
             found = upslope.maximize(
-                f, np.ones(DIMENSION), method, std=0.3, budget=BUDGET, seed=seed, **settings
-            ) if method != "random-search" else upslope.maximize(
                 f, np.ones(DIMENSION), method, budget=BUDGET, seed=seed, **settings
-            )  # fmt: skip
+            )
             seen.append(found.best_seen)
             truth.append(-float(np.sum(np.square(found.x))))
         report.runs[name] = {"best_seen": seen, "truth": truth}
@@ -69,8 +75,18 @@ def main() -> int:
         )
         truths = {name: np.median(run["truth"]) for name, run in report.runs.items()}
         report.at_least(
-            "truth with re-evaluation less truth without, hill climbing",
-            truths["hill climbing, incumbent re-evaluated"] - truths["hill climbing"],
+            "truth of CMA-ES with a population of 100 less that of the default one",
+            truths["CMA-ES, population 100"] - truths["CMA-ES"],
+            0.0,
+        )
+        report.at_least(
+            "truth of CMA-ES with uncertainty handling less that without",
+            truths["CMA-ES, uncertainty handling"] - truths["CMA-ES"],
+            0.0,
+        )
+        report.at_least(
+            "truth of a race of 4 rounds less that of a mean of 4, genetic algorithm",
+            truths["genetic algorithm, race of 4 rounds"] - truths["genetic algorithm, mean of 4"],
             0.0,
         )
     return report.finish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import jax
@@ -139,8 +140,35 @@ def policy_oscillation() -> None:
     figure.savefig(HERE / "policy-oscillation.png", dpi=90)
 
 
+def noise() -> None:
+    """What was seen, what it is worth: from the stored results of the benchmark."""
+    stored = HERE.parents[1] / "benchmarks" / "results" / "noise.json"
+    runs = json.loads(stored.read_text())["runs"]
+    figure = require_matplotlib()(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot()
+    for row, (name, run) in enumerate(reversed(runs.items())):
+        seen, truth = np.median(run["best_seen"]), np.median(run["truth"])
+        axes.plot([truth, seen], [row, row], color="0.8", linewidth=2, zorder=1)
+        low, high = np.quantile(run["truth"], [0.1, 0.9])
+        axes.plot([low, high], [row, row], color=BLUE, linewidth=5, alpha=0.35, zorder=2)
+        axes.plot(truth, row, "o", color=BLUE, markersize=7, zorder=3)
+        axes.plot(seen, row, "o", color=ORANGE, markersize=7, zorder=3)
+    axes.plot([], [], "o", color=BLUE, label="what the solution is worth (median, 80 % of runs)")
+    axes.plot([], [], "o", color=ORANGE, label="best value seen on the way")
+    axes.axvline(0, color="0.4", linewidth=1)
+    axes.text(0.03, len(runs) - 0.4, "the best there is", fontsize=9, color="0.4")
+    axes.set_yticks(range(len(runs)), list(reversed(runs)))
+    axes.set_ylim(-0.6, len(runs) + 0.2)
+    axes.set_xlabel("f")
+    figure.legend(frameon=False, loc="outside upper center", ncols=2)
+    bare(axes)
+    axes.grid(axis="x", alpha=0.25)
+    figure.savefig(HERE / "noise.png", dpi=90)
+
+
 if __name__ == "__main__":
     for draw in (
+        noise,
         score_function,
         policy_simplex,
         value_surface,
