@@ -66,6 +66,14 @@ class Moments(eqx.Module):
         squares = self.squares + other.squares + delta**2 * self.count * other.count / safe
         return Moments(count, mean, squares)
 
+    def together(self) -> Moments:
+        """Moments of P streams, leaves [P, ...], together; in one order whatever made them."""
+        total = jnp.sum(self.count)
+        spread = self.count.reshape(-1, *(1,) * (self.mean.ndim - 1))
+        mean = jnp.sum(spread * self.mean, axis=0) / jnp.maximum(total, 1.0)
+        apart = spread * jnp.square(self.mean - mean[None])
+        return Moments(total, mean, jnp.sum(self.squares + apart, axis=0))
+
     @property
     def variance(self) -> Array:
         """The population variance [...]; 1 where fewer than two samples have been seen."""

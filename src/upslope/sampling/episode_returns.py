@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core import tree
 from upslope.core.lockstep import anywhere
 from upslope.core.moments import Moments
 from upslope.environments.environment import Environment
@@ -15,6 +16,9 @@ from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy, act
 from upslope.sampling.action_bounds import action_clipper
 from upslope.sampling.records import EpisodeStatistics, Returns
+
+# Episodes at a time; more take turns, so that their memory does not grow with the population.
+SLICE = 2**16
 
 
 def sample_returns(
@@ -27,8 +31,13 @@ def sample_returns(
     *,
     deterministic: bool = False,
     common_random_numbers: bool = False,
+    axis: str | None = None,
+    slice_size: int = SLICE,
 ) -> tuple[Returns, EpisodeStatistics]:
     """E episodes of each of P candidates; the loop ends when every episode has ended.
+
+    Every episode is a function of the key and of its own number: how many devices share the
+    population, and in how many slices they take it, changes nothing.
 
     Args:
       key: consumed.
@@ -36,6 +45,9 @@ def sample_returns(
       limit: after how many steps an episode is truncated.
       deterministic: act by the mode of the policy instead of a draw from it.
       common_random_numbers: episode e of every candidate meets the same randomness.
+      axis: of the mesh, whose devices share the population; every one gets all returns.
+      slice_size: episodes that run at the same time on a device, at most (one candidate's at
+        least).
 
     Returns:
       The returns [P, E] under the objective and their lengths, and statistics. Where the policy
@@ -46,89 +58,127 @@ def sample_returns(
     clip = action_clipper(environment)
     normalises = getattr(candidates, "moments", None) is not None
 
-    def keys(key: Array) -> Array:
-        if common_random_numbers:
-            row = jax.random.split(key, episodes)
-            return jnp.broadcast_to(row[None], (population, episodes))
-        return jax.random.split(key, (population, episodes))
+    def rollout(indices: Array) -> Any:
+        """The episodes of some candidates [N]; numbers beyond the population are padding."""
+        policies = tree.take(candidates, jnp.minimum(indices, population - 1))
+        count = indices.shape[0]
 
-    reset_key, act_key, step_key = jax.random.split(key, 3)
-    both = lambda f: jax.vmap(jax.vmap(f))  # noqa: E731 over candidates and their episodes
-    state, observation = both(environment.reset)(keys(reset_key))
-    memory = jax.tree.map(
-        lambda leaf: jnp.broadcast_to(leaf[:, None], (population, episodes, *leaf.shape[1:])),
-        jax.vmap(lambda policy: jax.tree.map(jnp.asarray, policy.initial_memory()))(candidates),
-    )
+        def keys(key: Array) -> Array:
+            each = lambda number: jax.random.fold_in(key, number)  # noqa: E731
+            row = jnp.arange(episodes, dtype=jnp.uint32)
+            if common_random_numbers:
+                return jnp.broadcast_to(jax.vmap(each)(row)[None], (count, episodes))
+            numbers = indices.astype(jnp.uint32)[:, None] * episodes + row[None]
+            return jax.vmap(jax.vmap(each))(numbers)
 
-    def choose(policy: Policy, observation: Array, memory: Any, key: Array) -> tuple[Array, Any]:
-        distribution, memory = act(policy, observation, memory)
-        return distribution.mode() if deterministic else distribution.sample(key), memory
-
-    # A candidate is shared by its episodes: the inner map is over episodes alone.
-    choose_all = jax.vmap(jax.vmap(choose, in_axes=(None, 0, 0, 0)))
-
-    def unfinished(carry: Any) -> Array:
-        return (carry["time"] < limit) & anywhere(carry["alive"])
-
-    def body(carry: Any) -> Any:
-        time, alive = carry["time"], carry["alive"]
-        action, memory = choose_all(
-            candidates,
-            carry["observation"],
-            carry["memory"],
-            keys(jax.random.fold_in(act_key, time)),
+        reset_key, act_key, step_key = jax.random.split(key, 3)
+        both = lambda f: jax.vmap(jax.vmap(f))  # noqa: E731 over candidates and their episodes
+        state, observation = both(environment.reset)(keys(reset_key))
+        memory = jax.tree.map(
+            lambda leaf: jnp.broadcast_to(leaf[:, None], (count, episodes, *leaf.shape[1:])),
+            jax.vmap(lambda policy: jax.tree.map(jnp.asarray, policy.initial_memory()))(policies),
         )
-        step_keys = keys(jax.random.fold_in(step_key, time))
-        state, out = both(environment.step)(step_keys, carry["state"], clip(action))
-        reward = jnp.where(alive, out.reward, 0.0)
-        bad = alive & ~(
-            jnp.isfinite(reward)
-            & jnp.all(jnp.isfinite(out.observation.reshape(population, episodes, -1)), axis=-1)
-        )
-        new = {
-            "time": time + 1,
-            "alive": alive & ~out.terminated,
+
+        def choose(policy: Policy, observation: Array, memory: Any, key: Array) -> Any:
+            distribution, memory = act(policy, observation, memory)
+            return distribution.mode() if deterministic else distribution.sample(key), memory
+
+        # A candidate is shared by its episodes: the inner map is over episodes alone.
+        choose_all = jax.vmap(jax.vmap(choose, in_axes=(None, 0, 0, 0)))
+
+        def unfinished(carry: Any) -> Array:
+            return (carry["time"] < limit) & anywhere(carry["alive"])
+
+        def body(carry: Any) -> Any:
+            time, alive = carry["time"], carry["alive"]
+            action, memory = choose_all(
+                policies,
+                carry["observation"],
+                carry["memory"],
+                keys(jax.random.fold_in(act_key, time)),
+            )
+            step_keys = keys(jax.random.fold_in(step_key, time))
+            state, out = both(environment.step)(step_keys, carry["state"], clip(action))
+            reward = jnp.where(alive, out.reward, 0.0)
+            bad = alive & ~(
+                jnp.isfinite(reward)
+                & jnp.all(jnp.isfinite(out.observation.reshape(count, episodes, -1)), axis=-1)
+            )
+            new = {
+                "time": time + 1,
+                "alive": alive & ~out.terminated,
+                "state": state,
+                "observation": out.observation,
+                "memory": memory,
+                "total": carry["total"] + carry["discount"] * reward,
+                "plain": carry["plain"] + reward,
+                "discount": carry["discount"] * objective.discount,
+                "length": carry["length"] + alive,
+                "bad": jnp.where((carry["bad"] < 0) & bad, time, carry["bad"]),
+            }
+            if normalises:  # each candidate's own, so that their sum has one order for all
+                seen = jax.vmap(Moments.of)(carry["observation"], alive)
+                new["moments"] = jax.vmap(Moments.merge)(carry["moments"], seen)
+            return new
+
+        zeros = jnp.zeros((count, episodes))
+        start = {
+            "time": jnp.asarray(0),
+            "alive": jnp.broadcast_to(indices[:, None] < population, (count, episodes)),
             "state": state,
-            "observation": out.observation,
+            "observation": observation,
             "memory": memory,
-            "total": carry["total"] + carry["discount"] * reward,
-            "plain": carry["plain"] + reward,
-            "discount": carry["discount"] * objective.discount,
-            "length": carry["length"] + alive,
-            "bad": jnp.where((carry["bad"] < 0) & bad, time, carry["bad"]),
+            "total": zeros,
+            "plain": zeros,
+            "discount": jnp.ones(()),
+            "length": jnp.zeros((count, episodes), int),
+            "bad": jnp.full((count, episodes), -1, int),
         }
         if normalises:
-            seen = Moments.of(carry["observation"], alive)
-            new["moments"] = carry["moments"].merge(seen)
-        return new
+            nothing = Moments.zeros(observation.shape[2:])
+            start["moments"] = jax.tree.map(
+                lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), nothing
+            )
+        end = jax.lax.while_loop(unfinished, body, start)
+        kept = ("total", "plain", "length", "bad", "moments")
+        return {name: end[name] for name in kept if name in end}
 
-    zeros = jnp.zeros((population, episodes))
-    start = {
-        "time": jnp.asarray(0),
-        "alive": jnp.ones((population, episodes), bool),
-        "state": state,
-        "observation": observation,
-        "memory": memory,
-        "total": zeros,
-        "plain": zeros,
-        "discount": jnp.ones(()),
-        "length": jnp.zeros((population, episodes), int),
-        "bad": jnp.full((population, episodes), -1, int),
-    }
-    if normalises:
-        start["moments"] = Moments.zeros(observation.shape[2:])
-    end = jax.lax.while_loop(unfinished, body, start)
+    end = in_slices(rollout, population, max(slice_size // episodes, 1), axis)
     bad = end["bad"].reshape(-1)
     where = jnp.argmax(bad >= 0)
     statistics = EpisodeStatistics(
         returns=jnp.mean(end["plain"]),
-        lengths=jnp.mean(end["length"].astype(zeros.dtype)),
+        lengths=jnp.mean(end["length"].astype(end["total"].dtype)),
         episodes=jnp.asarray(population * episodes, int),
         steps=jnp.sum(end["length"]),
         broken=jnp.where(jnp.any(bad >= 0), where + 1, 0),
         broken_step=jnp.maximum(bad[where], 0),
     )
-    returns = Returns(
-        objective.episode_return(end["total"], end["length"]), end["length"], end.get("moments")
-    )
-    return returns, statistics
+    moments = end["moments"].together() if normalises else None
+    returns = objective.episode_return(end["total"], end["length"])
+    return Returns(returns, end["length"], moments), statistics
+
+
+def in_slices(rollout: Any, population: int, most: int, axis: str | None) -> Any:
+    """`rollout(indices [N])` of a population, leaves [P, ...]: shared by devices, in slices.
+
+    Args:
+      rollout: indices of the population and beyond to leaves [N, ...].
+      population: P.
+      most: N at most.
+      axis: of the mesh whose devices share the work; None for this device alone.
+    """
+    devices = 1 if axis is None else jax.lax.axis_size(axis)
+    share = -(-population // devices)
+    first = 0 if axis is None else jax.lax.axis_index(axis) * share
+    slices = -(-share // most)
+    size = -(-share // slices)
+    numbers = jnp.arange(slices * size)
+    # What a slice has beyond its device's share belongs to nobody.
+    indices = jnp.where(numbers < share, first + numbers, population).reshape(slices, size)
+    out = rollout(indices[0]) if slices == 1 else jax.lax.map(rollout, indices)
+    if slices > 1:
+        out = jax.tree.map(lambda leaf: leaf.reshape(slices * size, *leaf.shape[2:])[:share], out)
+    if axis is not None:
+        out = jax.lax.all_gather(out, axis, axis=0, tiled=True)
+    return jax.tree.map(lambda leaf: leaf[:population], out)

@@ -28,6 +28,7 @@ class JaxSampler(eqx.Module):
       collection: what the search method wants back. Static.
       streams: the environments' states where a collection continues them (`Steps`), else None.
       statistics: of the last call, for training curves.
+      axis: of the mesh whose devices share a population; None for one device. Static.
     """
 
     environment: Environment
@@ -35,6 +36,7 @@ class JaxSampler(eqx.Module):
     collection: Collection = eqx.field(static=True)
     streams: Streams | None
     statistics: EpisodeStatistics
+    axis: str | None = eqx.field(static=True, default=None)
 
     @classmethod
     def create(
@@ -95,6 +97,7 @@ class JaxSampler(eqx.Module):
                 self.collection.episodes_per_candidate,
                 limit,
                 common_random_numbers=self.collection.common_random_numbers,
+                axis=self.axis,
             )
         else:
             assert isinstance(self.collection, Dynamics)
@@ -102,7 +105,7 @@ class JaxSampler(eqx.Module):
             experience = self.environment
             statistics = EpisodeStatistics.nothing()._replace(steps=jnp.ones((), int))
         return experience, JaxSampler(
-            self.environment, self.objective, self.collection, streams, statistics
+            self.environment, self.objective, self.collection, streams, statistics, self.axis
         )
 
 

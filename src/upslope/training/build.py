@@ -46,11 +46,7 @@ def build(config: RunConfig, world: Any = None) -> Built:
     if world is None:
         world = make(config.environment, **config.environment_settings)
     observation_space, action_space = spaces_of(world)
-    target = METHODS.get(config.method)
-    settings = dict(config.method_settings)
-    if "total_timesteps" in settings_of(target):
-        settings["total_timesteps"] = float(config.total_timesteps)
-    method = target(**settings)
+    method = method_of(config)
     objective = OBJECTIVES.get(config.objective)(**config.objective_settings)
     kind = config.policy
     if kind is None and isinstance(method.collection, EpisodeReturns):
@@ -76,6 +72,27 @@ def build(config: RunConfig, world: Any = None) -> Built:
     method.check_problem(world, shapes, objective)
     method = method.for_policy(shapes)
     return Built(Problem(world, policy, method, objective), observation_space, action_space)
+
+
+def method_of(config: RunConfig) -> SearchMethod:
+    """The method of a configuration, not yet fitted to its policy.
+
+    Raises:
+      UpslopeError: settings that make no sense.
+    """
+    target = METHODS.get(config.method)
+    settings = dict(config.method_settings)
+    if "total_timesteps" in settings_of(target):
+        settings["total_timesteps"] = float(config.total_timesteps)
+    return target(**settings)
+
+
+def tries_populations(config: RunConfig) -> bool:
+    """Whether an iteration is many candidates, which cores can share. No error is raised here."""
+    try:
+        return isinstance(method_of(config).collection, EpisodeReturns)
+    except UpslopeError:
+        return False
 
 
 def check_score(name: str, method: SearchMethod, policy: Any, kind: str | None) -> None:

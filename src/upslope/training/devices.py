@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 # Loops over less data than this many bytes become one function.
 SMALL_LOOPS = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=10000000"
 
 
-def prepare(seeds: int | None = None) -> None:
+def prepare(seeds: int | None = None, *, populations: bool = False) -> None:
     """One host device per core that seeds can use, and compiled programs kept between processes.
 
     Does nothing to what is already decided: a backend that has started keeps its devices, so the
@@ -24,9 +25,10 @@ def prepare(seeds: int | None = None) -> None:
     Args:
       seeds: how many will run side by side; a single one runs fastest on a single device. None for
         as many as there are cores.
+      populations: each seed tries populations, which share the cores that seeds leave.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    host_devices = cores if seeds is None else max(1, min(cores, seeds))
+    host_devices = cores if seeds is None or populations else max(1, min(cores, seeds))
     asked = "JAX_NUM_CPU_DEVICES" in os.environ or "host_platform_device_count" in os.environ.get(
         "XLA_FLAGS", ""
     )
@@ -64,6 +66,19 @@ def devices_for(seeds: int) -> list[Any]:
     devices = jax.devices()
     count = max(d for d in range(1, min(seeds, len(devices)) + 1) if seeds % d == 0)
     return devices[:count]
+
+
+def devices_for_populations(seeds: int, population: int) -> np.ndarray:
+    """Devices [seeds, population]: seeds are spread first, and what is left shares populations.
+
+    Args:
+      seeds: how many run side by side.
+      population: candidates of an iteration, 1 where there are none.
+    """
+    devices = jax.devices()
+    rows = len(devices_for(seeds))
+    columns = max(min(len(devices) // rows, population), 1)
+    return np.asarray(devices[: rows * columns]).reshape(rows, columns)
 
 
 def place_empty(arrays: Any, sharding: Any) -> Any:

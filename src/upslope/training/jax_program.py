@@ -19,7 +19,7 @@ from upslope.sampling.collections import Dynamics, Steps
 from upslope.sampling.episode_returns import sample_returns
 from upslope.sampling.jax_sampler import JaxSampler, episode_limit
 from upslope.sampling.records import EpisodeStatistics, Returns
-from upslope.training.devices import devices_for, place_empty
+from upslope.training.devices import devices_for_populations, place_empty
 from upslope.training.executables import compiled, over_seeds
 from upslope.training.iteration import iterate, iteration_key, stream_key
 from upslope.training.problem import Problem
@@ -62,8 +62,11 @@ class JaxProgram:
     def __init__(self, problem: Problem, seeds: int, seed: int):
         self.problem = problem
         self.seeds = seeds
-        self.devices = devices_for(seeds)
-        mesh = Mesh(np.asarray(self.devices), ("seeds",))
+        population = getattr(problem.method.collection, "population_size", 1)
+        devices = devices_for_populations(seeds, population)
+        self.devices = devices.reshape(-1).tolist()
+        mesh = Mesh(devices, ("seeds", "population"))
+        self._axis = "population" if devices.shape[1] > 1 else None
         self.split = NamedSharding(mesh, PartitionSpec("seeds"))
         self.whole = NamedSharding(mesh, PartitionSpec())
         self.mesh = mesh
@@ -92,7 +95,12 @@ class JaxProgram:
     def _iterate_seed(self, numbers: Any, key: Array, index: Array, carry: Carry) -> Any:
         method, objective, world = numbers
         sampler = JaxSampler(
-            world, objective, method.collection, carry.streams, EpisodeStatistics.nothing()
+            world,
+            objective,
+            method.collection,
+            carry.streams,
+            EpisodeStatistics.nothing(),
+            self._axis,
         )
         state, sampler, diagnostics = iterate(
             iteration_key(key, index, carry.iteration), method, objective, carry.state, sampler

@@ -14,7 +14,7 @@ from upslope.environments import make
 from upslope.environments.environment import Environment
 from upslope.training.advice import closing_advice
 from upslope.training.agent import load
-from upslope.training.build import Built, build, name_of, same_kind
+from upslope.training.build import Built, build, name_of, same_kind, tries_populations
 from upslope.training.config import RunConfig, resolve
 from upslope.training.devices import prepare
 from upslope.training.history import History
@@ -100,7 +100,7 @@ def run(
     Raises:
       Stopped: a signal ended it; everything is saved.
     """
-    prepare(config.seeds)
+    prepare(config.seeds, populations=tries_populations(config))
     began = time.perf_counter()
     built = build(config, world)
     loggers = check_loggers(loggers)
@@ -152,7 +152,7 @@ def resume(
                 f"`upslope evaluate {path}`."
             )
         config = RunConfig.from_dict(folder.config())
-        prepare(config.seeds)
+        prepare(config.seeds, populations=tries_populations(config))
         began = time.perf_counter()
         built = build(config)
         times = Times(imports=import_seconds)
