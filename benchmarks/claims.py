@@ -24,7 +24,7 @@ class Report:
         self.claims: list[dict[str, Any]] = []
         self.runs: dict[str, Any] = {}
         self.peers: dict[str, Any] = {}
-        for peer in ("sb3", "rejax"):
+        for peer in ("sb3", "rejax", "evosax"):
             python = getattr(arguments, f"{peer}_python", None)
             if python is not None:
                 self.peers[peer] = machine.peer_versions(python)

@@ -21,6 +21,7 @@ PEER_LIBRARIES = (
     "torch",
     "gymnasium",
     "rejax",
+    "evosax",
     "gymnax",
     "jax",
     "jaxlib",

@@ -13,6 +13,7 @@ import machine
 PEER_FLAGS = {
     "sb3": ("--sb3-python", "interpreter of the environment with Stable-Baselines3"),
     "rejax": ("--rejax-python", "interpreter of the environment with rejax and gymnax"),
+    "evosax": ("--evosax-python", "interpreter of the environment with evosax and gymnax"),
     "purejaxrl": ("--purejaxrl-source", "PureJaxRL's folder with ppo.py and wrappers.py"),
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
-import half_ellipse  # noqa: F401  the policy registers itself
+import half_ellipse
 import numpy as np
 import options
 import quadruped

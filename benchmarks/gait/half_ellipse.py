@@ -77,6 +77,12 @@ POLICIES.register("half-ellipse", build, "twelve numbers for four legs: Kohl and
 NUMBERS = ("front", "rear", "log_period", "ground", "lag", "steer")
 
 
+def of_numbers(gait: HalfEllipseGait, numbers: dict[str, Any]) -> HalfEllipseGait:
+    """The gait with other numbers, as `experiment.py` stores them."""
+    new = [jnp.asarray(numbers[name]) for name in NUMBERS]
+    return eqx.tree_at(lambda g: [getattr(g, name) for name in NUMBERS], gait, new)
+
+
 def walk(env: Any, gait: HalfEllipseGait, seed: int, frames: list[Any] | None = None) -> float:
     """The speed of one walk; its pictures, every fourth, are appended to `frames`."""
     env.reset(seed=seed)

@@ -71,6 +71,22 @@ def test_nothing_changes(size, common, settings):
     assert float(one[0].moments.count) == one[0].lengths.sum() == int(one[1].steps)
 
 
+def test_slices_bound_the_memory():
+    """What a program needs besides its arguments and results, of 4,096 candidates."""
+    candidates = population(4096)
+
+    def needed(size):
+        run = lambda key, candidates: sample_returns(  # noqa: E731
+            key, WORLD, candidates, EpisodicReturn(), 4, LIMIT, slice_size=size
+        )
+        program = jax.jit(run).lower(jax.random.key(0), candidates).compile()
+        return program.memory_analysis().temp_size_in_bytes
+
+    whole, sliced = needed(2**16), needed(2**10)
+    print(f"{whole:,} bytes, in slices {sliced:,}")
+    assert sliced < whole / 3
+
+
 def test_episodes_are_of_their_own():
     """Two candidates alike, all of whose episodes differ; with common numbers none does."""
     alike = jax.tree.map(lambda leaf: jnp.concatenate([leaf[:1]] * 2), population(1))

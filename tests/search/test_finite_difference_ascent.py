@@ -64,6 +64,17 @@ def test_one_sided_differences_are_off_by_the_step_and_central_ones_are_exact(x6
     np.testing.assert_allclose(taken("central", 0.1, square, x), 2 * x, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["forward", "central"])
+def test_values_of_other_points_are_seen(kind, x64):
+    """The seeded error: each value is taken for its neighbour's."""
+    x = jnp.asarray([0.7, -2.0])
+    estimator = finite_differences(kind, step=0.1).for_policy(x).estimator
+    points = estimator.propose(jax.random.key(0), x)
+    values = jnp.sum(points**2, axis=1)
+    assert np.abs(estimator.estimate(x, points, values) - 2 * x).max() < 0.1 + 1e-12
+    assert np.abs(estimator.estimate(x, points, jnp.roll(values, 1)) - 2 * x).max() > 1.0
+
+
 def test_the_gradient_is_scipys(x64):
     def wave(x):
         return jnp.sum(jnp.sin(x) * jnp.arange(1, 4)) + x[0] * x[1]

@@ -54,8 +54,11 @@ def _first_progress(numbers: Any, seed: Array, *, dimension: int) -> tuple[Progr
 
 
 def keys_of(key: Array, iteration: Array) -> tuple[Array, Array, Array]:
-    """The keys of one iteration: ask, evaluate, tell. Nothing is stored, so a search resumes."""
-    ask, evaluate, tell = jax.random.split(jax.random.fold_in(key, iteration), 3)
+    """The keys of one iteration: ask, evaluate, tell. Nothing is stored, so a search resumes.
+
+    Each by itself: those that a method and a function do not use are never computed.
+    """
+    ask, evaluate, tell = (jax.random.fold_in(key, 3 * iteration + k) for k in range(3))
     return ask, evaluate, tell
 
 

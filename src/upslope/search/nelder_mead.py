@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -32,7 +32,7 @@ class NelderMeadState(NamedTuple):
     returns: Array  # [D + 1], -inf until tried
     phase: Array  # scalar int: what is tried next
     index: Array  # scalar int: which vertex is tried while building or shrinking
-    reflected: Array  # [D]
+    reflected: Array  # [D]; while the simplex shrinks, what it shrinks to
     reflected_return: Array  # scalar
     iterations: Array  # scalar int: SciPy's nit
     evaluations: Array  # scalar int: SciPy's nfev
@@ -133,7 +133,7 @@ class NelderMead(SearchMethod):
         )
 
     def ask(self, key: Array, state: NelderMeadState) -> Policy:
-        best, worst, size = state.vertices[0], state.vertices[-1], state.vertices.shape[1]
+        worst, size = state.vertices[-1], state.vertices.shape[1]
         rho, chi, psi, sigma = self.coefficients(size)
         centre = jnp.sum(state.vertices[:-1], axis=0) / size
         inward = jnp.asarray([-rho, -rho * chi, -psi * rho, psi, 0.0, 0.0, 0.0], centre.dtype)
@@ -141,7 +141,8 @@ class NelderMead(SearchMethod):
         chosen = state.vertices[state.index]
         theta = (1.0 - share) * centre + share * worst
         theta = jnp.where(state.phase >= BUILD, chosen, theta)
-        theta = jnp.where(state.phase == SHRINK, best + sigma * (chosen - best), theta)
+        towards = state.reflected
+        theta = jnp.where(state.phase == SHRINK, towards + sigma * (chosen - towards), theta)
         policy = ravel_parameters(state.policy)[1](theta)
         return jax.tree.map(lambda leaf: leaf[None], policy)
 
@@ -161,17 +162,8 @@ class NelderMead(SearchMethod):
     ) -> tuple[NelderMeadState, NelderMeadDiagnostics]:
         value = ranked_returns(experience)[0].astype(state.returns.dtype)
         theta, _ = ravel_parameters(take(candidates, 0))
-        branches = [
-            reflected,
-            expanded,
-            contracted,
-            contracted,
-            built,
-            built,
-            converged,
-        ]
         counted = state._replace(evaluations=state.evaluations + (state.phase != DONE))
-        new = jax.lax.switch(state.phase, branches, counted, theta, value)
+        new = moved(counted, theta, value)
         size = jnp.max(jnp.abs(new.vertices[1:] - new.vertices[:1]))
         spread = jnp.max(jnp.abs(new.returns[1:] - new.returns[:1]))
         met = (new.phase == REFLECT) & (size <= self.xatol) & (spread <= self.fatol)
@@ -197,71 +189,60 @@ class NelderMead(SearchMethod):
         return ravel_parameters(state.policy)[1](best)
 
 
-def inserted(state: NelderMeadState, theta: Array, value: Array) -> NelderMeadState:
-    """The worst vertex gives way to a point, which takes its place in the order."""
-    place = jnp.sum(state.returns[:-1] >= value)
-    rank = jnp.arange(state.returns.size)
-    before = jnp.where(rank <= place, rank, rank - 1)
-    vertices = state.vertices[before].at[place].set(theta)
-    return step_done(state, vertices, state.returns[before].at[place].set(value))
+def moved(state: NelderMeadState, theta: Array, value: Array) -> NelderMeadState:
+    """The state after a trial: every phase is the same few selections, so that nothing branches.
 
+    A trial ends in one of three ways: the point takes its place in the order of the vertices, the
+    search tries another point of the same step, or it shrinks. Vertices that are being built, or
+    that shrink, stand in order up to `index`; the others wait behind it as they were.
+    """
+    phase, index, returns = state.phase, state.index, state.returns
+    size = returns.size - 1
+    best, second, worst = returns[0], returns[-2], returns[-1]
+    one_by_one = (phase == BUILD) | (phase == SHRINK)
 
-def step_done(state: NelderMeadState, vertices: Array, returns: Array) -> NelderMeadState:
-    """A step of the simplex is over; the next trial is a reflection."""
-    return state._replace(
-        vertices=vertices,
-        returns=returns,
-        phase=jnp.full_like(state.phase, REFLECT),
-        index=jnp.zeros_like(state.index),
-        iterations=state.iterations + 1,
-    )
-
-
-def either(condition: Array, then: NelderMeadState, otherwise: NelderMeadState) -> Any:
-    """One of two states."""
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), then, otherwise)
-
-
-def built(state: NelderMeadState, theta: Array, value: Array) -> NelderMeadState:
-    """One vertex of the first or of the shrunken simplex is known."""
-    filled = state._replace(
-        vertices=state.vertices.at[state.index].set(theta),
-        returns=state.returns.at[state.index].set(value),
-        index=state.index + 1,
-    )
-
-    def complete(state: NelderMeadState) -> NelderMeadState:
-        order = jnp.argsort(-state.returns, stable=True)
-        return step_done(state, state.vertices[order], state.returns[order])
-
-    last = state.index == state.returns.size - 1
-    return jax.lax.cond(last, complete, lambda state: state, filled)
-
-
-def reflected(state: NelderMeadState, theta: Array, value: Array) -> NelderMeadState:
-    """The reflection is known: it is taken, or says what to try next."""
-    best, second, worst = state.returns[0], state.returns[-2], state.returns[-1]
-    closer = jnp.where(value > worst, OUTSIDE, INSIDE)
-    phase = jnp.where(value > best, EXPAND, closer).astype(state.phase.dtype)
-    kept = state._replace(phase=phase, reflected=theta, reflected_return=value)
-    return either((value > second) & ~(value > best), inserted(state, theta, value), kept)
-
-
-def expanded(state: NelderMeadState, theta: Array, value: Array) -> NelderMeadState:
-    """The expansion is known: the better of it and the reflection is taken."""
+    # What becomes of a reflection, an expansion, a contraction.
+    reflecting = phase == REFLECT
+    taken = (value > second) & ~(value > best)
+    expanding = phase == EXPAND
     further = value > state.reflected_return
-    theta = jnp.where(further, theta, state.reflected)
-    return inserted(state, theta, jnp.maximum(value, state.reflected_return))
-
-
-def contracted(state: NelderMeadState, theta: Array, value: Array) -> NelderMeadState:
-    """The contraction is known: it is taken, or all vertices move closer to the best."""
     outside = value >= state.reflected_return
-    good = jnp.where(state.phase == OUTSIDE, outside, value > state.returns[-1])
-    phase, index = jnp.full_like(state.phase, SHRINK), jnp.ones_like(state.index)
-    return either(good, inserted(state, theta, value), state._replace(phase=phase, index=index))
+    good = jnp.where(phase == OUTSIDE, outside, value > worst)
+    contracting = (phase == OUTSIDE) | (phase == INSIDE)
+    enters = jnp.where(reflecting, taken, jnp.where(contracting, good, phase != DONE))
+    shrinks = contracting & ~good
 
+    back = expanding & ~further  # the reflection was better
+    point = jnp.where(back, state.reflected, theta)
+    worth = jnp.where(back, state.reflected_return, value)
+    end = jnp.where(one_by_one, index, size)  # the vertex that gives way
+    rank = jnp.arange(size + 1)
+    place = jnp.sum((returns >= worth) & (rank < end))
+    before, here = rank < place, rank == place
+    behind = (rank > place) & (rank <= end)
+    shifted = lambda x: jnp.concatenate([x[:1], x[:-1]])  # noqa: E731
+    ordered = jnp.where(
+        before[:, None] | ~(here | behind)[:, None],
+        state.vertices,
+        jnp.where(here[:, None], point[None], shifted(state.vertices)),
+    )
+    ranked = jnp.where(before | ~(here | behind), returns, jnp.where(here, worth, shifted(returns)))
 
-def converged(state: NelderMeadState, theta: Array, value: Array) -> NelderMeadState:
-    """Nothing moves any more."""
-    return state
+    last = ~one_by_one | (index == size)
+    stepped = enters & last  # a step of the simplex is over
+    closer = jnp.where(value > worst, OUTSIDE, INSIDE)
+    instead = jnp.where(reflecting, jnp.where(value > best, EXPAND, closer), phase)
+    following = jnp.where(
+        stepped, REFLECT, jnp.where(shrinks, SHRINK, jnp.where(enters, phase, instead))
+    )
+    keeps = reflecting & ~taken
+    return state._replace(
+        vertices=jnp.where(enters, ordered, state.vertices),
+        returns=jnp.where(enters, ranked, returns),
+        phase=following.astype(phase.dtype),
+        index=jnp.where(stepped, 0, jnp.where(shrinks, 1, index + enters)).astype(index.dtype),
+        # While it shrinks: towards where the best vertex stood at its beginning.
+        reflected=jnp.where(keeps, theta, jnp.where(shrinks, state.vertices[0], state.reflected)),
+        reflected_return=jnp.where(keeps, value, state.reflected_return),
+        iterations=state.iterations + stepped,
+    )

@@ -10,8 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-# Loops over less data than this many bytes become one function.
-SMALL_LOOPS = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=10000000"
+from upslope.core.small_loops import WORLDS, ask_for_small_loops
 
 
 def prepare(seeds: int | None = None, *, populations: bool = False) -> None:
@@ -35,24 +34,12 @@ def prepare(seeds: int | None = None, *, populations: bool = False) -> None:
     if not asked:
         with contextlib.suppress(RuntimeError):  # JAX has started: its devices stay as they are
             jax.config.update("jax_num_cpu_devices", host_devices)
-    ask_for_small_loops()
+    ask_for_small_loops(WORLDS)
     cache = jax.config.jax_compilation_cache_dir  # pyright: ignore
     if cache is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-def ask_for_small_loops() -> None:
-    """Lets XLA:CPU compile a loop over little data into one function, body and all.
-
-    A step of a small world costs less than starting its operations one by one; the default bound
-    (1 KB of data) leaves nearly every loop over time outside. XLA reads the flag once, when JAX
-    starts; what the user has set stays.
-    """
-    flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_backend_extra_options" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {SMALL_LOOPS}".strip()
 
 
 def cache_folder() -> Path:

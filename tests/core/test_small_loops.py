@@ -1,0 +1,31 @@
+"""What is asked of XLA before JAX starts."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from upslope.core.small_loops import FUNCTIONS, OPTION, WORLDS, ask_for_small_loops
+
+SMALL, LARGE = f"{OPTION}{FUNCTIONS}", f"{OPTION}{WORLDS}"
+
+
+@pytest.mark.parametrize(
+    ("before", "size", "after"),
+    [
+        (None, FUNCTIONS, SMALL),
+        ("--xla_dump_to=/nowhere", WORLDS, f"--xla_dump_to=/nowhere {LARGE}"),
+        ("--xla_backend_extra_options=mine=1", WORLDS, "--xla_backend_extra_options=mine=1"),
+        (LARGE, WORLDS, LARGE),
+        (LARGE, FUNCTIONS, LARGE),
+        (f"--a=1 {SMALL} --b=2", WORLDS, f"--a=1 {LARGE} --b=2"),
+    ],
+)
+def test_small_loops_are_asked_for_and_the_users_flags_stay(monkeypatch, before, size, after):
+    if before is None:
+        monkeypatch.delenv("XLA_FLAGS", raising=False)
+    else:
+        monkeypatch.setenv("XLA_FLAGS", before)
+    ask_for_small_loops(size)
+    assert os.environ["XLA_FLAGS"] == after
