@@ -94,8 +94,8 @@ class Quadruped(gymnasium.Env):
         if self._renderer is None:
             self._renderer = mujoco.Renderer(self.model, 240, 400)
             self._camera = mujoco.MjvCamera()
-            self._camera.distance, self._camera.elevation, self._camera.azimuth = 3.5, -18, 100
-        self._camera.lookat[:] = [self.data.qpos[0], self.data.qpos[1], 0.3]
+            self._camera.distance, self._camera.elevation, self._camera.azimuth = 5.5, -14, 90
+        self._camera.lookat[:] = [2.6, 0.0, 0.3]
         self._renderer.update_scene(self.data, self._camera)
         return self._renderer.render()
 

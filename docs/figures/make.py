@@ -166,8 +166,35 @@ def noise() -> None:
     figure.savefig(HERE / "noise.png", dpi=90)
 
 
+def gait() -> None:
+    """Speed against walks, from the stored results of the experiment."""
+    stored = HERE.parents[1] / "benchmarks" / "results" / "gait.json"
+    record = json.loads(stored.read_text())
+    first = record["summary"]["the first gait"]["median"]
+    figure = require_matplotlib()(figsize=(8, 4.6), layout="constrained")
+    axes = figure.add_subplot()
+    for name, color in zip(record["runs"], (BLUE, ORANGE, GREEN, "0.25", "#cc79a7"), strict=True):
+        curve = record["runs"][name]["curve"]
+        walks = [0.0, *(steps / 200 for steps, _ in curve)]
+        speeds = np.array([[first] * len(curve[0][1]), *(speeds for _, speeds in curve)])
+        low, middle, high = np.quantile(speeds, [0.25, 0.5, 0.75], axis=1)
+        axes.plot(walks, middle, "o-", color=color, markersize=4, linewidth=2)
+        axes.fill_between(walks, low, high, color=color, alpha=0.12, linewidth=0)
+        axes.plot([], [], color=color, linewidth=2, label=name)
+    axes.axhline(first, color="0.5", linewidth=1, linestyle="--")
+    axes.text(walks[-1], first - 0.06, "where all of them start", ha="right", fontsize=9)
+    axes.set_xlabel("walks of four seconds")
+    axes.set_ylabel("forward speed on fresh walks, m/s")
+    axes.set_ylim(0, None)
+    axes.legend(frameon=False, loc="upper left")
+    bare(axes)
+    axes.grid(alpha=0.25)
+    figure.savefig(HERE / "gait.png", dpi=90)
+
+
 if __name__ == "__main__":
     for draw in (
+        gait,
         noise,
         score_function,
         policy_simplex,
