@@ -51,7 +51,8 @@ class JaxProgram:
     """Runs S seeds of one problem side by side, sharded over the host devices.
 
     Every seed is a function of (run seed, its own number, its own iteration) alone: how many
-    iterations a call does, and how many seeds or devices share it, changes nothing else.
+    iterations a call does changes nothing else, and how many seeds or devices share it only how
+    matrix products round. Devices that seeds leave over share the populations of each seed.
 
     Args:
       problem: what to run; its world is a JAX environment.
