@@ -2,8 +2,8 @@
 
 Ten seeds of each. Solved: 475 on CartPole-v1, -100 on Acrobot-v1, -200 on Pendulum-v1, 90 on
 MountainCarContinuous-v0, over 100 held-out episodes of each seed's solution. For augmented random
-search also: the mean over seeds (1,000 episodes each) against the one published run of RL Baselines3 Zoo,
-within its number of steps.
+search also: the mean over seeds (1,000 episodes each) against the one published run of RL
+Baselines3 Zoo, within its number of steps.
 """
 
 import sys
