@@ -146,7 +146,7 @@ def noise() -> None:
     runs = json.loads(stored.read_text())["runs"]
     figure = require_matplotlib()(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
-    for row, (name, run) in enumerate(reversed(runs.items())):
+    for row, run in enumerate(reversed(runs.values())):
         seen, truth = np.median(run["best_seen"]), np.median(run["truth"])
         axes.plot([truth, seen], [row, row], color="0.8", linewidth=2, zorder=1)
         low, high = np.quantile(run["truth"], [0.1, 0.9])

@@ -13,10 +13,17 @@ from upslope.policies import (
     TableFeatures,
     TabularSoftmax,
 )
+from upslope.policies.features import FeatureMap
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=4)
 THETA = RNG.normal(size=15)  # 3 actions, 4 observations and a bias
+
+
+class Mirrored(FeatureMap):
+    def __call__(self, observation):
+        x = jnp.append(observation, 1.0)
+        return jnp.stack([-x, x])
 
 
 def score(policy, observation, action):
@@ -58,6 +65,9 @@ def test_bernoulli_unit_is_a_softmax_of_two_actions(x64):
         np.testing.assert_allclose(
             score(policy, jnp.array(X), action).theta, (action - p) * x, atol=1e-10
         )
+    # The seeded error, x for one action and -x for the other, is another unit: twice as steep.
+    both_ways = LinearSoftmax(jnp.array(theta), Mirrored())
+    assert np.abs(score(both_ways, jnp.array(X), 1).theta - (1 - p) * x).max() > 0.05
 
 
 def test_tabular_is_linear_with_one_hot_features_and_only_its_row_moves(x64):
