@@ -1,5 +1,6 @@
 """What progress looks like: lines, a picture that fits, small numbers, the final table."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -103,6 +104,20 @@ def test_the_final_table_has_returns_interval_times_and_what_next(capsys):
     assert "7.5 s: import 1.0 s, compile 2.0 s, search 4.0 s, evaluation 0.5 s" in text
     assert "upslope evaluate runs/there" in text
     assert max(map(len, lines)) <= 80
+
+
+def test_the_best_seen_stands_beside_what_it_is_worth(capsys):
+    """Of methods that try candidates; of the others there is no such column."""
+    seen = np.array([500.0, 501.0, 502.0, np.nan])
+    summary = Summary("done", np.full(4, 1000), evaluation(), Times(), best_seen=seen)
+    print_summary(summary, "cem", Console(highlight=False, width=80))
+    lines = capsys.readouterr().out.splitlines()
+    heads = lines[1].split()
+    assert heads[heads.index("best") : heads.index("best") + 2] == ["best", "seen"]
+    assert [line.split()[4] for line in lines[2:6]] == ["500.0", "501.0", "502.0", "-"]
+    assert max(map(len, lines)) <= 80
+    print_summary(dataclasses.replace(summary, best_seen=None), "ppo")
+    assert "best seen" not in capsys.readouterr().out
 
 
 def test_one_seed_has_no_interval(capsys):

@@ -183,3 +183,14 @@ def test_the_figure_shows_every_seed(tmp_path):
     figure = run.plot(tmp_path / "curve.png")
     assert (tmp_path / "curve.png").stat().st_size > 10_000
     assert len(figure.axes[0].lines) == 3  # two seeds and their interquartile mean
+
+
+def test_the_best_seen_is_that_of_all_iterations():
+    settings = {"total_timesteps": 3000, "seeds": 2, "evaluations": 1, "final_episodes": 2}
+    run = upslope.train("CartPole-v1", "cem", out=None, **settings)
+    columns = run.curves
+    expected = [columns["best"][columns["seed"] == seed].max() for seed in range(2)]
+    np.testing.assert_array_equal(run.summary.best_seen, expected)
+    assert upslope.train("CartPole-v1", "ppo", out=None, **settings).summary.best_seen is None
+    discounted = upslope.train("CartPole-v1", "cem", out=None, gamma=0.9, **settings)
+    assert discounted.summary.best_seen is None  # its values are not returns

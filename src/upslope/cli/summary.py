@@ -28,7 +28,7 @@ def print_summary(
     """
     console = console or Console(highlight=False, soft_wrap=True)
     if summary.final is not None:
-        print_evaluation(summary.final, title, console)
+        print_evaluation(summary.final, title, console, summary.best_seen)
     times = summary.times
     taken = float(np.sum(summary.steps))
     known = times.search > 0 and not resumed
@@ -46,15 +46,28 @@ def print_summary(
         console.print(f"next     upslope evaluate {summary.folder}", markup=False)
 
 
-def print_evaluation(evaluation: Evaluation, title: str, console: Console | None = None) -> None:
+def print_evaluation(
+    evaluation: Evaluation,
+    title: str,
+    console: Console | None = None,
+    best_seen: np.ndarray | None = None,
+) -> None:
     """The return of every seed, their interquartile mean and its interval."""
     console = console or Console(highlight=False, soft_wrap=True)
-    console.print(evaluation_table(evaluation, title))
+    console.print(evaluation_table(evaluation, title, best_seen))
     console.print(f"return   {interval_text(evaluation)}", markup=False)
 
 
-def evaluation_table(evaluation: Evaluation, title: str) -> Table:
-    """A row for each seed; with many seeds the quartiles."""
+def evaluation_table(
+    evaluation: Evaluation, title: str, best_seen: np.ndarray | None = None
+) -> Table:
+    """A row for each seed; with many seeds the quartiles.
+
+    Args:
+      evaluation: held-out episodes.
+      title: above the table.
+      best_seen: [S] the best value met while searching, shown beside what the solution is worth.
+    """
     returns, lengths = evaluation.returns.mean(axis=1), evaluation.lengths.mean(axis=1)
     spread = evaluation.returns.std(axis=1)
     table = Table(
@@ -66,7 +79,8 @@ def evaluation_table(evaluation: Evaluation, title: str) -> Table:
         padding=(0, 3, 0, 0),
         header_style="dim",
     )
-    for name in ("seed", "return", "± episodes", "worst", "length", "steps"):
+    seen = ("best seen",) if best_seen is not None else ()
+    for name in ("seed", "return", "± episodes", "worst", *seen, "length", "steps"):
         table.add_column(name, justify="right", no_wrap=True)
 
     def add(name: str, seed: int) -> None:
@@ -75,6 +89,7 @@ def evaluation_table(evaluation: Evaluation, title: str) -> Table:
             number(returns[seed]),
             number(spread[seed]),
             number(evaluation.returns[seed].min()),
+            *(() if best_seen is None else (number(best_seen[seed]),)),
             number(lengths[seed]),
             f"{int(evaluation.steps[seed]):,}",
         )

@@ -9,6 +9,8 @@ import numpy as np
 from upslope.training.progress import Evaluation, Progress
 
 KEYS = ("seed", "iteration", "steps")
+# Diagnostics that hold the best return of a candidate, whichever the method has.
+BEST = ("best", "population_best")
 
 
 class History:
@@ -90,6 +92,16 @@ class History:
     def arrays(self) -> dict[str, np.ndarray]:
         """The columns as arrays."""
         return {name: np.asarray(column) for name, column in self.columns.items()}
+
+    def best_seen(self) -> np.ndarray | None:
+        """The best return of a candidate of each seed [S]; None where no candidates were tried."""
+        columns = self.arrays()
+        name = next((name for name in BEST if name in columns), None)
+        if name is None:
+            return None
+        seeds = [columns[name][columns["seed"] == seed] for seed in np.unique(columns["seed"])]
+        known = [seed[np.isfinite(seed)] for seed in seeds]
+        return np.asarray([part.max() if part.size else np.nan for part in known])
 
     def curve(self, name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Steps and values of one column for one seed."""

@@ -74,6 +74,9 @@ class Summary:
       final: the last evaluation of every seed, None if it was stopped before.
       times: where the time went.
       folder: of the run, None if nothing was written.
+      notes: lines of advice.
+      best_seen: [S] the best return of a candidate while searching, which is luck besides; None
+        for methods that try no candidates, or under another objective than the return.
     """
 
     reason: str
@@ -82,6 +85,7 @@ class Summary:
     times: Times
     folder: Any = None
     notes: list[str] = field(default_factory=list)
+    best_seen: np.ndarray | None = None
 
 
 class Reporter(Protocol):

@@ -211,7 +211,8 @@ def _go(
             times.compile += program.compile_seconds
             advice = closing_advice(built.problem.method, history, final)
             notes = [] if advice is None else [advice]
-            summary = Summary("done", steps, final, times, notebook.path, notes)
+            seen = history.best_seen() if config.objective == "episodic" else None
+            summary = Summary("done", steps, final, times, notebook.path, notes, seen)
             result = Run(
                 config,
                 program.solutions(position.carry),
