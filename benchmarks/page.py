@@ -35,6 +35,14 @@ PARTS = {
     ),
     "reinforce_cartpole": ("REINFORCE on CartPole", "reinforce_cartpole.py"),
     "references": ("Published returns", "references.py"),
+    "references_acrobot": (
+        "Published returns, Acrobot with today's preset",
+        "references.py --only Acrobot-v1",
+    ),
+    "references_mountaincarcontinuous": (
+        "Published returns, MountainCarContinuous with today's preset",
+        "references.py --only MountainCarContinuous-v0",
+    ),
     "exact": ("Exact values and gradients", "exact.py"),
     "gradcheck": ("gradcheck", "gradcheck.py"),
     "startup": ("Start-up and memory", "startup.py"),

@@ -26,7 +26,7 @@ def test_flags_over_file_over_preset_over_default(tmp_path):
 def test_a_flag_that_is_not_given_changes_nothing():
     assert config("CartPole-v1") == resolve("CartPole-v1")
     assert config("CartPole-v1 reinforce") == resolve("CartPole-v1", "reinforce")
-    assert config("MountainCarContinuous-v0").method == "cem"
+    assert config("MountainCarContinuous-v0").method == "ars"
 
 
 def test_without_the_preset_the_defaults_hold():
