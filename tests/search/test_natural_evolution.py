@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
+import upslope
 from small_searches import first_state, maximize, told
 from upslope.core.checks import UpslopeError
 from upslope.core.distributions import DiagonalGaussian
@@ -140,3 +141,19 @@ def test_nan_is_the_worst():
 def test_what_cannot_be_meant_is_refused(make, match):
     with pytest.raises(UpslopeError, match=match):
         make()
+
+
+@pytest.mark.parametrize("method", ["snes", "xnes"])
+def test_a_search_that_has_converged_says_so(method):
+    """Beyond the resolution of numbers its noise would be rounding, and then NaN."""
+    run = lambda best: upslope.minimize(  # noqa: E731
+        lambda x: jnp.sum((x - best) ** 2), np.full(3, 0.5), method, budget=50_000
+    )
+    result = run(1.0)
+    assert "noeffectcoord" in result.message
+    assert result.nfev < 25_000
+    assert result.fun < 1e-20
+    assert np.isfinite(result.curve.mean).all()
+    underflow = run(0.0)  # the square of x becomes 0 before x does: flat, and nothing moves
+    assert np.isfinite(underflow.curve.mean).all()
+    assert underflow.fun == 0.0

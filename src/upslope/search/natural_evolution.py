@@ -32,6 +32,23 @@ class NaturalEvolutionDiagnostics(NamedTuple):
     flat: Array  # 1 if all returns are equal: nothing can be learned
 
 
+CONVERGED = (
+    "noeffectcoord: a fifth of a standard deviation does not change some parameter; numbers go no "
+    "further"
+)
+
+
+def no_effect(mean: Array, std: Array) -> Array:
+    """Whether some parameter cannot move any more: beyond this its noise is rounding alone.
+
+    Args:
+      mean: [D].
+      std: [D], or a scalar.
+    """
+    smallest = jnp.finfo(mean.dtype).tiny / jnp.finfo(mean.dtype).eps
+    return jnp.any((mean + 0.2 * std == mean) | (std < smallest))
+
+
 def utilities(population_size: int) -> np.ndarray:
     r"""What the best, second best, ... candidate counts, [P]; they sum to zero.
 
@@ -126,7 +143,8 @@ class SNES(SearchMethod):
         returns = ranked_returns(experience).astype(theta.dtype)
         noise = (theta - mean[None]) / state.std[None]
         flat = is_flat(returns)
-        weights = jnp.where(flat, 0.0, utilities_of(returns))
+        still = flat | no_effect(mean, state.std)
+        weights = jnp.where(still, 0.0, utilities_of(returns))
         rate = self.std_learning_rate
         if rate is None:
             rate = (3 + math.log(mean.size)) / (5 * math.sqrt(mean.size))
@@ -140,6 +158,12 @@ class SNES(SearchMethod):
     def solution(self, state: SNESState) -> Policy:
         return state.mean
 
+    def stopped(self, state: SNESState) -> Array:
+        return no_effect(ravel_parameters(state.mean)[0], state.std).astype(int)
+
+    def stop_reason(self, code: int) -> str:
+        return CONVERGED
+
 
 class XNESState(NamedTuple):
     """What the next iteration needs."""
@@ -148,6 +172,11 @@ class XNESState(NamedTuple):
     sigma: Array  # scalar
     factor: Array  # B [D, D] of determinant 1: the covariance is sigma^2 B B'
     inverse: Array  # B^-1 [D, D]
+
+    @property
+    def stds(self) -> Array:
+        """Standard deviation of each parameter, [D]."""
+        return self.sigma * jnp.sqrt(jnp.sum(jnp.square(self.factor), axis=1))
 
 
 class XNES(SearchMethod):
@@ -223,7 +252,8 @@ class XNES(SearchMethod):
         returns = ranked_returns(experience).astype(theta.dtype)
         noise = ((theta - mean[None]) / state.sigma) @ state.inverse.T
         flat = is_flat(returns)
-        weights = jnp.where(flat, 0.0, utilities_of(returns))
+        still = flat | no_effect(mean, state.stds)
+        weights = jnp.where(still, 0.0, utilities_of(returns))
         size = mean.size
         rate = self.std_learning_rate
         if rate is None:
@@ -243,6 +273,12 @@ class XNES(SearchMethod):
 
     def solution(self, state: XNESState) -> Policy:
         return state.mean
+
+    def stopped(self, state: XNESState) -> Array:
+        return no_effect(ravel_parameters(state.mean)[0], state.stds).astype(int)
+
+    def stop_reason(self, code: int) -> str:
+        return CONVERGED
 
 
 def exponential(matrix: Array) -> Array:
