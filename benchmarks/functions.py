@@ -24,7 +24,8 @@ def main() -> int:
     parser = options.parser(__doc__, repeats=30)
     parser.add_argument("--only", choices=["evaluations", "cma-speed", "nelder-mead"])
     arguments = options.parse(parser)
-    report = Report("functions", arguments)
+    name = "functions" if arguments.only is None else f"functions_{arguments.only}"
+    report = Report(name.replace("-", "_"), arguments)
     parts = {"evaluations": evaluations, "cma-speed": cma_speed, "nelder-mead": nelder_mead}
     for name, part in parts.items():
         if arguments.only in (None, name):

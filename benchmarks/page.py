@@ -17,6 +17,10 @@ PAGE = HERE.parent / "docs" / "benchmarks.md"
 # Result file: what it is about, and the command that measures it.
 PARTS = {
     "functions": ("Searching functions, beside pycma and SciPy", "functions.py"),
+    "functions_nelder_mead": (
+        "Nelder-Mead beside SciPy's, on a quiet machine",
+        "functions.py --only nelder-mead",
+    ),
     "populations": ("Populations, beside evosax", "populations.py --evosax-python EVOSAX"),
     "gradient_free": ("Presets of methods that see returns alone", "gradient_free.py"),
     "noise": ("The winner's curse", "noise.py"),

@@ -236,3 +236,12 @@ def test_gradients_of_another_shape_or_not_finite_are_refused():
             MDP, POLICY, OBJECTIVE,
             {"lost": lambda policy, *_: jax.tree.map(lambda x: x * jnp.nan, policy)}, episodes=100,
         )  # fmt: skip
+
+
+def test_estimators_without_a_name():
+    def mine(policy, episodes, objective):
+        return policy
+
+    for wanted in (mine, [mine], ["reinforce", mine], 3):
+        with pytest.raises(UpslopeError, match="a mapping from names"):
+            gradcheck("short-corridor", estimators=wanted, episodes=100)

@@ -354,3 +354,19 @@ def test_a_declaration_can_be_read():
     assert text.startswith("biased for grad E[f]: each sample is part of its own baseline")
     assert str(Declaration("grad J", True, "always")) == "unbiased for grad J: always"
     assert largest_z((np.asarray([1.0, 1.01, 0.99]),), (1.0,)) < 4.5
+
+
+def test_a_callback_under_vmap():
+    """The same numbers as one key after another."""
+    import random  # plain Python: JAX cannot trace what it does with x
+
+    def on_host(x):
+        return float(random.Random(int(x)).random())
+
+    theta = jnp.zeros(3)
+    estimator = ScoreFunction(num_samples=20)
+    one = lambda key: estimator.estimate(key, Categorical, theta, on_host)  # noqa: E731
+    keys = jax.random.split(jax.random.key(0), 3)
+    together = jax.vmap(one)(keys)
+    for k in range(3):
+        np.testing.assert_allclose(together[k], one(keys[k]), rtol=1e-5)

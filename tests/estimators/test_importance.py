@@ -223,3 +223,20 @@ def test_bad_input():
         ImportanceSampling(10, WIDE, "normalised")
     with pytest.raises(UpslopeError, match="clip=0"):
         ImportanceSampling(10, WIDE, "clipped", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("log_weight", "values", "settings", "message"),
+    [
+        (jnp.zeros(5), jnp.zeros((5, 1)), {}, r"shape \(5,\) and values of shape \(5, 1\)"),
+        (jnp.zeros(5), jnp.zeros(4), {}, "a weight and a value for each sample"),
+        (jnp.zeros(5), jnp.zeros(5), {"weighting": "clipped", "clip": -1.0}, "clip=-1"),
+    ],
+)
+def test_values_and_clips_that_do_not_fit(log_weight, values, settings, message):
+    with pytest.raises(UpslopeError, match=message):
+        importance_estimate(log_weight, values, **settings)
+
+
+def test_the_effective_sample_size_stays_in_its_range():
+    assert float(importance_estimate(jnp.zeros(5000), jnp.ones(5000)).effective_sample_size) <= 5000

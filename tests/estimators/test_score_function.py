@@ -138,3 +138,15 @@ def test_rowwise_gradient_is_the_whole_gradient(x64):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12), whole, rows)
     np.testing.assert_allclose(entropy, row_entropy, rtol=1e-10)
     assert float(jnp.abs(whole.weights).max()) > 0.1
+
+
+def test_a_sample_of_probability_zero_has_no_score():
+    """NaN where it has a weight, silence where it has none."""
+    logits = jnp.array([0.0, -jnp.inf])
+
+    def loss(logits, weight):
+        return surrogate(jax.nn.log_softmax(logits), weight)
+
+    gradient = jax.grad(loss)
+    assert np.isnan(np.asarray(gradient(logits, jnp.array([0.0, 1.0])))).all()
+    assert np.isfinite(np.asarray(gradient(logits, jnp.array([1.0, 0.0])))).all()

@@ -11,6 +11,7 @@ import scipy.linalg
 from upslope import exact
 from upslope.core.checks import UpslopeError
 from upslope.environments.linear_quadratic import LinearQuadratic
+from upslope.exact.linear_loop import LinearLaw
 from upslope.exact.linear_quadratic import LawCredit, value_of_law
 from upslope.objectives import AverageReward, AverageValue, DiscountedReturn, EpisodicReturn
 from upslope.policies.gaussian import GaussianNetwork, LinearGaussian
@@ -245,5 +246,35 @@ def test_what_cannot_be_answered_is_refused(x64):
     with pytest.raises(UpslopeError, match="positive definite"):
         exact.optimal_control(LinearQuadratic(R=0 * np.eye(3)), AverageReward())
     stuck = LinearQuadratic(A=[[2.0]], B=[[0.0]], R=[[1.0]])
-    with pytest.raises(UpslopeError, match="No gain"):
+    with pytest.raises(UpslopeError, match="B does not reach"):
         exact.optimal_control(stuck, AverageReward())
+
+
+@pytest.mark.parametrize(
+    ("objective", "horizon"), [(AverageReward(), None), (DiscountedReturn(0.9), 5)]
+)
+def test_a_stationary_point_that_is_no_maximum_is_refused(x64, objective, horizon):
+    """Costs that pay for large states: K = 0.49 earns more than K = 0, and so on without bound."""
+    world = LinearQuadratic(0.5 * np.eye(1), np.eye(1), -10 * np.eye(1), np.eye(1))
+    with pytest.raises(UpslopeError, match="There is no best gain"):
+        exact.optimal_control(world, objective, horizon)
+
+
+def test_a_mildly_indefinite_q_still_has_a_best_gain(x64):
+    """R + B'PB > 0: no gain nearby earns more than the solution of the equation."""
+    world = LinearQuadratic(0.5 * np.eye(1), np.eye(1), -0.1 * np.eye(1), np.eye(1))
+    best = exact.optimal_control(world, AverageReward())
+    values = [float(value_of_gain(world, best.gain + d)) for d in (-0.05, 0.0, 0.05)]
+    assert values[1] == pytest.approx(float(best.value))
+    assert values[1] > max(values[0], values[2])
+
+
+def value_of_gain(world, gain):
+    law = LinearLaw(jnp.pad(gain, ((0, 0), (0, 1))), jnp.zeros(1))
+    return value_of_law(law, world, AverageReward(), None)
+
+
+def test_unstable_directions_that_cost_nothing(x64):
+    world = LinearQuadratic(1.2 * np.eye(1), np.eye(1), 0 * np.eye(1), np.eye(1))
+    with pytest.raises(UpslopeError, match="Q does not see them"):
+        exact.optimal_control(world, AverageReward())

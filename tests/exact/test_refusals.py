@@ -157,3 +157,26 @@ def test_models_that_do_not_compare():
 def test_negative_damping():
     with pytest.raises(UpslopeError, match="damping=-1"):
         exact.natural_gradient(TabularSoftmax(jnp.zeros((4, 3))), MDP, AverageReward(), -1)
+
+
+@pytest.mark.parametrize("rows", [2, 7])
+def test_tables_of_another_number_of_states(rows):
+    """JAX would read the last row for states beyond the table."""
+    policy = TabularSoftmax(jnp.zeros((rows, 3)))
+    with pytest.raises(UpslopeError, match=f"{rows} rows of logits for 4 observations"):
+        exact.value(policy, MDP, DiscountedReturn(0.9))
+    assert np.isfinite(exact.value(TabularSoftmax(jnp.zeros((4, 3))), MDP, DiscountedReturn(0.9)))
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        ([[0.5, 0.6], [0.5, 0.5]], "row 0 of the transition matrix sums to 1.1"),
+        ([[0.5, 0.5], [np.nan, 0.5]], "row 1"),
+        ([[1.5, -0.5], [0.5, 0.5]], "row 0"),
+        ([[0.5, 0.5]], "must be .S, S."),
+    ],
+)
+def test_what_is_no_chain(matrix, message):
+    with pytest.raises(UpslopeError, match=message):
+        exact.stationary_distribution(np.asarray(matrix))

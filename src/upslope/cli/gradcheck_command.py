@@ -126,7 +126,12 @@ def objective_settings() -> list[Any]:
     weights = Literal["discounted", "undiscounted"]
     return [
         Setting("objective", names, "episodic", "What J is."),
-        Setting("gamma", float | None, None, "Discount; 1 for the undiscounted return."),
+        Setting(
+            "gamma",
+            float | None,
+            None,
+            "Discount below 1, of discounted and average-value objectives.",
+        ),
         Setting("horizon", int | None, None, "Steps after which an episode counts as over."),
         Setting("weights", weights, "discounted", "Whether scores keep gamma^t (else: biased)."),
     ]

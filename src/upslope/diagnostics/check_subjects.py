@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -97,9 +97,17 @@ def subjects(wanted: Any, feed: Feed) -> Chosen:
         found = [_given(str(name), thing, feed, feed.critics) for name, thing in wanted.items()]
         return Chosen(found, {})
     known = estimator_names()
+    nameless = wanted is not None and (
+        callable(wanted) or not isinstance(wanted, Iterable) or any(map(callable, wanted))
+    )
+    if nameless:
+        raise UpslopeError(
+            "gradcheck got estimators without a name: give a mapping from names to them, such as "
+            'estimators={"mine": mine}.'
+        )
     if isinstance(wanted, str):
         wanted = [name.strip() for name in wanted.split(",") if name.strip()]
-    names: Sequence[str] = known if wanted is None else list(wanted)
+    names: Sequence[str] = known if wanted is None else list(dict.fromkeys(wanted))
     for name in names:
         if name not in known:
             raise unknown_name("estimator", str(name), known)

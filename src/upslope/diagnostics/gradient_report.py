@@ -18,9 +18,9 @@ LONGEST_NAME = 26
 LEGEND = """\
 verdict    consistent: with unbiased, as far as so many episodes can show; !: declared unbiased
 along g    bias along the reference and half its 95 % interval, in % of |grad J|
-SNR, cos   |grad J|^2 / total variance of one estimate; cosine of mean estimate and reference
+SNR, cos   |mean|^2 / total variance of one estimate; cosine of mean estimate and reference
 95 % at    episodes after which the direction is right with probability 0.95
-var*steps  work-normalised variance: total variance times steps; µs: time of one estimate"""
+var*steps  work-normalised variance: total variance times steps (-: biased); µs: of one estimate"""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Row:
         Nor is it one if something else than grad J is estimated, such as that of a smoothed J.
         """
         declared = self.declaration
-        if declared is None or not declared.target.startswith(TARGET):
+        if declared is None or not estimates_target(declared.target):
             return ""
         if declared.unbiased and not self.verdict.consistent:
             return f"declared unbiased for {declared.target}, found biased"
@@ -156,17 +156,17 @@ class GradientReport:
             declared = ""
             if row.declaration is not None:
                 declared = "unbiased" if row.declaration.unbiased else "biased"
-                declared += "" if row.declaration.target.startswith(TARGET) else "*"
+                declared += "" if estimates_target(row.declaration.target) else "*"
             rows.append(
                 (
                     row.name,
                     ("consistent" if found.consistent else row.finding.replace("by ", "")) + mark,
                     declared,
                     f"{percent(found.bias, '+')} ± {percent(found.bias_error)}",
-                    short(found.snr),
+                    short(found.snr, "inf"),
                     f"{found.cosine:.2f}",
                     short(row.episodes_for_direction),
-                    short(row.work_normalized_variance),
+                    short(row.work_normalized_variance) if found.consistent else "-",
                     short(1e6 * (row.seconds + row.sampling_seconds)),
                 )
             )
@@ -251,16 +251,21 @@ def plain(value: Any) -> Any:
     return float(value) if math.isfinite(value) else None
 
 
+def estimates_target(target: str) -> bool:
+    """Whether a declared target is grad J itself: not that of something else, or smoothed."""
+    return target == TARGET or target.startswith(f"{TARGET} and")
+
+
 def percent(share: float, sign: str = "") -> str:
     """A share in per cent, without a decimal point where it says nothing."""
     value = 100 * share
     return f"{value:{sign}.0f}" if abs(value) >= 10 else f"{value:{sign}.1f}"
 
 
-def short(value: float) -> str:
-    """Three digits; a sign for what is infinite."""
+def short(value: float, infinite: str = "never") -> str:
+    """Three digits; a word for what is infinite."""
     if not math.isfinite(value):
-        return "never" if value > 0 else "-"
+        return infinite if value > 0 else "-"
     if value >= 10_000 or (0 < abs(value) < 1e-3):
         return f"{value:.1e}"
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

@@ -34,7 +34,7 @@ class Verdict(NamedTuple):
     bias_error: float  # half the width of its 95 % interval
     distance: float  # |mean - reference| over the reference's length, sampling error taken out
     variance: float  # total
-    snr: float  # |reference|^2 over the total variance
+    snr: float  # |E g|^2 over the total variance: of the estimator's own mean
     cosine: float  # between the mean estimate and the reference
     estimates_for_direction: float  # see `estimates_for_direction`
 
@@ -110,6 +110,7 @@ def judge(
     mean_length = float(np.linalg.norm(measured.mean))
     cosine = float(measured.mean @ reference) / max(mean_length * length, 1e-30)
     squared = float(difference @ difference - np.sum(error**2))
+    own_squared = max(mean_length**2 - variance / measured.count, 0.0)  # sampling error taken out
     return Verdict(
         largest <= bound,
         largest,
@@ -118,7 +119,7 @@ def judge(
         quantile(0.025, measured.count) * along_error / scale,
         max(squared, 0.0) ** 0.5 / scale,
         variance,
-        length**2 / variance if variance > 0 else float("inf"),
+        own_squared / variance if variance > 0 else float("inf"),
         cosine,
         estimates_for_direction(measured.along_mean, measured.along_variance),
     )

@@ -98,7 +98,9 @@ def scores(
     rows = jax.vmap(row)(samples, used.astype(log_p.dtype))
 
     def undefined(leaf: Array) -> Array:
-        return jnp.where(impossible.reshape(-1, *[1] * (leaf.ndim - 1)), jnp.nan, leaf)
+        each = lambda flags: flags.reshape(-1, *[1] * (leaf.ndim - 1))  # noqa: E731
+        # log p of what is not used may have an infinite derivative, and 0 * inf is NaN.
+        return jnp.where(each(impossible), jnp.nan, jnp.where(each(used), leaf, 0.0))
 
     return jax.tree.map(undefined, rows)
 

@@ -22,7 +22,8 @@ class ExpectationGradient(eqx.Module):
     .. math:: \nabla_\theta E_{x \sim p_\theta}[f(x)]
 
     f is a function of one sample x alone. JAX traces it where it can; any other Python function is
-    called on the host and gives the same estimate. The estimators are pure: `jit` and `vmap` them.
+    called on the host and gives the same estimate; wrap one that draws its own random numbers in
+    `OnHost`, or they are drawn once, while tracing. The estimators are pure: `jit` and `vmap` them.
 
     Attributes:
       num_samples: N, independent draws (pairs of draws for antithetic ones). Static.

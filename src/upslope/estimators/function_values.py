@@ -83,5 +83,6 @@ def function_values(owner: str, f: Callable[[Any], Any], samples: Any) -> Array:
 
     if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
         shape = jax.ShapeDtypeStruct((count,), dtype)
-        return jax.pure_callback(loop, shape, jax.lax.stop_gradient(samples))
+        samples = jax.lax.stop_gradient(samples)
+        return jax.pure_callback(loop, shape, samples, vmap_method="sequential")
     return jnp.asarray(loop(samples))

@@ -70,7 +70,7 @@ def effective_sample_size(log_weight: Array) -> Array:
       Kong (1992); Owen (2013), equation 9.13.
     """
     u = jax.nn.softmax(log_weight)
-    return 1.0 / jnp.sum(jnp.square(u))
+    return jnp.clip(1.0 / jnp.sum(jnp.square(u)), 1.0, log_weight.shape[0])
 
 
 def importance_estimate(
@@ -91,8 +91,16 @@ def importance_estimate(
 
     Raises:
       UpslopeError: when there are no weights, when one is NaN or +inf (q gave its own sample
-        probability zero), or all are zero.
+        probability zero), or all are zero; values of another shape; a clip that is not positive.
     """
+    log_weight, values = jnp.asarray(log_weight), jnp.asarray(values)
+    if log_weight.ndim != 1 or values.shape != log_weight.shape:
+        raise UpslopeError(
+            f"importance_estimate got log weights of shape {log_weight.shape} and values of shape "
+            f"{values.shape}: both must be [N], a weight and a value for each sample."
+        )
+    if not (isinstance(clip, float) and clip == math.inf):
+        check_number("importance_estimate", "clip", clip, above=0)
     check_weights("importance_estimate", log_weight)
     u = normalized_weights(log_weight, weighting, clip)
     summands = jnp.where(u > 0, u * values, 0.0)

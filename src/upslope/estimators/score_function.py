@@ -18,14 +18,16 @@ def surrogate(log_prob: Array, weight: Array) -> Array:
     .. math:: \nabla_\theta \sum_i w_i \log p_\theta(x_i)
               = \sum_i w_i \nabla_\theta \log p_\theta(x_i)
 
-    Its value means nothing. No gradient flows into the weights, and a weight of zero silences a
-    score of any size, so that 0 * inf never arises.
+    Its value means nothing. No gradient flows into the weights. A weight of zero silences a score
+    of any size, as long as the derivative of `log_prob` itself is finite there; a sample of
+    probability zero that has a weight has no score: the gradient is NaN.
 
     Args:
       log_prob: log p_theta(x_i), any shape, a function of theta.
       weight: of the same shape.
     """
     weight = jax.lax.stop_gradient(weight)
+    weight = jnp.where(jnp.isneginf(log_prob) & (weight != 0), jnp.nan, weight)
     return jnp.sum(jnp.where(weight == 0, 0.0, weight * log_prob))
 
 

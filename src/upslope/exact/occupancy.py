@@ -6,10 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
+from upslope.core.checks import UpslopeError
 from upslope.exact.chain import EXACT, check_one_recurrent_class, induced_chain, live_states
-from upslope.exact.policy_table import as_finite_mdp, policy_table
+from upslope.exact.policy_table import TOLERANCE, as_finite_mdp, known, policy_table
 from upslope.exact.values import check_discount, check_horizon, live_system, solve_stationary
 
 
@@ -97,11 +99,27 @@ def stationary_distribution(transition: Array) -> Array:
       transition: [S, S].
 
     Raises:
-      UpslopeError: more than one recurrent class (they are named; not checked when traced).
+      UpslopeError: not a square matrix; a row that is no distribution, or more than one recurrent
+        class (they are named); neither is checked when traced.
 
     References:
       Puterman (1994), theorem A.2.
     """
     transition = jnp.asarray(transition)
+    if transition.ndim != 2 or transition.shape[0] != transition.shape[1]:
+        raise UpslopeError(
+            f"stationary_distribution got a matrix of shape {transition.shape}: it must be [S, S]."
+        )
+    if known(transition):
+        rows = np.asarray(transition, np.float64)
+        wrong = ~np.isfinite(rows).all(axis=1) | (rows < 0).any(axis=1)
+        wrong |= np.abs(rows.sum(axis=1) - 1.0) > TOLERANCE
+        if wrong.any():
+            state = int(np.argmax(wrong))
+            raise UpslopeError(
+                f"stationary_distribution: row {state} of the transition matrix sums to "
+                f"{rows[state].sum():.6g} or holds what is no probability: each must be a "
+                "distribution over the next states."
+            )
     check_one_recurrent_class(transition)
     return solve_stationary(transition)

@@ -13,6 +13,7 @@ from jax.core import Tracer
 from upslope.core.checks import UpslopeError
 from upslope.environments.finite_mdp import FiniteMDP
 from upslope.environments.sparse_mdp import SparseMDP
+from upslope.policies.tabular_softmax import TabularSoftmax
 
 # How far the probabilities of a state may be from summing to one: the rounding of float32.
 TOLERANCE = 1e-5
@@ -120,6 +121,8 @@ def _log_probabilities(policy: Any, mdp: FiniteMDP | SparseMDP, seen: Array) -> 
             f"{_name(policy)} has memory: exact values need a policy of the present state alone."
         )
 
+    _check_table_size(policy, seen)
+
     def row(observation: Array) -> Array:
         distribution = policy(observation)
         logs = getattr(distribution, "log_probs", None)
@@ -128,6 +131,18 @@ def _log_probabilities(policy: Any, mdp: FiniteMDP | SparseMDP, seen: Array) -> 
         return logs
 
     return jax.vmap(row)(seen)
+
+
+def _check_table_size(policy: Any, seen: Array) -> None:
+    """JAX reads the last row of a table that is too short: say so instead."""
+    if not isinstance(policy, TabularSoftmax) or not known(seen) or seen.ndim != 1:
+        return
+    rows, wanted = policy.logits.shape[0], int(np.max(np.asarray(seen))) + 1
+    if rows != wanted:
+        raise UpslopeError(
+            f"TabularSoftmax has {rows} rows of logits for {wanted} observations: give it one for "
+            "each."
+        )
 
 
 def _check_rows(policy: Any, table: np.ndarray) -> None:

@@ -53,8 +53,9 @@ def optimal_control(
       horizon: as for `value`.
 
     Raises:
-      UpslopeError: R is not positive definite; undiscounted episodes without a horizon; no gain
-        stabilises the system (not checked when traced).
+      UpslopeError: R is not positive definite, or R + gamma B' P B at some step is not (which an
+        indefinite Q can do: then some control earns without bound); undiscounted episodes without
+        a horizon; the best gain leaves the system unstable. Not checked when traced.
 
     References:
       Bertsekas (2017), sections 3.1 and 4.2; Chu, Fan and Lin (2005), algorithm SDA.
@@ -77,18 +78,39 @@ def optimal_control(
     a, b = root * world.A, root * world.B
     q, r = symmetric(world.Q), symmetric(world.R)
     if limits:
-        return _finite(world, a, b, q, r, gamma, int(min(limits)), objective)
+        found = _finite(world, a, b, q, r, gamma, int(min(limits)), objective)
+        nothing = jnp.zeros_like(q)[None]
+        _check_maximum(b, r, jnp.concatenate([found.cost_to_go[1:], nothing]))
+        return found
     ahead = _doubled(a, b, q, r)
     gain = _gain(a, b, r, ahead)
-    if known(gain) and not spectral_radius(a + b @ gain) < 1.0:
+    # NaN where the doubling diverged.
+    if known(gain) and not (np.isfinite(gain).all() and spectral_radius(a + b @ gain) < 1.0):
         raise UpslopeError(
-            "No gain makes the cost of this system finite (A has spectral radius "
-            f"{spectral_radius(world.A):.6g}): B does not reach its unstable directions, or Q "
-            "does not see them. A horizon or a stronger discount helps."
+            "No gain that stabilises this system is best (A has spectral radius "
+            f"{spectral_radius(world.A):.6g}): B does not reach its unstable directions, or Q does "
+            "not see them, so that letting them grow costs nothing. Let Q see every direction; a "
+            "horizon or a stronger discount helps, too."
         )
+    _check_maximum(b, r, ahead[None])
     m = world.B.shape[-1]
     law = LinearLaw(jnp.pad(gain, ((0, 0), (0, 1))), jnp.zeros(m, gain.dtype))
     return OptimalControl(gain, ahead, value_of_law(law, world, objective, None))
+
+
+def _check_maximum(b: Array, r: Array, ahead: Array) -> None:
+    """Raises where the stationary point [H, n, n] is no maximum: R + B'PB must be positive."""
+    if not known(b, r, ahead):
+        return
+    curvature = np.asarray(r) + np.einsum("im,hij,jk->hmk", b, ahead, b)
+    least = np.linalg.eigvalsh((curvature + np.swapaxes(curvature, 1, 2)) / 2).min(axis=1)
+    if not np.all(least > 0):
+        step = int(np.argmax(~(least > 0)))
+        where = f" at step {step}" if len(least) > 1 else ""
+        raise UpslopeError(
+            f"There is no best gain: R + gamma B' P B{where} has the eigenvalue {least[step]:.6g}, "
+            "so some control earns without bound. The costs Q must be positive semidefinite."
+        )
 
 
 def _gain(a: Array, b: Array, r: Array, ahead: Array) -> Array:
