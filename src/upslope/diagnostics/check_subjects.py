@@ -107,7 +107,8 @@ def subjects(wanted: Any, feed: Feed) -> Chosen:
         )
     if isinstance(wanted, str):
         wanted = [name.strip() for name in wanted.split(",") if name.strip()]
-    names: Sequence[str] = known if wanted is None else list(dict.fromkeys(wanted))
+    given: Any = known if wanted is None else wanted
+    names: Sequence[str] = list(dict.fromkeys(given))
     for name in names:
         if name not in known:
             raise unknown_name("estimator", str(name), known)

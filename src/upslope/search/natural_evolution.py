@@ -18,6 +18,7 @@ from upslope.policies.policy import Policy
 from upslope.sampling.collections import EpisodeReturns
 from upslope.sampling.records import Returns
 from upslope.search.candidate_returns import finite_mean, observed, ranked_returns
+from upslope.search.no_effect import CONVERGED, no_effect
 from upslope.search.population_scores import is_flat
 from upslope.search.search_method import SearchMethod
 from upslope.search.strategy_parameters import MAX_FULL
@@ -30,23 +31,6 @@ class NaturalEvolutionDiagnostics(NamedTuple):
     population_mean: Array
     std: Array  # mean standard deviation of a parameter
     flat: Array  # 1 if all returns are equal: nothing can be learned
-
-
-CONVERGED = (
-    "noeffectcoord: a fifth of a standard deviation does not change some parameter; numbers go no "
-    "further"
-)
-
-
-def no_effect(mean: Array, std: Array) -> Array:
-    """Whether some parameter cannot move any more: beyond this its noise is rounding alone.
-
-    Args:
-      mean: [D].
-      std: [D], or a scalar.
-    """
-    smallest = jnp.finfo(mean.dtype).tiny / jnp.finfo(mean.dtype).eps
-    return jnp.any((mean + 0.2 * std == mean) | (std < smallest))
 
 
 def utilities(population_size: int) -> np.ndarray:

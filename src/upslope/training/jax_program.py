@@ -95,13 +95,9 @@ class JaxProgram:
 
     def _iterate_seed(self, numbers: Any, key: Array, index: Array, carry: Carry) -> Any:
         method, objective, world = numbers
+        nothing = EpisodeStatistics.nothing()
         sampler = JaxSampler(
-            world,
-            objective,
-            method.collection,
-            carry.streams,
-            EpisodeStatistics.nothing(),
-            self._axis,
+            world, objective, method.collection, carry.streams, nothing, self._axis
         )
         state, sampler, diagnostics = iterate(
             iteration_key(key, index, carry.iteration), method, objective, carry.state, sampler
