@@ -65,7 +65,8 @@ def value(policy: Any, mdp: Any, objective: Objective, horizon: int | None = Non
     Raises:
       UpslopeError: the policy does not fit the MDP; a horizon that is not a positive whole
         number; undiscounted episodes that do not end with certainty (from which states); an
-        average over several recurrent classes (which) or over episodes that end.
+        average over several recurrent classes (which) or over episodes that end. What is
+        traced is not looked at: under `jit` or `grad` such a J is NaN.
 
     References:
       Sutton and Barto (2018), equation 13.4 and sections 10.3, 10.4; Puterman (1994).
