@@ -105,7 +105,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UpslopeError:
     """The error for a name that is not among the known ones, with the nearest offered."""
-    known = sorted(known)
+    known = sorted(set(known))
     guess = nearest(name, known)
     hint = f" Did you mean {guess!r}?" if guess else ""
     return UpslopeError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")
