@@ -3,7 +3,6 @@
 It has no stopping rule: the scan is as long as the search usually takes to converge.
 """
 
-import argparse
 import importlib.metadata
 import sys
 import time
@@ -13,19 +12,13 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 import jax
 import jax.numpy as jnp
+from cma_arguments import cma_parser
 from evosax.algorithms import CMA_ES
 from function_cases import CASES, in_jax, start
 from process_clock import peak_memory_mb, process_seconds
 from repeat_on_request import repeat_on_request
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--function", required=True, choices=CASES)
-parser.add_argument("--dimension", type=int, required=True)
-parser.add_argument("--population", type=int, required=True)
-parser.add_argument("--generations", type=int, required=True)
-parser.add_argument("--searches", type=int, default=1, help="in a run, from different starts")
-parser.add_argument("--repeats", type=int, help="run so often; without it, once a line of stdin")
-arguments = parser.parse_args()
+arguments = cma_parser(__doc__).parse_args()
 
 case = CASES[arguments.function]
 f = jax.vmap(in_jax(case, arguments.dimension))

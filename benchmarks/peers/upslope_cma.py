@@ -4,7 +4,6 @@ Double precision. With `--whole` through `upslope.minimize` itself: checks, resu
 a millisecond a search, included.
 """
 
-import argparse
 import importlib.metadata
 import sys
 import time
@@ -16,6 +15,7 @@ from upslope import minimize  # asks XLA for small loops before JAX starts
 
 import jax  # isort: skip
 import numpy as np
+from cma_arguments import cma_parser
 from function_cases import CASES, in_jax, start
 from process_clock import peak_memory_mb, process_seconds
 from repeat_on_request import repeat_on_request
@@ -23,13 +23,7 @@ from repeat_on_request import repeat_on_request
 from upslope.optimization.loops import compiled_chunk, first_progress
 from upslope.optimization.problem import function_problem
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--function", required=True, choices=CASES)
-parser.add_argument("--dimension", type=int, required=True)
-parser.add_argument("--population", type=int, required=True)
-parser.add_argument("--generations", type=int, required=True)
-parser.add_argument("--searches", type=int, default=1, help="in a run, from different starts")
-parser.add_argument("--repeats", type=int, help="run so often; without it, once a line of stdin")
+parser = cma_parser(__doc__)
 parser.add_argument("--whole", action="store_true", help="whole calls of `minimize`")
 arguments = parser.parse_args()
 

@@ -8,15 +8,15 @@ import argparse
 import importlib.metadata
 
 import jax
-import numpy as np
 from process_clock import peak_memory_mb, process_seconds
 from repeat_on_request import repeat_on_request
+from upslope_search import whole_search
 
 from upslope.environments import make
 from upslope.training.build import build
 from upslope.training.config import resolve
 from upslope.training.devices import prepare
-from upslope.training.jax_program import LONGEST_CHUNK, JaxProgram
+from upslope.training.jax_program import JaxProgram
 
 POPULATION, EPISODES, STEPS = 128, 4, 500
 
@@ -50,18 +50,6 @@ endless = make("CartPole-v1", angle_limit=1e9, position_limit=1e9)
 program = JaxProgram(build(config, endless).problem, 1, seed=0)
 program.compile(block=20)
 
-
-def train(number: int) -> None:
-    """A whole search from a fresh policy; another one for each number."""
-    program.seed = np.uint32(number)
-    carry, steps = program.start(), np.zeros(1, np.int64)
-    while np.any(steps < budget):
-        carry, records = program.advance(carry, budget - steps, LONGEST_CHUNK)
-        steps += np.sum(np.where(records.active, records.statistics.steps, 0), axis=0)
-    jax.block_until_ready(carry)
-    assert np.all(steps == budget), steps
-
-
 repeat_on_request(
     {
         "library": "upslope",
@@ -72,7 +60,7 @@ repeat_on_request(
         "compile_seconds": program.compile_seconds,  # tracing included
         "peak_memory_mb": peak_memory_mb(),
     },
-    train,
+    whole_search(program, 1, budget),
     steps=budget,
     repeats=arguments.repeats,
 )

@@ -8,14 +8,14 @@ import argparse
 import importlib.metadata
 
 import jax
-import numpy as np
 from process_clock import peak_memory_mb, process_seconds
 from repeat_on_request import repeat_on_request
+from upslope_search import whole_search
 
 from upslope.training.build import build
 from upslope.training.config import resolve
 from upslope.training.devices import prepare
-from upslope.training.jax_program import LONGEST_CHUNK, JaxProgram
+from upslope.training.jax_program import JaxProgram
 
 SHARED = {"gamma": 0.99, "gae_lambda": 0.95, "clip_range": 0.2, "clip_range_vf": 0.2}
 SHARED |= {"ent_coef": 0.01, "vf_coef": 0.5, "max_grad_norm": 0.5}
@@ -59,18 +59,6 @@ config = resolve(
 program = JaxProgram(build(config).problem, arguments.seeds, seed=0)
 program.compile(block=20)
 
-
-def train(number: int) -> None:
-    """A whole search of all seeds, from fresh policies; another one for each number."""
-    program.seed = np.uint32(number)
-    carry, steps = program.start(), np.zeros(arguments.seeds, np.int64)
-    while np.any(steps < budget):
-        carry, records = program.advance(carry, budget - steps, LONGEST_CHUNK)
-        steps += np.sum(np.where(records.active, records.statistics.steps, 0), axis=0)
-    jax.block_until_ready(carry)
-    assert np.all(steps == budget), steps
-
-
 repeat_on_request(
     {
         "library": "upslope",
@@ -82,7 +70,7 @@ repeat_on_request(
         "compile_seconds": program.compile_seconds,  # tracing included
         "peak_memory_mb": peak_memory_mb(),
     },
-    train,
+    whole_search(program, arguments.seeds, budget),
     steps=arguments.seeds * budget,
     repeats=arguments.repeats,
 )

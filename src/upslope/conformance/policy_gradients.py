@@ -96,11 +96,11 @@ def padded(logits: np.ndarray, batch: EpisodeBatch) -> np.ndarray:
     return weighted_scores(logits, batch, to_go(rewards(everything)))
 
 
-def _case(name: str, world: World, asks: str) -> Case:
+def _case(name: str, world: World, asks: str, behavior: np.ndarray = LOGITS) -> Case:
     return Case(
         name,
         asks,
-        lambda function: world.expectation(function, LOGITS, LOGITS),
+        lambda function: world.expectation(function, LOGITS, behavior),
         lambda: slope(world.objective, LOGITS),
     )
 
@@ -197,22 +197,13 @@ def off_policy(logits: np.ndarray, batch: EpisodeBatch) -> np.ndarray:
     return weighted_scores(logits, batch, np.where(batch.valid, weighed, 0.0))
 
 
-def _off_policy_case(name: str, world: World, asks: str) -> Case:
-    return Case(
-        name,
-        asks,
-        lambda function: world.expectation(function, LOGITS, BEHAVIOR),
-        lambda: slope(world.objective, LOGITS),
-    )
-
-
 OFF_POLICY_GRADIENT = Contract(
     "off-policy-gradient",
     "gradient(logits [S, A], batch: EpisodeBatch) -> [S, A]",
     "In expectation over batches of another policy's episodes (batch.behavior_log_prob), the "
     "gradient of J of the policy of the logits.",
     off_policy,
-    tuple(_off_policy_case(name, world, asks) for name, (world, asks) in WORLDS.items()),
+    tuple(_case(name, world, asks, BEHAVIOR) for name, (world, asks) in WORLDS.items()),
     (
         Bug(
             "no importance weights",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -12,16 +12,15 @@ from jax import Array
 from jax.core import Tracer
 
 from upslope.core.checks import UpslopeError
-from upslope.environments.environment import Environment, Step
+from upslope.environments.environment import Step
+from upslope.environments.tabular_environment import (
+    TOLERANCE,
+    TabularEnvironment,
+    check_distributions,
+)
 
-if TYPE_CHECKING:
-    from gymnasium import spaces
 
-# How far a row may be from summing to one: the rounding of a float32 row, with room to spare.
-TOLERANCE = 1e-5
-
-
-class FiniteMDP(Environment):
+class FiniteMDP(TabularEnvironment):
     r"""A finite MDP: P, R and the start distribution are its leaves.
 
     .. math:: s_0 \sim \mu, \qquad s' \sim P(\cdot \mid s, a), \qquad r = R(s, a)
@@ -107,10 +106,6 @@ class FiniteMDP(Environment):
         """A."""
         return self.transition.shape[-2]
 
-    def observation(self, state: Array) -> Array:
-        """What is seen in a state: its number."""
-        return state
-
     def reset(self, key: Array) -> tuple[Array, Array]:
         state = draw(key, self.initial)
         return state, state
@@ -119,18 +114,6 @@ class FiniteMDP(Environment):
         reward = self.reward[state, action]
         state = draw(key, self.transition[state, action])
         return state, Step(state, reward, self.terminal[state])
-
-    @property
-    def observation_space(self) -> spaces.Discrete:
-        from gymnasium import spaces
-
-        return spaces.Discrete(self.n_states)
-
-    @property
-    def action_space(self) -> spaces.Discrete:
-        from gymnasium import spaces
-
-        return spaces.Discrete(self.n_actions)
 
 
 def draw(key: Array, probabilities: Array) -> Array:
@@ -181,22 +164,7 @@ def _check_values(transition: np.ndarray, reward: np.ndarray, initial: np.ndarra
                 f"FiniteMDP got {_entry(name, bad[0])} = {array[tuple(bad[0])]:g}: a probability "
                 "cannot be negative."
             )
-    sums = transition.sum(axis=-1, dtype=np.float64)
-    bad = np.argwhere(np.abs(sums - 1.0) > TOLERANCE)
-    if len(bad):
-        state, action = bad[0]
-        total = sums[state, action]
-        raise UpslopeError(
-            f"FiniteMDP got a transition whose row (state {state}, action {action}) sums to "
-            f"{total:.6g}, off by {total - 1.0:+.3g}: every row must sum to 1"
-            + (f" ({len(bad)} rows do not)." if len(bad) > 1 else ".")
-        )
-    total = initial.sum(dtype=np.float64)
-    if abs(total - 1.0) > TOLERANCE:
-        raise UpslopeError(
-            f"FiniteMDP got initial that sums to {total:.6g}, off by {total - 1.0:+.3g}: it must "
-            "be a distribution over states."
-        )
+    check_distributions("FiniteMDP", transition, initial)
 
 
 def _entry(name: str, index: Any) -> str:

@@ -36,25 +36,13 @@ def garnet(
     References:
       Archibald, McKinnon and Thomas (1995); Bhatnagar et al. (2009), section 6.
     """
-    for name, value in (
-        ("n_states", n_states),
-        ("n_actions", n_actions),
-        ("branching", branching),
-    ):
-        check_number("garnet", name, value, at_least=1, integer=True)
-    if branching > n_states:
-        raise UpslopeError(
-            f"garnet got branching={branching} with n_states={n_states}: a state cannot have more "
-            "successors than there are states."
-        )
+    check_garnet("garnet", n_states, n_actions, branching)
     successor_key, cut_key, reward_key = jax.random.split(key, 3)
     noise = jax.random.uniform(successor_key, (n_states, n_actions, n_states))
     successors = jnp.argsort(noise, axis=-1)[..., :branching]  # [S, A, b]
-    cuts = jnp.sort(jax.random.uniform(cut_key, (n_states, n_actions, branching - 1)), axis=-1)
-    edges = jnp.pad(cuts, ((0, 0), (0, 0), (1, 0)))
-    upper = jnp.pad(cuts, ((0, 0), (0, 0), (0, 1)), constant_values=1.0)
-    chosen = jax.nn.one_hot(successors, n_states, dtype=edges.dtype)  # [S, A, b, S]
-    transition = jnp.sum(chosen * (upper - edges)[..., None], axis=2)
+    probability = gaps(cut_key, (n_states, n_actions), branching)
+    chosen = jax.nn.one_hot(successors, n_states, dtype=probability.dtype)  # [S, A, b, S]
+    transition = jnp.sum(chosen * probability[..., None], axis=2)
     reward = jax.random.normal(reward_key, (n_states, n_actions))
     initial = jnp.full((n_states,), 1.0 / n_states)
     never = jnp.zeros(n_states, bool)
@@ -71,3 +59,21 @@ def seeded_garnet(
     """`garnet` by a seed instead of a key, for names in files and on the command line."""
     check_number("garnet", "seed", seed, at_least=0, integer=True)
     return garnet(jax.random.key(seed), n_states, n_actions, branching, time_limit)
+
+
+def check_garnet(owner: str, n_states: int, n_actions: int, branching: int) -> None:
+    """Raises for sizes that make no random MDP."""
+    for name, value in (("n_states", n_states), ("n_actions", n_actions), ("branching", branching)):
+        check_number(owner, name, value, at_least=1, integer=True)
+    if branching > n_states:
+        raise UpslopeError(
+            f"{owner} got branching={branching} with n_states={n_states}: a state cannot have more "
+            "successors than there are states."
+        )
+
+
+def gaps(key: Array, pairs: tuple[int, int], branching: int) -> Array:
+    """Probabilities [S, A, b]: the gaps between b - 1 sorted uniform cuts of [0, 1]."""
+    cuts = jnp.sort(jax.random.uniform(key, (*pairs, branching - 1)), axis=-1)
+    edges = jnp.pad(cuts, ((0, 0), (0, 0), (1, 0)))
+    return jnp.pad(cuts, ((0, 0), (0, 0), (0, 1)), constant_values=1.0) - edges

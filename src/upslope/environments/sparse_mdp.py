@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -11,15 +11,14 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
-from upslope.core.checks import UpslopeError, check_number
-from upslope.environments.environment import Environment, Step
-from upslope.environments.finite_mdp import TOLERANCE, FiniteMDP, draw
+from upslope.core.checks import UpslopeError
+from upslope.environments.environment import Step
+from upslope.environments.finite_mdp import FiniteMDP, draw
+from upslope.environments.random_mdp import check_garnet, gaps
+from upslope.environments.tabular_environment import TabularEnvironment, check_distributions
 
-if TYPE_CHECKING:
-    from gymnasium import spaces
 
-
-class SparseMDP(Environment):
+class SparseMDP(TabularEnvironment):
     r"""A finite MDP as lists of successors: S A B numbers instead of S A S.
 
     .. math:: P(s' \mid s, a) = \sum_b p(s, a, b) \, 1[s' = y(s, a, b)]
@@ -102,10 +101,6 @@ class SparseMDP(Environment):
         """A."""
         return self.successor.shape[-2]
 
-    def observation(self, state: Array) -> Array:
-        """What is seen in a state: its number."""
-        return state
-
     def reset(self, key: Array) -> tuple[Array, Array]:
         state = draw(key, self.initial)
         return state, state
@@ -115,18 +110,6 @@ class SparseMDP(Environment):
         branch = draw(key, self.probability[state, action])
         state = self.successor[state, action, branch].astype(state.dtype)
         return state, Step(state, reward, self.terminal[state])
-
-    @property
-    def observation_space(self) -> spaces.Discrete:
-        from gymnasium import spaces
-
-        return spaces.Discrete(self.n_states)
-
-    @property
-    def action_space(self) -> spaces.Discrete:
-        from gymnasium import spaces
-
-        return spaces.Discrete(self.n_actions)
 
 
 def sparse_garnet(
@@ -151,13 +134,7 @@ def sparse_garnet(
     References:
       Bhatnagar et al. (2009), section 6; Floyd's sampling: Bentley and Floyd (1987).
     """
-    for name, value in (("n_states", n_states), ("n_actions", n_actions), ("branching", branching)):
-        check_number("sparse_garnet", name, value, at_least=1, integer=True)
-    if branching > n_states:
-        raise UpslopeError(
-            f"sparse_garnet got branching={branching} with n_states={n_states}: a state cannot "
-            "have more successors than there are states."
-        )
+    check_garnet("sparse_garnet", n_states, n_actions, branching)
     successor_key, cut_key, reward_key = jax.random.split(key, 3)
     pairs = (n_states, n_actions)
     chosen: list[Array] = []
@@ -168,13 +145,11 @@ def sparse_garnet(
         for other in chosen:
             taken = taken | (other == one)
         chosen.append(jnp.where(taken, last, one))
-    cuts = jnp.sort(jax.random.uniform(cut_key, (*pairs, branching - 1)), axis=-1)
-    edges = jnp.pad(cuts, ((0, 0), (0, 0), (1, 0)))
-    upper = jnp.pad(cuts, ((0, 0), (0, 0), (0, 1)), constant_values=1.0)
+    probability = gaps(cut_key, pairs, branching)
     reward = jax.random.normal(reward_key, pairs)
     initial = jnp.full((n_states,), 1.0 / n_states)
     successor = jnp.stack(chosen, axis=-1)
-    return SparseMDP(successor, upper - edges, reward, initial, None, time_limit)
+    return SparseMDP(successor, probability, reward, initial, None, time_limit)
 
 
 def _check(
@@ -211,18 +186,4 @@ def _check(
             remedy = f"a state from 0 to {shape[0] - 1}" if name == "successor" else "finite"
             remedy += ", not negative" if name in ("probability", "initial") else ""
             raise UpslopeError(f"SparseMDP got {name}{list(index)} = {value}: it must be {remedy}.")
-    sums = probability.sum(axis=-1, dtype=np.float64)
-    bad = np.argwhere(np.abs(sums - 1.0) > TOLERANCE)
-    if len(bad):
-        state, action = bad[0]
-        raise UpslopeError(
-            f"SparseMDP got a row (state {state}, action {action}) that sums to "
-            f"{sums[state, action]:.6g}, off by {sums[state, action] - 1.0:+.3g}: every row must "
-            f"sum to 1 ({len(bad)} do not)."
-        )
-    total = initial.sum(dtype=np.float64)
-    if abs(total - 1.0) > TOLERANCE:
-        raise UpslopeError(
-            f"SparseMDP got initial that sums to {total:.6g}, off by {total - 1.0:+.3g}: it must "
-            "be a distribution over states."
-        )
+    check_distributions("SparseMDP", probability, initial)

@@ -11,7 +11,7 @@ from jax import Array
 
 from upslope.core.checks import UpslopeError
 from upslope.exact.chain import EXACT, check_one_recurrent_class, induced_chain, live_states
-from upslope.exact.policy_table import TOLERANCE, as_finite_mdp, known, policy_table
+from upslope.exact.policy_table import as_finite_mdp, known, no_distributions, policy_table
 from upslope.exact.values import check_discount, check_horizon, live_system, solve_stationary
 
 
@@ -112,8 +112,7 @@ def stationary_distribution(transition: Array) -> Array:
         )
     if known(transition):
         rows = np.asarray(transition, np.float64)
-        wrong = ~np.isfinite(rows).all(axis=1) | (rows < 0).any(axis=1)
-        wrong |= np.abs(rows.sum(axis=1) - 1.0) > TOLERANCE
+        wrong = no_distributions(rows)
         if wrong.any():
             state = int(np.argmax(wrong))
             raise UpslopeError(

@@ -13,10 +13,8 @@ from jax.core import Tracer
 from upslope.core.checks import UpslopeError
 from upslope.environments.finite_mdp import FiniteMDP
 from upslope.environments.sparse_mdp import SparseMDP
+from upslope.environments.tabular_environment import TOLERANCE
 from upslope.policies.tabular_softmax import TabularSoftmax
-
-# How far the probabilities of a state may be from summing to one: the rounding of float32.
-TOLERANCE = 1e-5
 
 
 def known(*trees: Any) -> bool:
@@ -145,9 +143,14 @@ def _check_table_size(policy: Any, seen: Array) -> None:
         )
 
 
+def no_distributions(rows: np.ndarray) -> np.ndarray:
+    """Which rows [N, K] are no distributions, booleans [N]."""
+    wrong = ~np.isfinite(rows).all(axis=1) | (rows < 0).any(axis=1)
+    return wrong | (np.abs(rows.sum(axis=1, dtype=np.float64) - 1.0) > TOLERANCE)
+
+
 def _check_rows(policy: Any, table: np.ndarray) -> None:
-    wrong = ~np.isfinite(table).all(axis=1) | (table < 0).any(axis=1)
-    wrong |= np.abs(table.sum(axis=1, dtype=np.float64) - 1.0) > TOLERANCE
+    wrong = no_distributions(table)
     if wrong.any():
         state = int(np.argmax(wrong))
         raise UpslopeError(

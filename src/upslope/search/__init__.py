@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from upslope.core.lazy_names import lazy_names
 from upslope.core.registry import Registry
 from upslope.search.search_method import SearchMethod
 
@@ -172,12 +172,7 @@ _HOMES = {
 __all__ = ["METHODS", "SearchMethod", *_HOMES]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    thing = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = thing
-    return thing
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

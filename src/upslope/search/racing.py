@@ -17,6 +17,12 @@ from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
 from upslope.sampling.collections import EpisodeReturns
 from upslope.sampling.records import Returns
+from upslope.search.around_method import (
+    AroundMethod,
+    blank_candidates,
+    gathered,
+    no_moments,
+)
 from upslope.search.candidate_returns import unknown_diagnostics
 from upslope.search.search_method import SearchMethod
 
@@ -35,7 +41,7 @@ class RacingState(NamedTuple):
     diagnostics: Any  # of the last race that was decided
 
 
-class Racing(SearchMethod):
+class Racing(AroundMethod):
     r"""Successive halving: the better half of each round runs again, twice as often.
 
     .. math:: n_{k+1} = \lceil n_k / 2 \rceil, \qquad
@@ -62,7 +68,6 @@ class Racing(SearchMethod):
     """
 
     name: ClassVar[str] = "racing"
-    method: SearchMethod
     rounds: int = eqx.field(static=True)
 
     def __check_init__(self) -> None:
@@ -77,9 +82,8 @@ class Racing(SearchMethod):
     def init(self, key: Array, policy: Policy, objective: Objective) -> RacingState:
         size = self.collection.population_size
         state = self.method.init(key, policy, objective)
-        candidates = jax.eval_shape(self.method.ask, key, state)
         zeros, zero = jnp.zeros(size), jnp.zeros((), int)
-        blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), candidates)
+        blank = blank_candidates(self.method, key, state)
         moments = getattr(policy, "moments", None)
         return RacingState(
             state,
@@ -89,7 +93,7 @@ class Racing(SearchMethod):
             jnp.zeros(size, int),
             jnp.arange(size),
             zero,
-            None if moments is None else Moments.zeros(moments.mean.shape),
+            no_moments(policy),
             unknown_diagnostics(self.method, key, state, blank, objective, moments),
         )
 
@@ -126,10 +130,7 @@ class Racing(SearchMethod):
         reached = jnp.where(first, 0, state.reached).at[runners].set(state.round)
         means = totals / counts
         order = jnp.lexsort((-jnp.where(jnp.isnan(means), -jnp.inf, means), -reached))
-        moments = state.moments
-        if moments is not None:
-            seen: Any = experience.moments
-            moments = tree.where(first, seen, moments.merge(seen))
+        moments = gathered(state.moments, experience.moments, first)
         population = tree.where(first, candidates, state.candidates)
 
         def decided() -> tuple[Any, Any]:
@@ -151,18 +152,6 @@ class Racing(SearchMethod):
             diagnostics,
         )
         return new, diagnostics
-
-    def solution(self, state: RacingState) -> Policy:
-        return self.method.solution(state.inner)
-
-    def advice(self, diagnostics: dict[str, float]) -> str | None:
-        return self.method.advice(diagnostics)
-
-    def stopped(self, state: RacingState) -> Array:
-        return self.method.stopped(state.inner)
-
-    def stop_reason(self, code: int) -> str:
-        return self.method.stop_reason(code)
 
 
 def no_better_than_the_next(means: Array, order: Array) -> Array:

@@ -16,9 +16,14 @@ from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
 from upslope.sampling.collections import EpisodeReturns
 from upslope.sampling.records import Returns
+from upslope.search.around_method import (
+    AroundMethod,
+    blank_candidates,
+    gathered,
+    no_moments,
+)
 from upslope.search.candidate_returns import unknown_diagnostics
 from upslope.search.cma_es import CMAES
-from upslope.search.search_method import SearchMethod
 
 # Of the paper and of its authors' present code: the latter's where they differ.
 ACCEPTED = 0.5  # share of random rank changes that is no reason to worry
@@ -52,7 +57,7 @@ class UncertaintyHandlingDiagnostics(NamedTuple):
     evaluations: Array  # turns of every candidate
 
 
-class UncertaintyHandlingCMAES(SearchMethod):
+class UncertaintyHandlingCMAES(AroundMethod):
     r"""CMA-ES that evaluates some candidates again and asks whether their ranks stand.
 
     .. math:: s = \frac1R \sum_{i \le R} |\Delta_i| - \tfrac12 \big(
@@ -104,8 +109,7 @@ class UncertaintyHandlingCMAES(SearchMethod):
 
     def init(self, key: Array, policy: Policy, objective: Objective) -> UncertaintyHandlingState:
         inner = self.method.init(key, policy, objective)
-        shapes = jax.eval_shape(self.method.ask, key, inner)
-        blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        blank = blank_candidates(self.method, key, inner)
         moments = getattr(policy, "moments", None)
         known = unknown_diagnostics(self.method, key, inner, blank, objective, moments)
         one = jnp.ones(())
@@ -116,7 +120,7 @@ class UncertaintyHandlingCMAES(SearchMethod):
             jnp.zeros((), int),
             one,
             0.0 * one,
-            None if moments is None else Moments.zeros(moments.mean.shape),
+            no_moments(policy),
             UncertaintyHandlingDiagnostics(
                 **known._asdict(), uncertainty=0.0 * one, evaluations=one
             ),
@@ -142,10 +146,7 @@ class UncertaintyHandlingCMAES(SearchMethod):
         returns = jnp.mean(experience.returns, axis=1).astype(state.totals.dtype)
         totals = jnp.where(first, 0.0, state.totals) + returns
         turns = state.turns + 1
-        moments = state.moments
-        if moments is not None:
-            seen: Any = experience.moments
-            moments = tree.where(first, seen, moments.merge(seen))
+        moments = gathered(state.moments, experience.moments, first)
 
         def complete() -> Any:
             return self._updated(key, state, candidates, totals / turns, moments, objective)
@@ -198,9 +199,6 @@ class UncertaintyHandlingCMAES(SearchMethod):
         )
         return inner, jnp.where(noisy, more, fewer), uncertainty, diagnostics
 
-    def solution(self, state: UncertaintyHandlingState) -> Policy:
-        return self.method.solution(state.inner)
-
     def advice(self, diagnostics: dict[str, float]) -> str | None:
         if diagnostics.get("uncertainty", 0.0) > 0 and diagnostics.get(
             "evaluations", 0.0
@@ -209,13 +207,7 @@ class UncertaintyHandlingCMAES(SearchMethod):
                 "Noise still decided the ranking at max_evaluations: raise max_evaluations or "
                 "episodes_per_candidate."
             )
-        return self.method.advice(diagnostics)
-
-    def stopped(self, state: UncertaintyHandlingState) -> Array:
-        return self.method.stopped(state.inner)
-
-    def stop_reason(self, code: int) -> str:
-        return self.method.stop_reason(code)
+        return super().advice(diagnostics)
 
 
 def check_handling(method: CMAES) -> None:
