@@ -8,6 +8,8 @@ from typing import Any
 import jax
 from jax import Array
 
+from upslope.training.kernel_backlog import short_backlog
+
 
 def compiled(lowered: Any, *, seldom: bool = False) -> Any:
     """The executable of a lowered program.
@@ -28,7 +30,9 @@ def compiled(lowered: Any, *, seldom: bool = False) -> Any:
         }
         if seldom:
             options["xla_cpu_use_fusion_emitters"] = False
-        return lowered.compile(compiler_options=options)
+            return lowered.compile(compiler_options=options)
+        with short_backlog():
+            return lowered.compile(compiler_options=options)
     return lowered.compile()
 
 
