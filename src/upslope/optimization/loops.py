@@ -37,7 +37,11 @@ class Limits(NamedTuple):
 
 
 def first_progress(problem: FunctionProblem, seed: int) -> tuple[Progress, Array, Array]:
-    """Before the first iteration; the key of the search; and one for what comes after it."""
+    """Before the first iteration; the key of the search; and one for what comes after it.
+
+    Keys as their plain words [2]: with typed keys among its arguments or results, each call of a
+    program goes through Python and takes longer than ten generations of a small problem.
+    """
     return _first_progress(problem.numbers, np.uint32(seed), dimension=problem.dimension)
 
 
@@ -45,19 +49,21 @@ def first_progress(problem: FunctionProblem, seed: int) -> tuple[Progress, Array
 def _first_progress(numbers: Any, seed: Array, *, dimension: int) -> tuple[Progress, Array, Array]:
     method, begin, transform, objective = numbers
     problem = FunctionProblem("", method, begin, transform, objective, dimension)
-    key, search_key, later_key = jax.random.split(jax.random.key(seed), 3)
+    key, *others = jax.random.split(jax.random.key(seed), 3)
     state = problem.method.init(key, problem.start, problem.objective)
     state = jax.tree.map(jnp.asarray, state)
     point = jax.tree.map(jnp.asarray, problem.solution(state))
     low, zero = jnp.full((), -jnp.inf), jnp.zeros((), int)
-    return Progress(state, low, point, -low, zero, zero), search_key, later_key
+    search, later = (jax.random.key_data(other) for other in others)
+    return Progress(state, low, point, -low, zero, zero), search, later
 
 
-def keys_of(key: Array, iteration: Array) -> tuple[Array, Array, Array]:
+def keys_of(words: Array, iteration: Array) -> tuple[Array, Array, Array]:
     """The keys of one iteration: ask, evaluate, tell. Nothing is stored, so a search resumes.
 
     Each by itself: those that a method and a function do not use are never computed.
     """
+    key = jax.random.wrap_key_data(words)
     ask, evaluate, tell = (jax.random.fold_in(key, 3 * iteration + k) for k in range(3))
     return ask, evaluate, tell
 
@@ -103,7 +109,7 @@ def compiled_chunk(
     Args:
       numbers: method, start, transform and objective of the problem.
       progress: where the search stands.
-      key: of the search.
+      key: of the search, as words.
       iterations: at most so many.
       target: at which it stops.
       f: what is searched, in JAX.

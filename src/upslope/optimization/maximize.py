@@ -216,7 +216,7 @@ def _verified(
         x = jax.tree.map(np.asarray, progress.best_point)
         return x, sign * float(progress.best), 0.0
     x = jax.tree.map(np.asarray, problem.solution(progress.state))
-    keys = list(jax.random.split(key, VERIFICATIONS))
+    keys = list(jax.random.split(jax.random.wrap_key_data(key), VERIFICATIONS))
     values = f([x] * VERIFICATIONS, keys)
     return x, float(values.mean()), float(values.std(ddof=1) / np.sqrt(VERIFICATIONS))
 

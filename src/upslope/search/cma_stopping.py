@@ -23,6 +23,7 @@ REASONS = {
     "maxiter": "more iterations than a run of this size can use",
 }
 LONGEST = 2000  # half of the long history, in entries
+LOOK, LONG_LOOK = 5, 25  # populations between two looks, and two at the long history
 
 
 def stopping_reasons(stop: Any) -> list[str]:
@@ -88,15 +89,14 @@ def looked_at(
         median = 0.5 * (ordered[(count - 1) // 2] + ordered[count // 2])
         bests = jnp.roll(history.best, 1).at[0].set(ordered[0])
         medians = jnp.roll(history.median, 1).at[0].set(median)
-        halves = jnp.sort(jnp.concatenate([bests, medians]).reshape(4, -1), axis=1)
-        middle = halves[:, halves.shape[1] // 2]
-        # A NaN is sorted to the end: where nothing is recorded yet there is no stagnation.
-        no_better = (middle[0] <= middle[1]) & (middle[2] <= middle[3])
-        no_better = no_better & ~jnp.any(jnp.isnan(halves[:, -1]))
+        # A look at the long history takes as long as a population of a small problem.
+        long = history.iteration > size * (5 + 100 / count)
+        long = long & (history.iteration % LONG_LOOK == 0)
+        stagnation = jax.lax.cond(long, no_better, lambda *_: jnp.asarray(False), bests, medians)
         spread = ordered[0] - ordered[count - 1]
         past = jnp.nanmax(history.recent) - jnp.nanmin(history.recent)
         stds = sigma * shape.stds
-        axis = 0.1 * sigma * shape.axis(history.iteration // 5 % size)
+        axis = 0.1 * sigma * shape.axis(history.iteration // LOOK % size)
         limit = jnp.minimum(jnp.sqrt(tolerances.tolconditioncov), jnp.sqrt(0.5 / eps))
         still = jnp.all(stds < tolerances.tolx) & jnp.all(jnp.abs(sigma * path) < tolerances.tolx)
         reasons = {
@@ -108,14 +108,23 @@ def looked_at(
             "tolconditioncov": ~(shape.axis_ratio <= limit),
             "noeffectaxis": jnp.all(mean == mean + axis),
             "noeffectcoord": jnp.any(mean == mean + 0.2 * stds),
-            "stagnation": no_better & (history.iteration > size * (5 + 100 / count)),
+            "stagnation": stagnation,
             "maxiter": history.iteration >= 100 + 150 * (size + 3) ** 2 // count**0.5,
         }
         bits = [reasons[name].astype(int) << bit for bit, name in enumerate(REASONS)]
         return bests, medians, jnp.sum(jnp.stack(bits))
 
-    due = history.iteration % 5 == 0
+    due = history.iteration % LOOK == 0
     best, median, stop = jax.lax.cond(
         due, look, lambda: (history.best, history.median, history.stop)
     )
     return history._replace(best=best, median=median, stop=stop)
+
+
+def no_better(bests: Array, medians: Array) -> Array:
+    """Whether the newer halves of both [2 L], the last first, have medians no better."""
+    halves = jnp.sort(jnp.concatenate([bests, medians]).reshape(4, -1), axis=1)
+    middle = halves[:, halves.shape[1] // 2]
+    # A NaN is sorted to the end: where nothing is recorded yet there is no stagnation.
+    worse = (middle[0] <= middle[1]) & (middle[2] <= middle[3])
+    return worse & ~jnp.any(jnp.isnan(halves[:, -1]))
