@@ -20,7 +20,7 @@ from function_cases import CASES, in_jax, start
 from process_clock import peak_memory_mb, process_seconds
 from repeat_on_request import repeat_on_request
 
-from upslope.optimization.loops import compiled_chunk, first_progress
+from upslope.optimization.loops import compiled_search
 from upslope.optimization.problem import function_problem
 
 parser = cma_parser(__doc__)
@@ -55,10 +55,9 @@ def one(number: int) -> None:
         if not problems:
             problems.append(function_problem(x0, "cma-es", case.std, None, settings))
         problem = problems[0]._replace(start=x0)
-        progress, key, _ = first_progress(problem, number)
-        progress, _, _ = compiled_chunk(
-            problem.numbers, progress, key, np.asarray(arguments.generations), np.asarray(np.inf),
-            f=f, sign=-1.0, dimension=problem.dimension,
+        progress, *_ = compiled_search(
+            problem.numbers, np.uint32(number), np.asarray(arguments.generations),
+            np.asarray(np.inf), f=f, sign=-1.0, dimension=problem.dimension,
         )  # fmt: skip
         assert int(progress.iteration) == arguments.generations, progress
 

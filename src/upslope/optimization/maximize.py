@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from upslope.core.checks import NumericalError, check_number
@@ -17,6 +16,7 @@ from upslope.optimization.loops import (
     Limits,
     Progress,
     compiled_chunk,
+    compiled_search,
     first_progress,
 )
 from upslope.optimization.problem import FunctionProblem, check_budget, function_problem
@@ -128,16 +128,15 @@ def _search(
         noisy = wants_key(f) if noisy is None else noisy
         here = not on_host and deadline is None and workers == 1
         compiled = here and traceable(f, problem.start)
-        progress, run_key, check_key = first_progress(problem, seed)
         host = HostFunction(f, deadline, workers)
         try:
             if compiled:
-                progress, best, mean = _compiled(
-                    problem, f, sign, progress, run_key, limits, callback, cost
+                progress, best, mean, check_key = _compiled(
+                    problem, f, sign, seed, limits, callback, cost
                 )
             else:
-                progress, best, mean = _around(
-                    problem, host, sign, progress, run_key, limits, callback, cost
+                progress, best, mean, check_key = _around(
+                    problem, host, sign, seed, limits, callback, cost
                 )
             x, fun, error = _verified(problem, host, sign, progress, check_key, noisy)
         finally:
@@ -155,18 +154,28 @@ def _search(
 
 
 def _compiled(
-    problem: FunctionProblem, f: Any, sign: float, progress: Progress, key: Any, limits: Limits,
-    callback: Any, cost: int,
-) -> tuple[Progress, list[float], list[float]]:  # fmt: skip
+    problem: FunctionProblem, f: Any, sign: float, seed: int, limits: Limits, callback: Any,
+    cost: int,
+) -> tuple[Progress, list[float], list[float], Any]:  # fmt: skip
     best: list[float] = []
     mean: list[float] = []
-    done = 0
+    done, target = 0, np.asarray(limits.target)
+    of_f = {"f": f, "sign": sign, "dimension": problem.dimension}
+    progress: Any = None
+    key: Any = None
+    later: Any = None
     while done < limits.iterations:
-        count = min(CHUNK, limits.iterations - done)
-        progress, bests, means = compiled_chunk(
-            problem.numbers, progress, key, jnp.asarray(count), jnp.asarray(limits.target),
-            f=f, sign=sign, dimension=problem.dimension,
-        )  # fmt: skip
+        count = np.asarray(min(CHUNK, limits.iterations - done))
+        if count == limits.iterations:
+            progress, bests, means, later = compiled_search(
+                problem.numbers, np.uint32(seed), count, target, **of_f
+            )
+        else:
+            if progress is None:
+                progress, key, later = first_progress(problem, seed)
+            progress, bests, means = compiled_chunk(
+                problem.numbers, progress, key, count, target, **of_f
+            )
         now = int(progress.iteration)
         best += np.asarray(bests)[: now - done].tolist()
         mean += np.asarray(means)[: now - done].tolist()
@@ -175,13 +184,14 @@ def _compiled(
         done = now
         if stopped or (callback is not None and callback(done * cost, sign * float(progress.best))):
             break
-    return progress, best, mean
+    return progress, best, mean, later
 
 
 def _around(
-    problem: FunctionProblem, f: HostFunction, sign: float, progress: Progress, key: Any,
-    limits: Limits, callback: Any, cost: int,
-) -> tuple[Progress, list[float], list[float]]:  # fmt: skip
+    problem: FunctionProblem, f: HostFunction, sign: float, seed: int, limits: Limits,
+    callback: Any, cost: int,
+) -> tuple[Progress, list[float], list[float], Any]:  # fmt: skip
+    progress, key, later = first_progress(problem, seed)
     search = HostSearch(problem, f, sign)
     best: list[float] = []
     mean: list[float] = []
@@ -194,7 +204,7 @@ def _around(
             break
         if callback is not None and callback(done * cost, sign * best[-1]):
             break
-    return progress, best, mean
+    return progress, best, mean, later
 
 
 def _check_finite(progress: Progress, cost: int) -> None:

@@ -65,10 +65,10 @@ def advance(
     ordered, steps = returns[order], steps[order]
     size, c_s, c_c = run.mean.size, parameters.c_sigma, parameters.c_c
     weights = jnp.asarray(parameters.weights, steps.dtype)
-    shift = jnp.maximum(weights, 0.0) @ steps
+    shift = jnp.sum(jnp.maximum(weights, 0.0)[:, None] * steps, axis=0)
     history = run.history.recorded(ordered, count)
 
-    white = run.shape.whitened(shift[None])[0]
+    white = run.shape.whitened(shift)
     path_sigma = (1 - c_s) * run.path_sigma + (c_s * (2 - c_s) * parameters.mu_eff) ** 0.5 * white
     length = jnp.sqrt(jnp.sum(jnp.square(path_sigma)))
     # While the path is longer than under random selection, sigma is too small: C does not learn it.

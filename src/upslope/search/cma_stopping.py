@@ -70,6 +70,8 @@ def looked_at(
 ) -> History:
     """The history with its reasons to stop looked for anew, at every fifth population.
 
+    Stagnation, which is a matter of the long history, is looked for at every 25th.
+
     Args:
       history: with this population recorded.
       ordered: returns [P], the best first.
@@ -94,7 +96,9 @@ def looked_at(
         long = long & (history.iteration % LONG_LOOK == 0)
         stagnation = jax.lax.cond(long, no_better, lambda *_: jnp.asarray(False), bests, medians)
         spread = ordered[0] - ordered[count - 1]
-        past = jnp.nanmax(history.recent) - jnp.nanmin(history.recent)
+        known = ~jnp.isnan(history.recent)
+        past = jnp.max(history.recent, initial=-jnp.inf, where=known)
+        past = past - jnp.min(history.recent, initial=jnp.inf, where=known)
         stds = sigma * shape.stds
         axis = 0.1 * sigma * shape.axis(history.iteration // LOOK % size)
         limit = jnp.minimum(jnp.sqrt(tolerances.tolconditioncov), jnp.sqrt(0.5 / eps))

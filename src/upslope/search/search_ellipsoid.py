@@ -42,7 +42,11 @@ class FullCovariance(eqx.Module):
     @property
     def stds(self) -> Array:
         """The standard deviation [D] of each parameter."""
-        return jnp.sqrt(jnp.diagonal(self.covariance))
+        return jnp.sqrt(
+            jnp.sum(
+                self.covariance * jnp.eye(self.lengths.size, dtype=self.covariance.dtype), axis=1
+            )
+        )
 
     @property
     def axis_ratio(self) -> Array:
@@ -57,9 +61,11 @@ class FullCovariance(eqx.Module):
         """C^(1/2) z for rows z of [N, D]."""
         return ((noise @ self.axes) * self.lengths[None]) @ self.axes.T
 
-    def whitened(self, steps: Array) -> Array:
-        """C^(-1/2) y for rows y of [N, D]."""
-        return ((steps @ self.axes) / self.lengths[None]) @ self.axes.T
+    def whitened(self, step: Array) -> Array:
+        """C^(-1/2) y for y [D]."""
+        # As sums: they become part of the kernels around them.
+        turned = jnp.sum(step[:, None] * self.axes, axis=0) / self.lengths
+        return jnp.sum(self.axes * turned[None], axis=1)
 
     def along_path(self, step: Array) -> Array:
         """What a step [D] of the mean adds to the path."""
@@ -138,8 +144,8 @@ class DiagonalCovariance(eqx.Module):
         return noise * self.scales[None]
 
     def whitened(self, steps: Array) -> Array:
-        """y / d for rows y of [N, D]."""
-        return steps / self.scales[None]
+        """y / d for y [D], or for rows of [N, D]."""
+        return steps / jnp.broadcast_to(self.scales, steps.shape)
 
     def along_path(self, step: Array) -> Array:
         """What a step [D] of the mean adds to the path."""
