@@ -195,23 +195,27 @@ def test_reward_scale_is_a_numpy_loop():
 
 
 def test_a_recurrent_policy_remembers_and_a_memoryless_one_cannot():
-    """The cue is shown once and asked for two steps later: 1 a episode, against 0 by chance."""
+    """The cue is shown once and asked for two steps later: 1 a episode, against 0 by chance.
+
+    About one search in twenty settles without memory, and rounding decides which: of five, three
+    fail in one of a thousand.
+    """
     objective = DiscountedReturn(0.99)
-    settings = {"learning_rate": 0.02, "ent_coef": 0.001}
-    scores = {}
-    for name, policy in (
-        ("memory", RecurrentSoftmax(jax.random.key(5), 1, 2, (8, 8))),
-        ("none", Affine.zeros(2, 1)),
-    ):
-        method = PPO(16, 12, 4, 48, **settings)
+    method = PPO(16, 12, 4, 48, learning_rate=0.02, ent_coef=0.001)
+
+    @jax.jit
+    def score(policy):
         state, _ = train(method, Recall(), policy, objective, 60)
         sampler = JaxSampler.create(
             jax.random.key(7), Recall(), Steps(64, 30), objective, state.policy
         )
         _, sampler = sampler.sample(jax.random.key(8), method.solution(state))
-        scores[name] = float(sampler.statistics.returns)
-    assert scores["memory"] > 0.9
-    assert abs(scores["none"]) < 0.2  # 640 episodes: five standard errors
+        return sampler.statistics.returns
+
+    remembering = [score(RecurrentSoftmax(jax.random.key(seed), 1, 2, (8, 8))) for seed in range(5)]
+    assert np.median(remembering) > 0.9, remembering
+    # 640 episodes: five standard errors.
+    assert abs(score(Affine.zeros(2, 1))) < 0.2
 
 
 def test_minibatches_of_a_recurrent_policy_are_whole_streams():
