@@ -9,6 +9,8 @@ import optax
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
+from upslope.core.checks import UpslopeError, check_choice
+
 Optimizer = Literal["adam", "rmsprop", "sgd"]
 OPTIMIZERS = ("adam", "rmsprop", "sgd")
 Schedule = Literal["constant", "linear"]
@@ -61,3 +63,22 @@ def remaining(steps: Array, total_timesteps: float | Array | None) -> Array:
     if total_timesteps is None:
         return jnp.ones(())
     return jnp.clip(1.0 - steps / total_timesteps, 0.0, 1.0)
+
+
+def check_schedule(method: Any, name: str) -> None:
+    """Refuses an unknown schedule, or one that falls for as long as nobody knows.
+
+    Args:
+      method: has `total_timesteps`, and the schedule as `name`.
+      name: of the field.
+
+    Raises:
+      UpslopeError: names the field and the remedy.
+    """
+    owner, schedule = type(method).__name__, getattr(method, name)
+    check_choice(owner, name, schedule, SCHEDULES)
+    if schedule == "linear" and method.total_timesteps is None:
+        raise UpslopeError(
+            f"{owner} has {name}='linear' but total_timesteps=None: say how many steps the "
+            "schedule lasts."
+        )

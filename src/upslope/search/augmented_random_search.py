@@ -15,6 +15,7 @@ from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
 from upslope.sampling.collections import EpisodeReturns
 from upslope.sampling.records import Returns
+from upslope.search.ascent import Schedule, check_schedule, remaining
 from upslope.search.candidate_returns import averaged_returns, finite_mean, observed
 from upslope.search.population_scores import check_population, is_flat, mirror
 from upslope.search.search_method import SearchMethod
@@ -24,6 +25,7 @@ class ARSState(NamedTuple):
     """What the next iteration needs."""
 
     policy: Policy  # at theta (with its observation moments)
+    steps: Array  # scalar int: environment steps so far
 
 
 class ARSDiagnostics(NamedTuple):
@@ -53,12 +55,15 @@ class AugmentedRandomSearch(SearchMethod):
       episodes_per_candidate: whose mean return is r. Static.
       std: nu.
       learning_rate: alpha.
+      learning_rate_schedule: `"linear"` falls to zero at `total_timesteps`. Static.
+      total_timesteps: the budget in environment steps, for the schedule.
       n_directions: b; None for all N. Static.
       divide_by_std: divide by sigma_R; without it this is basic random search. Static.
       common_random_numbers: all candidates of an iteration meet the same randomness. Static.
 
     Raises:
-      UpslopeError: for an odd population, or more directions than there are.
+      UpslopeError: for an odd population, more directions than there are, or a schedule of no
+        known length.
 
     References:
       Mania, Guy and Recht (2018), algorithms 1 and 2.
@@ -69,9 +74,11 @@ class AugmentedRandomSearch(SearchMethod):
     episodes_per_candidate: int = eqx.field(static=True, default=1)
     std: float | Array = 0.05
     learning_rate: float | Array = 0.02
+    learning_rate_schedule: Schedule = eqx.field(static=True, default="constant")
     n_directions: int | None = eqx.field(static=True, default=None)
     divide_by_std: bool = eqx.field(static=True, default=True)
     common_random_numbers: bool = eqx.field(static=True, default=False)
+    total_timesteps: float | Array | None = None
 
     def __check_init__(self) -> None:
         owner = "AugmentedRandomSearch"
@@ -80,6 +87,9 @@ class AugmentedRandomSearch(SearchMethod):
         check("episodes_per_candidate", at_least=1, integer=True)
         check("std", above=0)
         check("learning_rate", above=0)
+        if self.total_timesteps is not None:
+            check("total_timesteps", above=0)
+        check_schedule(self, "learning_rate_schedule")
         if self.n_directions is not None:
             check("n_directions", at_least=1, integer=True)
             if self.n_directions > self.population_size // 2:
@@ -96,7 +106,7 @@ class AugmentedRandomSearch(SearchMethod):
         )
 
     def init(self, key: Array, policy: Policy, objective: Objective) -> ARSState:
-        return ARSState(jax.tree.map(jnp.asarray, policy))
+        return ARSState(jax.tree.map(jnp.asarray, policy), jnp.zeros((), int))
 
     def ask(self, key: Array, state: ARSState) -> Policy:
         theta, unravel = ravel_parameters(state.policy)
@@ -124,7 +134,10 @@ class AugmentedRandomSearch(SearchMethod):
         scale = jnp.where(spread > 0, 1.0 / jnp.where(spread > 0, spread, 1.0), 0.0)
         if not self.divide_by_std:
             scale = 1.0
-        step = self.learning_rate * scale * slope
+        learning_rate = self.learning_rate
+        if self.learning_rate_schedule == "linear":
+            learning_rate = learning_rate * remaining(state.steps, self.total_timesteps)
+        step = learning_rate * scale * slope
         diagnostics = ARSDiagnostics(
             jnp.max(returns),
             finite_mean(returns),
@@ -132,7 +145,8 @@ class AugmentedRandomSearch(SearchMethod):
             jnp.sqrt(jnp.sum(jnp.square(step))),
             is_flat(returns),
         )
-        return ARSState(observed(unravel(theta + step), experience.moments)), diagnostics
+        policy = observed(unravel(theta + step), experience.moments)
+        return ARSState(policy, state.steps + jnp.sum(experience.lengths)), diagnostics
 
     def solution(self, state: ARSState) -> Policy:
         return state.policy

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from upslope.core.checks import UpslopeError, check_choice, check_number
+from upslope.core.checks import UpslopeError, check_number
 from upslope.core.moments import Moments
 from upslope.diagnostics.gradient_quality import batch_advice, moment_quality
 from upslope.estimators.advantages import generalized_advantages
@@ -19,7 +19,14 @@ from upslope.policies.policy import Policy, ValueFunction
 from upslope.policies.replay import along, successor_values
 from upslope.sampling.collections import Steps
 from upslope.sampling.records import Trajectories
-from upslope.search.ascent import SCHEDULES, Schedule, ascend, clip_by_norm, remaining, start_ascent
+from upslope.search.ascent import (
+    Schedule,
+    ascend,
+    check_schedule,
+    clip_by_norm,
+    remaining,
+    start_ascent,
+)
 from upslope.search.clipped_surrogate import Batch, Losses, clipped_surrogate
 from upslope.search.minibatches import minibatches
 from upslope.search.reward_scale import RewardScale
@@ -128,12 +135,7 @@ class PPO(SearchMethod):
                 f"of {batch} (at most {batch})."
             )
         for name in ("learning_rate_schedule", "clip_range_schedule"):
-            check_choice("PPO", name, getattr(self, name), SCHEDULES)
-            if getattr(self, name) == "linear" and self.total_timesteps is None:
-                raise UpslopeError(
-                    f"PPO has {name}='linear' but total_timesteps=None: say how many steps the "
-                    "schedule lasts."
-                )
+            check_schedule(self, name)
 
     @property
     def collection(self) -> Steps:
