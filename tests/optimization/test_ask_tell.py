@@ -79,3 +79,26 @@ def test_values_must_fit_the_points():
     search.tell([np.nan] * 8)
     assert search.best[1] == 7.0
     assert search.stopped is None
+
+
+def test_it_stops_where_double_precision_ends():
+    """Around 10^6 steps of 0.01 are lost in single precision, not in double."""
+    search = AskTell(np.full(2, 1e6), "xnes", std=0.01, maximize=False)
+    search.tell([float(np.sum((x - 1e6) ** 2)) for x in search.ask()])
+    assert search.stopped is None
+
+
+@pytest.mark.parametrize("values", [["a"] * 7, [1j] * 7, [[1, 2], [3]]])
+def test_values_that_are_no_numbers_are_refused(values):
+    search = AskTell(np.zeros(3), "cma-es")
+    with pytest.raises(UpslopeError, match="give 7 real numbers"):
+        search.tell(values)
+    assert search.iteration == 0
+
+
+def test_going_on_is_no_reason_for_a_warning(tmp_path, recwarn):
+    for _ in range(2):
+        search = AskTell(np.zeros(3), "cma-es", folder=tmp_path / "search")
+        search.tell([float(x[0]) for x in search.ask()])
+    assert search.iteration == 2
+    assert not [str(warning.message) for warning in recwarn]

@@ -12,9 +12,10 @@ import pytest
 import upslope
 from upslope.core.checks import NumericalError, UpslopeError
 from upslope.optimization import EvaluationError
-from upslope.optimization.evaluation import traceable
+from upslope.optimization.evaluation import traced
 from upslope.optimization.points import split_bounds
 from upslope.optimization.problem import function_methods
+from upslope.search import Choices, Integers, Permutation, Real
 
 
 def sphere(x):
@@ -227,11 +228,11 @@ def test_arguments_that_make_no_sense_are_refused_before_any_evaluation(argument
 
 def test_what_can_be_traced():
     x = jnp.zeros(2)
-    assert traceable(sphere, x)
-    assert not traceable(numpy_sphere, x)
-    assert not traceable(lambda x: 1.0, x)  # perhaps it asks the world
-    assert not traceable(lambda x: 1 / 0, x)
-    assert not traceable(lambda x: sphere(x) if x[0] > 0 else 0.0, x)
+    assert traced(sphere, x)
+    assert not traced(numpy_sphere, x)
+    assert not traced(lambda x: 1.0, x)  # perhaps it asks the world
+    assert not traced(lambda x: 1 / 0, x)
+    assert not traced(lambda x: sphere(x) if x[0] > 0 else 0.0, x)
 
 
 def test_bounds_in_either_form():
@@ -250,3 +251,146 @@ def test_all_gradient_free_methods_are_offered():
     names = function_methods()
     assert {"cem", "nelder-mead", "hill-climbing"} <= set(names)
     assert not {"ppo", "reinforce"} & set(names)
+
+
+class Shifted:
+    """A sphere that moves between two searches."""
+
+    centre = 0.0
+
+    def __call__(self, x):
+        return jnp.sum((x - self.centre) ** 2)
+
+    def value(self, x):
+        return self(x)
+
+
+@pytest.mark.parametrize("of", [lambda world: world, lambda world: world.value])
+def test_what_f_computes_is_compiled_not_what_it_computed_once(of):
+    world = Shifted()
+    upslope.minimize(of(world), np.ones(2), "cma-es", budget=600)
+    world.centre = 3.0
+    result = upslope.minimize(of(world), np.ones(2), "cma-es", budget=600)
+    np.testing.assert_allclose(result.x, 3.0, atol=1e-3)
+    data = np.zeros(2)
+    near_data = lambda x: jnp.sum((x - jnp.asarray(data)) ** 2)  # noqa: E731
+    upslope.minimize(near_data, np.ones(2), "cma-es", budget=600)
+    data[:] = -2.0
+    result = upslope.minimize(near_data, np.ones(2), "cma-es", budget=600)
+    np.testing.assert_allclose(result.x, -2.0, atol=1e-3)
+
+
+def test_noise_of_f_s_own_is_drawn_at_every_call():
+    """Traced, the generator would speak once: cma-es would then converge to 1e-6."""
+    rng = np.random.default_rng(0)
+    result = upslope.minimize(
+        lambda x: (x**2).sum() + rng.normal(), np.ones(3), "cma-es", budget=500, noisy=True
+    )
+    assert np.abs(result.x).max() > 1e-3
+    assert result.fun_error > 0.05
+
+
+@pytest.mark.parametrize("f", [lambda x: jnp.nan * x[0], lambda x: float("nan")])
+def test_nothing_but_nan_is_no_success(f):
+    with pytest.raises(NumericalError, match="All of the first 35 values"):
+        upslope.minimize(f, np.ones(3), "cma-es", budget=200)
+
+
+@pytest.mark.parametrize("on_host", [True, False])
+def test_an_infinite_value_is_the_worst_on_either_side(on_host):
+    f = lambda x: jnp.where(x[0] < 0.9, -jnp.inf, x[0])  # noqa: E731
+    result = upslope.minimize(f, np.ones(2), "cma-es", on_host=on_host)
+    assert result.fun == pytest.approx(0.9, abs=1e-6)
+    assert "were NaN or infinite" in result.message
+    assert "target" not in result.message
+
+
+@pytest.mark.parametrize("settings", [{"workers": 2}, {"deadline": 20.0}])
+def test_threads_compute_in_double_precision_too(settings):
+    seen = set()
+
+    def f(x):
+        value = jnp.sum(jnp.asarray(x) ** 2)
+        seen.add(str(value.dtype))
+        return value
+
+    upslope.minimize(f, np.ones(2), "cma-es", budget=30, **settings)
+    assert seen == {"float64"}
+
+
+def test_a_callback_is_heard_every_few_hundred_evaluations_and_can_stop():
+    heard = []
+    settings = {"budget": 20_000, "population_size": 10, "n_parents": 5}
+    stop = lambda nfev, best: heard.append(nfev) or nfev >= 1000  # noqa: E731
+    result = upslope.minimize(sphere, np.ones(2), "genetic-algorithm", callback=stop, **settings)
+    assert heard == [500, 1000]
+    assert (result.nfev, result.success) == (1000, False)
+    assert result.message == "Stopped by the callback."
+    alone = upslope.minimize(sphere, np.ones(2), "genetic-algorithm", **settings | {"budget": 1000})
+    np.testing.assert_array_equal(result.curve.best, alone.curve.best)
+
+
+@pytest.mark.parametrize("on_host", [True, False])
+def test_the_key_is_given_by_name(on_host):
+    def scaled(x, scale=0.1, key=None):
+        return jnp.sum(x**2) + scale * jax.random.normal(key)
+
+    def keyword_only(x, *, key):
+        return jnp.sum(x**2) + 0.1 * jax.random.normal(key)
+
+    results = [
+        upslope.minimize(f, np.ones(2), "cma-es", budget=120, on_host=on_host)
+        for f in (scaled, keyword_only)
+    ]
+    np.testing.assert_allclose(results[0].x, results[1].x)
+    assert np.abs(results[0].x).max() < 0.9
+
+
+@pytest.mark.parametrize("x0", [2.0, np.float64(2.0), jnp.asarray(2.0)])
+@pytest.mark.parametrize("method", ["nelder-mead", "cma-es"])
+def test_a_number_is_searched_as_a_number(x0, method):
+    result = upslope.minimize(lambda x: (x - 3.0) ** 2, x0, method, budget=400)
+    assert np.shape(result.x) == ()
+    assert float(result.x) == pytest.approx(3.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("f", "x0", "method", "settings", "says"),
+    [
+        (3, np.ones(2), "cma-es", {}, "f=3 cannot be called"),
+        (sphere, "abc", "cma-es", {}, "is not made of numbers"),
+        (sphere, np.ones(2) * 1j, "cma-es", {}, "holds complex128"),
+        (lambda x: jnp.sum(x) * 1j, np.ones(2), "cma-es", {}, "must return one real number"),
+        (sphere, np.ones(2), "cma-es", {"seed": 2**32}, "below 2"),
+        (sphere, np.ones(3), "cma-es", {"budget": 6}, "less than one iteration of cma-es"),
+        (sphere, np.ones(3), "cma-es", {"lower": 2.0, "upper": 3.0}, "outside of its bounds"),
+        (sphere, np.full(2, 9.0), "hill-climbing", {"space": Real(low=0.0, high=1.0)}, "9.0 at"),
+        (sphere, np.full(2, 9), "random-search", {"space": Integers(0, 3)}, "from 0 to 3"),
+        (sphere, np.full(2, 9), "random-search", {"space": Choices(3)}, "from 0 to 2"),
+        (sphere, np.array([0, 0]), "random-search", {"space": Permutation()}, "not an order"),
+        (sphere, np.ones(2, bool), "random-search", {"bounds": (0, 1)}, "belong into the space"),
+        (
+            sphere, np.zeros(2, np.int8), "random-search", {"space": Integers(0, 200)},
+            "int8, which cannot hold",
+        ),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_said_before_the_first_evaluation(f, x0, method, settings, says):
+    with pytest.raises(UpslopeError, match=says):
+        upslope.minimize(f, x0, method, **settings)
+
+
+def test_crossed_bounds_of_a_space_are_refused():
+    with pytest.raises(UpslopeError, match="must be below its upper one"):
+        Real(low=1.0, high=0.0)
+    with pytest.raises(UpslopeError, match="a range of at most"):
+        Integers(0, 2**40)
+
+
+def test_whole_numbers_of_a_small_type_are_searched_to_both_ends():
+    result = upslope.minimize(
+        lambda x: jnp.sum((x - 77.0) ** 2), np.full(4, 3, np.int8), "hill-climbing",
+        space=Integers(0, 100), budget=3000,
+    )  # fmt: skip
+    np.testing.assert_array_equal(result.x, 77)
+    assert result.x.dtype == np.int8

@@ -11,34 +11,49 @@ from upslope.training import kernel_backlog
 linux = pytest.mark.skipif(sys.platform != "linux", reason="threads of Linux have priorities")
 
 PROGRAM = """
-import os
+import os, threading, time
 import jax, jax.numpy as jnp
-from upslope.training.kernel_backlog import GIVING_WAY, give_way, native_threads
+import numpy as np
+from upslope.training import kernel_backlog
+from upslope.training.kernel_backlog import GIVING_WAY, give_way, native_threads, short_backlog
 
 jax.devices()
 first = native_threads()
+os.getloadavg = lambda: (0.0, 0.0, 0.0)
 
-def many(x):
-    for k in range(60):
-        x = jnp.sort(jnp.sin(x + k)) * (k + 1)
-    return x
+def compile_many(count):
+    def many(x):
+        for k in range(count):
+            x = jnp.sort(jnp.sin(x + k)) * (k + 1)
+        return x
 
-def compile_for(size):
-    jax.jit(many).lower(jnp.ones(size)).compile()
+    with short_backlog():
+        jax.jit(many).lower(jnp.ones(10)).compile()
 
-before = native_threads()
-assert give_way(before) is None  # nobody has worked
-compile_for(10)
-chosen = give_way(before)
-assert chosen in first, (chosen, first)  # the compilers' threads begin with the first program
-later = set(native_threads()) - set(first)
-assert later
-niceness = {t: os.getpriority(os.PRIO_PROCESS, t) for t in map(int, os.listdir("/proc/self/task"))}
-assert niceness.pop(chosen) == GIVING_WAY
-assert not any(niceness.values()), niceness
-compile_for(11)
-assert give_way(native_threads() | {chosen: 0}) == chosen  # an already patient thread stays so
-assert os.getpriority(os.PRIO_PROCESS, chosen) == GIVING_WAY
+def niceness():
+    return {t: os.getpriority(os.PRIO_PROCESS, t) for t in map(int, os.listdir("/proc/self/task"))}
+
+assert give_way(native_threads()) is None  # nobody has worked
+jax.jit(jnp.sin).lower(jnp.ones(3)).compile()  # the compilers' threads begin with a program
+
+chosen = []
+real = kernel_backlog.give_way
+kernel_backlog.give_way = lambda before: chosen.append(real(before))
+for count in (200, 400, 800, 1600):  # until it optimises for long enough to be seen
+    compile_many(count)
+    print(count, chosen)
+    if any(chosen):
+        break
+thread = chosen[-1]
+assert thread in first, (thread, first)
+seen = niceness()
+assert seen.pop(thread) == GIVING_WAY
+assert not any(seen.values()), seen
+
+# Beside another native thread that works, nothing is done: it could be that one.
+kernel_backlog.native_threads = lambda: {1: 100, 2: 50}
+os.setpriority = lambda *_: 1 / 0
+assert real({1: 0, 2: 0}) is None
 print("seen")
 """
 
@@ -49,7 +64,7 @@ def test_the_emitting_thread_alone_gives_way():
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=120
     )
-    assert done.stdout == "seen\n", done.stderr
+    assert done.stdout.endswith("seen\n"), done.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upslope.core.checks import StorageError, UpslopeError, check_number
-from upslope.optimization.loops import Progress, advanced, first_progress, keys_of
-from upslope.optimization.problem import function_problem
+from upslope.core.checks import StorageError, UpslopeError
+from upslope.optimization.loops import Progress, first_progress, keys_of, told
+from upslope.optimization.problem import check_seed, function_problem
 from upslope.training.checkpoint import checkpoints, load_latest, save_checkpoint
 
 
@@ -55,7 +55,7 @@ class AskTell:
         folder: str | Path | None = None,
         **settings: Any,
     ):
-        check_number("AskTell", "seed", seed, at_least=0, integer=True)
+        check_seed("AskTell", seed)
         self._sign = 1.0 if maximize else -1.0
         self._folder = None if folder is None else Path(folder)
         described = {
@@ -94,14 +94,19 @@ class AskTell:
         with jax.enable_x64(True):
             candidates = self._candidates() if self._asked is None else self._asked
             size = jax.tree.leaves(candidates)[0].shape[0]
-            array = np.asarray(values, float)
+            try:
+                array = np.asarray(values, float)
+            except (TypeError, ValueError):
+                raise UpslopeError(
+                    f"tell got {values!r:.200}: give {size} real numbers, in the order of ask()."
+                ) from None
             if array.ndim not in (1, 2) or array.shape[0] != size or array.size == 0:
                 raise UpslopeError(
                     f"tell got values of shape {array.shape} for {size} points: give one number "
                     "for each, in the order of ask()."
                 )
             array = self._sign * array.reshape(size, -1)
-            progress, _ = advanced(
+            progress, _ = told(
                 self._problem, self._progress, self._key, candidates, jnp.asarray(array)
             )
             if self._folder is not None:
@@ -132,7 +137,8 @@ class AskTell:
     @property
     def stopped(self) -> str | None:
         """Why the method has stopped moving, None while it has not."""
-        code = int(self._problem.method.stopped(self._progress.state))
+        with jax.enable_x64(True):
+            code = int(self._problem.method.stopped(self._progress.state))
         return self._problem.method.stop_reason(code) if code else None
 
     def _candidates(self) -> Any:

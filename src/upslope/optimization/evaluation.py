@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import queue
 import threading
-import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from upslope.core.checks import UpslopeError
@@ -25,52 +26,47 @@ class EvaluationError(UpslopeError):
 
 
 def wants_key(f: Callable[..., Any]) -> bool:
-    """Whether f has a parameter called `key`: it draws its own noise, f(x, key)."""
+    """Whether f has a parameter called `key`: it draws its own noise, f(x, key=key)."""
     try:
         return "key" in inspect.signature(f).parameters
     except (TypeError, ValueError):
         return False
 
 
-_KNOWN: weakref.WeakKeyDictionary[Any, dict[Any, bool]] = weakref.WeakKeyDictionary()
+def traced(f: Callable[..., Any], point: Any) -> str | None:
+    """What f computes, as a digest of its program; None where JAX cannot trace it.
 
-
-def traceable(f: Callable[..., Any], point: Any) -> bool:
-    """Whether JAX can compile f. A function that returns anything but one number is refused here.
-
-    The answer for a function and a structure of x is remembered: finding out costs a millisecond.
+    The program of a search is compiled for a function and a digest: f may be the same object and
+    compute something else, after a value it refers to has changed. Tracing costs a millisecond.
 
     Raises:
-      UpslopeError: f(x) is not a scalar.
+      UpslopeError: f(x) is not one real number.
     """
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), point)
-    leaves, structure = jax.tree.flatten(shapes)
-    kind = (structure, tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves))
+    settings = {"key": jax.random.key(0)} if wants_key(f) else {}
     try:
-        known = _KNOWN.setdefault(f, {})
-    except TypeError:  # neither hashable nor weakly referable
-        known = {}
-    if kind not in known:
-        known[kind] = _traced(f, shapes)
-    return known[kind]
-
-
-def _traced(f: Callable[..., Any], shapes: Any) -> bool:
-    arguments = (shapes, jax.random.key(0)) if wants_key(f) else (shapes,)
-    try:
-        closed, out = jax.make_jaxpr(f, return_shape=True)(*arguments)
+        # JAX remembers what it has traced, by the function: this one is new each time.
+        anew = lambda x: f(x, **settings)  # noqa: E731
+        closed, out = jax.make_jaxpr(anew, return_shape=True)(shapes)
     except Exception:
         # JAX, NumPy and others speak their own errors at a tracer; what f itself has against x
         # shows at its first evaluation.
-        return False
+        return None
     jaxpr = closed.jaxpr
     if len(jaxpr.outvars) != 1 or not hasattr(out, "shape"):
-        return False
+        return None
     if not jaxpr.eqns and jaxpr.outvars[0] not in jaxpr.invars:
-        return False  # a constant as far as JAX can see: perhaps f asks the world
+        return None  # a constant as far as JAX can see: perhaps f asks the world
     if out.shape != ():
         raise UpslopeError(f"f(x) has shape {out.shape}: it must return one number.")
-    return True
+    if not jnp.issubdtype(out.dtype, jnp.floating) and out.dtype.kind not in "iub":
+        raise UpslopeError(f"f(x) is {out.dtype}: it must return one real number.")
+    digest = hashlib.sha256(str(jaxpr).encode())
+    for constant in closed.consts:
+        if jnp.issubdtype(jnp.result_type(constant), jax.dtypes.prng_key):
+            constant = jax.random.key_data(constant)
+        digest.update(np.asarray(constant).tobytes())
+    return digest.hexdigest()
 
 
 def as_number(value: Any, x: Any) -> float:
@@ -93,7 +89,7 @@ class HostFunction:
     """f on the host, one call a point, with a deadline for each.
 
     Args:
-      f: any callable of a point (NumPy arrays), or of a point and a key.
+      f: any callable of a point (NumPy arrays), and of a `key` if it has such a parameter.
       deadline: seconds a call may take; None for as long as it likes.
       workers: calls at the same time, in threads: for programs that wait for something else.
     """
@@ -116,11 +112,9 @@ class HostFunction:
 
     def _one(self, pair: tuple[Any, Any]) -> float:
         x, key = pair
-        arguments = (x, key) if self.keyed else (x,)
         try:
-            if self.deadline is None:
-                return as_number(self.f(*arguments), x)
-            return as_number(self._in_time(arguments), x)
+            call = self._in_time if self.deadline is not None else self._called
+            return as_number(call(x, key), x)
         except UpslopeError:
             raise
         except Exception as error:
@@ -131,12 +125,16 @@ class HostFunction:
                 error,
             ) from error
 
-    def _in_time(self, arguments: tuple[Any, ...]) -> Any:
+    def _called(self, x: Any, key: Any) -> Any:
+        with jax.enable_x64(True):  # a thread has this setting for itself
+            return self.f(x, key=key) if self.keyed else self.f(x)
+
+    def _in_time(self, x: Any, key: Any) -> Any:
         answers: queue.Queue[tuple[bool, Any]] = queue.Queue()
 
         def call() -> None:
             try:
-                answers.put((True, self.f(*arguments)))
+                answers.put((True, self._called(x, key)))
             except BaseException as error:
                 answers.put((False, error))
 
@@ -145,9 +143,9 @@ class HostFunction:
             fine, answer = answers.get(timeout=self.deadline)
         except queue.Empty:
             raise EvaluationError(
-                f"f has not returned within deadline={self.deadline} s at x={arguments[0]!r:.200}. "
+                f"f has not returned within deadline={self.deadline} s at x={x!r:.200}. "
                 "Give it more time, or let it stop itself and return NaN.",
-                arguments[0],
+                x,
             ) from None
         if not fine:
             raise answer

@@ -73,7 +73,11 @@ def keys_of(words: Array, iteration: Array) -> tuple[Array, Array, Array]:
 def advanced(
     problem: FunctionProblem, progress: Progress, key: Array, candidates: Any, values: Array
 ) -> tuple[Progress, Array]:
-    """The progress after the values [P, E] of the candidates, and their mean."""
+    """The progress after the values [P, E] of the candidates, and their mean.
+
+    Values that are not finite are NaN to the method: the worst, on either side.
+    """
+    values = jnp.where(jnp.isfinite(values), values, jnp.nan)
     tell_key = keys_of(key, progress.iteration)[2]
     state = problem.told(tell_key, progress.state, candidates, values)
     means = jnp.mean(values, axis=1)
@@ -94,7 +98,7 @@ def advanced(
     return new, mean
 
 
-@functools.partial(jax.jit, static_argnames=("f", "sign", "dimension"))
+@functools.partial(jax.jit, static_argnames=("f", "program", "sign", "dimension"))
 def compiled_search(
     numbers: Any,
     seed: Array,
@@ -102,6 +106,7 @@ def compiled_search(
     target: Array,
     *,
     f: Callable[..., Any],
+    program: str,
     sign: float,
     dimension: int,
 ) -> tuple[Progress, Array, Array, Array]:
@@ -110,7 +115,14 @@ def compiled_search(
     A search of a small function is a millisecond, of which a second program would take a tenth.
 
     Args:
+      numbers: as for `compiled_chunk`, like the others.
       seed: of the search.
+      iterations: at most so many, and at most `CHUNK`.
+      target: at which it stops.
+      f: what is searched.
+      program: digest of it.
+      sign: 1 to maximise f, -1 to minimise it.
+      dimension: of the problem.
 
     Returns:
       The progress, the best and the mean value of each iteration, and the key for what comes after.
@@ -119,7 +131,7 @@ def compiled_search(
     return *_chunk(numbers, progress, key, iterations, target, f, sign, dimension), later
 
 
-@functools.partial(jax.jit, static_argnames=("f", "sign", "dimension"))
+@functools.partial(jax.jit, static_argnames=("f", "program", "sign", "dimension"))
 def compiled_chunk(
     numbers: Any,
     progress: Progress,
@@ -128,10 +140,11 @@ def compiled_chunk(
     target: Array,
     *,
     f: Callable[..., Any],
+    program: str,
     sign: float,
     dimension: int,
 ) -> tuple[Progress, Array, Array]:
-    """Up to `CHUNK` iterations; compiled once for each f, whatever the numbers.
+    """Up to `CHUNK` iterations; compiled once for what f computes, whatever the numbers.
 
     Args:
       numbers: method, start, transform and objective of the problem.
@@ -140,6 +153,7 @@ def compiled_chunk(
       iterations: at most so many.
       target: at which it stops.
       f: what is searched, in JAX.
+      program: digest of what f computes, see `traced`; another one is compiled anew.
       sign: 1 to maximise f, -1 to minimise it.
       dimension: of the problem.
 
@@ -192,6 +206,23 @@ def _chunk(
     return progress, best, mean
 
 
+@functools.partial(jax.jit, static_argnames="dimension")
+def _told(
+    numbers: Any, progress: Progress, key: Array, candidates: Any, values: Array, *, dimension: int
+) -> tuple[Progress, Array]:
+    method, start, transform, objective = numbers
+    problem = FunctionProblem("", method, start, transform, objective, dimension)
+    return advanced(problem, progress, key, candidates, values)
+
+
+def told(
+    problem: FunctionProblem, progress: Progress, key: Array, candidates: Any, values: Array
+) -> tuple[Progress, Array]:
+    """`advanced`, compiled."""
+    dimension = problem.dimension
+    return _told(problem.numbers, progress, key, candidates, values, dimension=dimension)
+
+
 class HostSearch:
     """ask and tell compiled, f called in between.
 
@@ -210,11 +241,7 @@ class HostSearch:
             return candidates, problem.points(candidates)
 
         self.ask = jax.jit(ask)
-        self.tell = jax.jit(
-            lambda progress, key, candidates, values: advanced(
-                problem, progress, key, candidates, values
-            )
-        )
+        self.tell = functools.partial(told, problem)
         self.stopped = jax.jit(method.stopped)
 
     def step(self, progress: Progress, key: Array) -> tuple[Progress, float]:

@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from upslope.core.checks import NumericalError, check_number
-from upslope.optimization.evaluation import HostFunction, traceable, wants_key
+from upslope.core.checks import NumericalError, UpslopeError, check_number
+from upslope.optimization.evaluation import HostFunction, traced, wants_key
 from upslope.optimization.loops import (
     CHUNK,
     HostSearch,
@@ -19,11 +19,19 @@ from upslope.optimization.loops import (
     compiled_search,
     first_progress,
 )
-from upslope.optimization.problem import FunctionProblem, check_budget, function_problem
+from upslope.optimization.problem import (
+    FunctionProblem,
+    check_budget,
+    check_population_fits,
+    check_seed,
+    function_problem,
+)
 from upslope.optimization.result import Curve, Result
 
 # Fresh evaluations of the solution of a noisy function.
 VERIFICATIONS = 100
+# Evaluations between two calls of a callback, in a compiled search.
+PATIENCE = 500
 
 
 def maximize(
@@ -47,7 +55,7 @@ def maximize(
 
     f may be written in JAX (then the whole search is one compiled program), in NumPy, or start an
     external program; it takes x and returns one number, NaN where it cannot say (that counts as the
-    worst). A function with a parameter `key` draws its noise from there: f(x, key). Everything is
+    worst). A function with a parameter `key` draws its noise from there: f(x, key=key). All is
     computed in double precision. The same arguments give the same result.
 
     Args:
@@ -71,7 +79,7 @@ def maximize(
     Raises:
       UpslopeError: before any evaluation, for arguments that make no sense; EvaluationError when f
         raises, hangs past the deadline, or returns anything but one number.
-      NumericalError: all values of the first iterations were NaN or infinite.
+      NumericalError: all values were NaN or infinite.
     """
     return _search(
         1.0, f, x0, method, budget, target, std, bounds, seed, noisy, on_host, deadline, workers,
@@ -116,7 +124,9 @@ def _search(
         check_number("A search over a function", "target", target)
     if deadline is not None:
         check_number("A search over a function", "deadline", deadline, above=0)
-    check_number("A search over a function", "seed", seed, at_least=0, integer=True)
+    check_seed("A search over a function", seed)
+    if not callable(f):
+        raise UpslopeError(f"f={f!r} cannot be called: give a function of x.")
     check_number("A search over a function", "workers", workers, at_least=1, integer=True)
     with jax.enable_x64(True):
         problem = function_problem(x0, method, std, bounds, settings)
@@ -124,25 +134,39 @@ def _search(
         collection: Any = problem.method.collection
         cost = collection.population_size * collection.episodes_per_candidate
         aim = np.inf if target is None else sign * target
-        limits = Limits(max(budget // cost, 1), aim)
+        check_population_fits(method, budget, collection)
+        limits = Limits(budget // cost, aim)
+        # Noise of f's own would be drawn once, while it is traced.
+        own_noise = bool(noisy) and not wants_key(f)
         noisy = wants_key(f) if noisy is None else noisy
-        here = not on_host and deadline is None and workers == 1
-        compiled = here and traceable(f, problem.start)
+        here = not on_host and not own_noise and deadline is None and workers == 1
+        program = traced(f, problem.start) if here else None
+        halted = False
+
+        def heard(nfev: int, value: float) -> bool:
+            nonlocal halted
+            halted = callback is not None and bool(callback(nfev, value))
+            return halted
+
         host = HostFunction(f, deadline, workers)
         try:
-            if compiled:
+            if program is not None:
+                often = CHUNK if callback is None else max(1, PATIENCE // cost)
                 progress, best, mean, check_key = _compiled(
-                    problem, f, sign, seed, limits, callback, cost
+                    problem, f, program, sign, seed, limits, heard, cost, often
                 )
             else:
                 progress, best, mean, check_key = _around(
-                    problem, host, sign, seed, limits, callback, cost
+                    problem, host, sign, seed, limits, heard, cost
                 )
+            _check_finite(progress, cost, at_least=0)
             x, fun, error = _verified(problem, host, sign, progress, check_key, noisy)
         finally:
             host.close()
         iterations = len(best)
-        message, success = _verdict(problem, progress, limits, iterations * cost, budget, sign)
+        message, success = _verdict(
+            problem, progress, limits, iterations * cost, budget, sign, halted
+        )
         nfev = cost * np.arange(1, iterations + 1)
         curve = Curve(nfev, sign * np.asarray(best), sign * np.asarray(mean))
         # Nelder-Mead counts steps of its simplex, as SciPy does.
@@ -154,18 +178,18 @@ def _search(
 
 
 def _compiled(
-    problem: FunctionProblem, f: Any, sign: float, seed: int, limits: Limits, callback: Any,
-    cost: int,
+    problem: FunctionProblem, f: Any, program: str, sign: float, seed: int, limits: Limits,
+    heard: Callable[[int, float], bool], cost: int, often: int,
 ) -> tuple[Progress, list[float], list[float], Any]:  # fmt: skip
     best: list[float] = []
     mean: list[float] = []
     done, target = 0, np.asarray(limits.target)
-    of_f = {"f": f, "sign": sign, "dimension": problem.dimension}
+    of_f = {"f": f, "program": program, "sign": sign, "dimension": problem.dimension}
     progress: Any = None
     key: Any = None
     later: Any = None
     while done < limits.iterations:
-        count = np.asarray(min(CHUNK, limits.iterations - done))
+        count = np.asarray(min(CHUNK, often, limits.iterations - done))
         if count == limits.iterations:
             progress, bests, means, later = compiled_search(
                 problem.numbers, np.uint32(seed), count, target, **of_f
@@ -182,14 +206,14 @@ def _compiled(
         _check_finite(progress, cost)
         stopped = now - done < count or float(progress.best) >= limits.target
         done = now
-        if stopped or (callback is not None and callback(done * cost, sign * float(progress.best))):
+        if heard(done * cost, sign * float(progress.best)) or stopped:
             break
     return progress, best, mean, later
 
 
 def _around(
     problem: FunctionProblem, f: HostFunction, sign: float, seed: int, limits: Limits,
-    callback: Any, cost: int,
+    heard: Callable[[int, float], bool], cost: int,
 ) -> tuple[Progress, list[float], list[float], Any]:  # fmt: skip
     progress, key, later = first_progress(problem, seed)
     search = HostSearch(problem, f, sign)
@@ -200,17 +224,16 @@ def _around(
         best.append(float(progress.best))
         mean.append(value)
         _check_finite(progress, cost)
-        if best[-1] >= limits.target or int(search.stopped(progress.state)):
-            break
-        if callback is not None and callback(done * cost, sign * best[-1]):
+        stopped = best[-1] >= limits.target or int(search.stopped(progress.state))
+        if heard(done * cost, sign * best[-1]) or stopped:
             break
     return progress, best, mean, later
 
 
-def _check_finite(progress: Progress, cost: int) -> None:
-    """Nothing can be learned from nothing."""
+def _check_finite(progress: Progress, cost: int, at_least: int = 100) -> None:
+    """Nothing can be learned from nothing: that is said after so many evaluations."""
     taken = int(progress.iteration) * cost
-    if int(progress.finite) == 0 and taken >= 100:
+    if int(progress.finite) == 0 and taken >= at_least:
         raise NumericalError(
             f"All of the first {taken} values of f were NaN or infinite: start where f is defined, "
             "or with a smaller std."
@@ -238,6 +261,7 @@ def _verdict(
     nfev: int,
     budget: int,
     sign: float,
+    halted: bool,
 ) -> tuple[str, bool]:
     """Why it ended, and whether that is a success."""
     best, least = float(progress.best), float(progress.least)
@@ -259,6 +283,6 @@ def _verdict(
     if code:
         reason = problem.method.stop_reason(code)
         return f"Converged: {reason}.{aside}", not np.isfinite(limits.target)
-    if int(progress.iteration) >= limits.iterations:
-        return f"Used the budget of {budget:,} evaluations.{aside}", False
-    return f"Stopped by the callback.{aside}", False
+    if halted:
+        return f"Stopped by the callback.{aside}", False
+    return f"Used the budget of {budget:,} evaluations.{aside}", False

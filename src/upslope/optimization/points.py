@@ -28,12 +28,21 @@ def start_point(x0: Any, *, discrete: bool) -> Any:
         kind = None if discrete and all(isinstance(x, bool | int) for x in x0) else float
         x0 = np.asarray(x0, kind)
     elif isinstance(x0, int | float) and not isinstance(x0, bool):
-        x0 = np.asarray([x0], float)
-    start = jax.tree.map(jnp.asarray, x0)
+        x0 = np.asarray(x0, float)
+    try:
+        start = jax.tree.map(jnp.asarray, x0)
+    except (TypeError, ValueError):
+        raise UpslopeError(
+            f"x0={x0!r:.200} is not made of numbers: give one, an array, or a tree of arrays."
+        ) from None
     leaves = jax.tree.leaves(start)
     if not leaves or all(leaf.size == 0 for leaf in leaves):
         raise UpslopeError(f"x0={x0!r} holds no number: there is nothing to search.")
     for leaf in leaves:
+        if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
+            raise UpslopeError(
+                f"x0 holds {leaf.dtype}: start at real numbers, two for each complex one."
+            )
         if jnp.issubdtype(leaf.dtype, jnp.inexact):
             bad = np.flatnonzero(~np.isfinite(np.asarray(leaf)).ravel())
             if bad.size:

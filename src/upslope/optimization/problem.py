@@ -17,6 +17,7 @@ from upslope.sampling.collections import EpisodeReturns
 from upslope.sampling.records import Returns
 from upslope.search import METHODS
 from upslope.search.box_transform import BoxTransform
+from upslope.search.product_space import space_of
 from upslope.search.search_method import SearchMethod
 from upslope.training.settings import settings_of
 
@@ -76,10 +77,18 @@ def function_problem(
         settings["std"] = std
     check_settings(method, settings, known)
     start = start_point(x0, discrete="space" in known)
+    real = all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(start))
+    if bounds is not None and not real:
+        raise UpslopeError(
+            f"bounds={bounds!r} are for real numbers, and x0 holds others: bounds of whole numbers "
+            "belong into the space, space=Integers(low, high)."
+        )
     transform = box(bounds, start)
     theta, unravel = ravel_parameters(start)
     if "population_size" in known and "population_size" not in settings:
         settings["population_size"] = default_population(method, known, theta.size)
+    if "episodes_per_candidate" in known and "episodes_per_candidate" not in settings:
+        settings["episodes_per_candidate"] = 1  # episodes differ, values of a function do not
     if transform.active:
         start = unravel(transform.inverse(theta))
     built = target(**settings)
@@ -90,7 +99,21 @@ def function_problem(
             f"gives values alone. Methods that search functions: {', '.join(function_methods())}."
         )
     built = built.for_policy(start)
+    check_start(built, start)
     return FunctionProblem(method, built, start, transform, EpisodicReturn(), theta.size)
+
+
+def check_start(method: Any, start: Any) -> None:
+    """What a compiled `init` cannot see: whether the start's own numbers lie in what is searched.
+
+    Raises:
+      UpslopeError: a start outside of the method's space or bounds.
+    """
+    if hasattr(method, "space"):
+        space_of(type(method).__name__, method.space, start)
+    limits = getattr(method, "box", None)
+    if isinstance(limits, BoxTransform) and limits.active:
+        limits.check(ravel_parameters(start)[0])
 
 
 def default_population(method: str, known: dict[str, Any], dimension: int) -> int:
@@ -118,3 +141,21 @@ def check_budget(budget: int | None, dimension: int) -> int:
         return max(1000 * dimension, 10_000)
     check_number("A search over a function", "budget", budget, at_least=1, integer=True)
     return int(budget)
+
+
+def check_population_fits(method: str, budget: int, collection: EpisodeReturns) -> None:
+    """Raises unless the budget pays for one population."""
+    size, episodes = collection.population_size, collection.episodes_per_candidate
+    if budget < size * episodes:
+        each = f", {episodes} times each" if episodes > 1 else ""
+        raise UpslopeError(
+            f"budget={budget} is less than one iteration of {method}, which evaluates {size} "
+            f"points{each}: give at least {size * episodes}, or another population_size."
+        )
+
+
+def check_seed(owner: str, seed: int) -> None:
+    """Raises unless a seed is one of the 2^32 there are."""
+    check_number(owner, "seed", seed, at_least=0, integer=True)
+    if seed >= 2**32:
+        raise UpslopeError(f"{owner} got seed={seed}: it must be below 2^32 = {2**32}.")

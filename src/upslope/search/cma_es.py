@@ -205,7 +205,7 @@ class CMAES(SearchMethod):
             restarts, best_mean, stop = None, run.mean, run.history.stop
         else:
             run, restarts, stop = self._gather(key, state, state.restarts, steps, returns)
-            ahead = jnp.nanmax(run.history.recent, initial=-jnp.inf) >= restarts.best_return
+            ahead = run.history.best_recent >= restarts.best_return
             best_mean = jnp.where(ahead, run.mean, restarts.best_mean)
         policy = ravel_parameters(state.policy)[1](self.box(best_mean))
         diagnostics = CMAESDiagnostics(

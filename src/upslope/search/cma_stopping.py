@@ -32,7 +32,7 @@ def stopping_reasons(stop: Any) -> list[str]:
 
 
 class History(NamedTuple):
-    """What of the past the reasons are read from. NaN where nothing is recorded yet."""
+    """What of the past the reasons are read from. Zero where nothing is recorded yet."""
 
     recent: Array  # [H] best return of recent populations, a ring
     best: Array  # [2 L] best and median of every fifth population, the last first
@@ -46,9 +46,23 @@ class History(NamedTuple):
         """Of no populations at all; sizes are for the smallest population in use."""
         recent = 10 + int(30 * dimension / population_size)
         half = min(LONGEST, max(50, int((100 + 100 * dimension**1.5 / population_size) / 10)))
-        nan = lambda size: jnp.full((size,), jnp.nan, dtype)  # noqa: E731
+        blank = lambda size: jnp.zeros((size,), dtype)  # noqa: E731
         zero = jnp.zeros((), int)
-        return cls(nan(recent), nan(2 * half), nan(2 * half), zero, zero, zero)
+        return cls(blank(recent), blank(2 * half), blank(2 * half), zero, zero, zero)
+
+    @property
+    def best_recent(self) -> Array:
+        """The best of the recent returns, a scalar; -inf before the first."""
+        return jnp.max(self.recent, initial=-jnp.inf, where=self._known)
+
+    @property
+    def worst_recent(self) -> Array:
+        """The worst of them; inf before the first."""
+        return jnp.min(self.recent, initial=jnp.inf, where=self._known)
+
+    @property
+    def _known(self) -> Array:
+        return jnp.arange(self.recent.size) < self.iteration
 
     def recorded(self, ordered: Array, count: Any) -> History:
         """With the returns [P] of one more population, best first; `count` of them count."""
@@ -92,13 +106,11 @@ def looked_at(
         bests = jnp.roll(history.best, 1).at[0].set(ordered[0])
         medians = jnp.roll(history.median, 1).at[0].set(median)
         # A look at the long history takes as long as a population of a small problem.
-        long = history.iteration > size * (5 + 100 / count)
+        long = history.iteration > jnp.maximum(size * (5 + 100 / count), LOOK * bests.size - 1)
         long = long & (history.iteration % LONG_LOOK == 0)
         stagnation = jax.lax.cond(long, no_better, lambda *_: jnp.asarray(False), bests, medians)
         spread = ordered[0] - ordered[count - 1]
-        known = ~jnp.isnan(history.recent)
-        past = jnp.max(history.recent, initial=-jnp.inf, where=known)
-        past = past - jnp.min(history.recent, initial=jnp.inf, where=known)
+        past = history.best_recent - history.worst_recent
         stds = sigma * shape.stds
         axis = 0.1 * sigma * shape.axis(history.iteration // LOOK % size)
         limit = jnp.minimum(jnp.sqrt(tolerances.tolconditioncov), jnp.sqrt(0.5 / eps))
@@ -129,6 +141,4 @@ def no_better(bests: Array, medians: Array) -> Array:
     """Whether the newer halves of both [2 L], the last first, have medians no better."""
     halves = jnp.sort(jnp.concatenate([bests, medians]).reshape(4, -1), axis=1)
     middle = halves[:, halves.shape[1] // 2]
-    # A NaN is sorted to the end: where nothing is recorded yet there is no stagnation.
-    worse = (middle[0] <= middle[1]) & (middle[2] <= middle[3])
-    return worse & ~jnp.any(jnp.isnan(halves[:, -1]))
+    return (middle[0] <= middle[1]) & (middle[2] <= middle[3])

@@ -14,6 +14,8 @@ from jax.core import Tracer
 from upslope.core.checks import UpslopeError, check_number
 from upslope.search.search_spaces import Mutation, SearchSpace, chosen, discrete_rate
 
+WIDEST = 2**30  # range of whole numbers: twice that is the most that 32 bits can hold
+
 
 def refuse_kind(space: SearchSpace, point: Any, n: int | None, dtype: Any, wanted: str) -> None:
     """Raises unless `point` is one array of a type, with n elements."""
@@ -27,6 +29,27 @@ def refuse_kind(space: SearchSpace, point: Any, n: int | None, dtype: Any, wante
         raise UpslopeError(
             f"The search space {name} has n={n} coordinates and the start {jnp.size(point)}: "
             "give both the same number."
+        )
+
+
+def refuse_outside(space: SearchSpace, point: Any, low: Any, high: Any) -> None:
+    """Raises unless low <= point <= high, and the point's type can hold both; skips tracers."""
+    name, limits = type(space).__name__, jnp.iinfo(point.dtype)
+    if np.min(low) < limits.min or np.max(high) > limits.max:
+        raise UpslopeError(
+            f"The search space {name} has numbers from {np.min(low)} to {np.max(high)}, and the "
+            f"start is {point.dtype}, which cannot hold them: give it a wider type."
+        )
+    if isinstance(point, Tracer):
+        return
+    numbers = np.asarray(point).ravel()
+    lowest, highest = (np.broadcast_to(limit, numbers.shape) for limit in (low, high))
+    wrong = np.flatnonzero((numbers < lowest) | (numbers > highest))
+    if wrong.size:
+        i = wrong[0]
+        raise UpslopeError(
+            f"The search space {name} goes from {lowest[i]} to {highest[i]}, and the start has "
+            f"{numbers[i]} at entry {i}: start inside."
         )
 
 
@@ -68,9 +91,15 @@ class Integers(SearchSpace):
     def __check_init__(self) -> None:
         check_number("Integers", "low", self.low, integer=True)
         check_number("Integers", "high", self.high, integer=True, at_least=self.low)
+        if self.high - self.low > WIDEST:
+            raise UpslopeError(
+                f"Integers got low={self.low} and high={self.high}: a range of at most {WIDEST:,} "
+                "can be searched; take real numbers and round them."
+            )
 
     def draw(self, key: Array, like: Any, radius: float | Array) -> Any:
-        return jax.random.randint(key, like.shape, self.low, self.high + 1, like.dtype)
+        offset = jax.random.randint(key, like.shape, 0, self.high - self.low + 1)
+        return (self.low + offset).astype(like.dtype)
 
     def mutate(self, key: Array, point: Any, mutation: Mutation) -> Any:
         which, size_key, sign_key = jax.random.split(key, 3)
@@ -78,17 +107,19 @@ class Integers(SearchSpace):
         if width == 0:
             return point
         step = jnp.abs(mutation.std * jax.random.normal(size_key, point.shape))
-        step = jnp.clip(jnp.round(step), 1, width).astype(point.dtype)
-        step = step * jax.random.rademacher(sign_key, point.shape, point.dtype)
-        folded = jnp.mod(point - self.low + step, 2 * width)
+        here = point.astype(int)  # a small type cannot hold twice the range
+        step = jnp.clip(jnp.round(step), 1, width).astype(int)
+        step = step * jax.random.rademacher(sign_key, point.shape, int)
+        folded = jnp.mod(here - self.low + step, 2 * width)
         moved = self.low + jnp.where(folded > width, 2 * width - folded, folded)
-        beside = jnp.where(point < self.high, point + 1, point - 1)
-        moved = jnp.where(moved == point, beside, moved)  # a reflection may lead back
+        beside = jnp.where(here < self.high, here + 1, here - 1)
+        moved = jnp.where(moved == here, beside, moved)  # a reflection may lead back
         changes = chosen(which, point.size, mutation, discrete_rate(mutation, point.size))
-        return jnp.where(changes.reshape(point.shape), moved, point).astype(point.dtype)
+        return jnp.where(changes.reshape(point.shape), moved, here).astype(point.dtype)
 
     def check(self, point: Any) -> None:
         refuse_kind(self, point, self.n, jnp.integer, "arrays of whole numbers")
+        refuse_outside(self, point, self.low, self.high)
 
 
 class Choices(SearchSpace):
@@ -127,6 +158,7 @@ class Choices(SearchSpace):
                 f"Choices got {len(self.options)} numbers of options for a start of "
                 f"{jnp.size(point)} coordinates: give one number for each."
             )
+        refuse_outside(self, point, 0, np.asarray(self.options) - 1)
 
     def _options(self, like: Array) -> Array:
         options = jnp.asarray(self.options, like.dtype)

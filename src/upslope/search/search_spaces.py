@@ -8,7 +8,9 @@ from typing import Any, Literal, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 from upslope.core.checks import UpslopeError
 from upslope.core.tree import is_carried, ravel_parameters
@@ -93,6 +95,13 @@ class Real(SearchSpace):
             raise UpslopeError(
                 f"Real got low={self.low!r} and high={self.high!r}: give both bounds or none."
             )
+        if self.low is None or _unknown(self.low, self.high):
+            return
+        if not np.all(np.asarray(self.low) < np.asarray(self.high)):
+            raise UpslopeError(
+                f"Real got low={self.low!r} and high={self.high!r}: each lower bound must be "
+                "below its upper one."
+            )
 
     def draw(self, key: Array, like: Any, radius: float | Array) -> Any:
         theta, unravel = ravel_parameters(like)
@@ -133,10 +142,27 @@ class Real(SearchSpace):
                 f"The search space Real has n={self.n} coordinates and the start {size}: "
                 "give both the same number."
             )
+        theta = ravel_parameters(point)[0]
+        if self.low is None or _unknown(self.low, self.high, theta):
+            return
+        low, high = self._bounds(theta)
+        wrong = np.flatnonzero((theta < low) | (theta > high))
+        if wrong.size:
+            i = wrong[0]
+            raise UpslopeError(
+                f"The search space Real goes from {low[i]} to {high[i]}, and the start has "
+                f"{theta[i]} at entry {i}: start inside."
+            )
 
     def _bounds(self, theta: Array) -> tuple[Array, Array]:
         full = lambda bound: jnp.broadcast_to(jnp.asarray(bound, theta.dtype), theta.shape)  # noqa: E731
         return full(self.low), full(self.high)
+
+
+def _unknown(*values: Any) -> bool:
+    """Whether any of the values is no number yet: traced, or a placeholder of a tree."""
+    known = (int, float, np.ndarray, np.number, Array)
+    return any(isinstance(value, Tracer) or not isinstance(value, known) for value in values)
 
 
 def require_real(owner: str, policy: Any) -> None:
