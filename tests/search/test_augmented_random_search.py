@@ -40,6 +40,28 @@ def test_the_paper_s_step_by_hand(used, x64):
         assert abs(RETURNS.std() - spread) > 0.1
 
 
+def test_a_linear_schedule_ends_at_nothing(x64):
+    """After k of n evaluations the step is (1 - k / n) of what it would be: exactly, then zero."""
+    constant = AugmentedRandomSearch(8, std=0.1)
+    falling = AugmentedRandomSearch(
+        8, std=0.1, learning_rate_schedule="linear", total_timesteps=32.0
+    )
+    states = [first_state(method, jnp.zeros(3)) for method in (constant, falling)]
+    for done in (0, 8, 16, 24, 32, 40):
+        here = states[1]._replace(policy=states[0].policy)
+        asked = constant.ask(jax.random.key(done), here)
+        moved = [
+            told(method, state, asked, RETURNS)[0]
+            for method, state in ((constant, states[0]), (falling, here))
+        ]
+        whole, part = (new.policy - here.policy for new in moved)
+        np.testing.assert_allclose(part, max(0, 1 - done / 32) * whole, rtol=1e-9, atol=1e-15)
+        states = moved
+    assert int(states[1].steps) == 48
+    with pytest.raises(UpslopeError, match="learning_rate_schedule='linear' but total_timesteps"):
+        AugmentedRandomSearch(8, learning_rate_schedule="linear")
+
+
 def test_without_the_spread_it_is_the_evolution_strategy_s_step(x64):
     """On -(x - c)^2: alpha / N sum (r+ - r-) delta is 2 sigma times g = 1 / (2 N sigma) of it."""
     theta, centre = jnp.asarray([0.5, -1.0]), jnp.asarray([1.0, 2.0])

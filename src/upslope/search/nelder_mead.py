@@ -56,7 +56,8 @@ class NelderMead(SearchMethod):
               \qquad \theta_k \leftarrow \theta_1 + \sigma (\theta_k - \theta_1) \text{ (shrink)}
 
     Each iteration of the search tries one point of that decision tree, and each step of the simplex
-    is SciPy's: the same points in the same order, the same stopping rule, counts included. Once it
+    is SciPy's: the same points in the same order, the same stopping rule, counts included (of
+    vertices with equal returns the earlier one stands first; NumPy leaves that open). Once it
     has converged nothing moves any more. Coefficients 1, 2, 1/2, 1/2, or adapted to the dimension.
     Made for exact returns: with noise, average (`episodes_per_candidate`). NaN counts as the worst.
 
