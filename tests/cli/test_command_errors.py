@@ -13,6 +13,11 @@ from upslope.cli.main import main
     [
         ("trian CartPole-v1", "Did you mean 'train'?"),
         ("train CartPol-v1", "Did you mean 'CartPole-v1'?"),
+        ("train CartPol-v1 --help", "Did you mean 'CartPole-v1'?"),
+        ("train gymnasium:CartPol-v1 --help", "Did you mean 'CartPole-v1'?"),
+        ("train brx:ant ppo -h", "Did you mean 'brax:ant'?"),
+        ("train gymnasium:CartPole-v1 ppo --env.time-limit [1", "--env.time-limit got '[1'"),
+        ("train gymnasium:CartPole-v1 --env.a=!!python/name:os", "--env.a got"),
         ("train CartPole-v1 pop", "Did you mean 'ppo'?"),
         ("train CartPole-v1 ppo --lr 1e-3", "Did you mean --learning-rate?"),
         ("train CartPole-v1 ppo --num_envs 4", "Did you mean --n-envs?"),
@@ -73,6 +78,12 @@ def test_a_policy_that_does_not_fit_the_actions_names_those_that_do(capsys, tmp_
     assert "does not fit" in printed.err
     assert "softmax" in printed.err
     assert printed.out == ""
+
+
+@pytest.mark.parametrize("name", ["CartPole-v1", "gymnasium:CartPole-v1", "Blackjack-v1"])
+def test_a_known_environment_has_a_help_text(name, capsys):
+    assert main(["train", name, "--help"]) == 0
+    assert "--total-timesteps" in capsys.readouterr().out
 
 
 def test_traceback_is_shown_on_request():

@@ -1,8 +1,11 @@
 """Which value wins: a flag over the file over the preset over the default."""
 
+import re
+
 import pytest
 
 from upslope.cli.train_command import read_request
+from upslope.core.checks import UpslopeError
 from upslope.training.config import RunConfig, resolve
 from upslope.training.config_file import write_config
 
@@ -61,6 +64,47 @@ def test_both_spellings_switches_and_none():
     assert config("CartPole-v1 ppo --total-timesteps 5000").total_timesteps == 5000
 
 
+@pytest.mark.parametrize("spelling", ["--baseline none", "--baseline=none"])
+def test_none_is_a_word_where_it_is_a_choice(spelling):
+    got = config(f"CartPole-v1 reinforce {spelling}")
+    assert got.method_settings["baseline"] == "none"
+    assert config("CartPole-v1 cma-es --restarts none").method_settings["restarts"] == "none"
+
+
+def test_none_is_no_value_where_there_may_be_none():
+    for spelling in ("--clip-range-vf none", "--clip_range_vf=null"):
+        assert config(f"CartPole-v1 ppo {spelling}").method_settings["clip_range_vf"] is None
+    assert "gamma" not in config("CartPole-v1 ppo --gamma none").objective_settings
+
+
+@pytest.mark.parametrize("spelling", ["--policy none", "--activation none"])
+def test_none_stays_as_it_was_typed_in_what_is_said_of_it(spelling):
+    from upslope.training.build import build
+
+    with pytest.raises(UpslopeError, match="'none'"):
+        build(config(f"CartPole-v1 ppo {spelling}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("environment: 3", "environment must be a name, not 3"),
+        ("method: [ppo]", "method must be a name"),
+        ("preset: maybe", "preset='maybe'"),
+        ("preset:", "preset=None"),
+        ("gamma: abc", "gamma='abc'"),
+        ("gamma: [0.9]", "gamma="),
+        ("policy: 3", "given by its name"),
+        ("objective: {a: 1}", "given by its name"),
+    ],
+)
+def test_values_of_a_file_that_cannot_be_are_named(tmp_path, text, said):
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(UpslopeError, match=re.escape(said)):
+        config(f"--config {file}" if "environment" in text else f"CartPole-v1 --config {file}")
+
+
 def test_flags_may_come_first():
     assert config("--seeds 2 --plain CartPole-v1 cem") == config("CartPole-v1 cem --seeds 2")
 
@@ -68,6 +112,7 @@ def test_flags_may_come_first():
 def test_settings_of_a_simulator_are_read_as_yaml_values():
     got = config("gymnasium:LunarLander-v3 ppo --env.enable-wind true --env.wind_power=5.5")
     assert got.environment_settings == {"enable_wind": True, "wind_power": 5.5}
+    assert config("gymnasium:X ppo --env.a 3e-4").environment_settings == {"a": 3e-4}
 
 
 def test_the_own_settings_of_a_policy_kind_are_flags():

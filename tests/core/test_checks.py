@@ -1,11 +1,19 @@
-"""What counts as a number, a size and a switch."""
+"""What counts as a number, a size, a switch, a path and a table."""
+
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from upslope.core.checks import UpslopeError, check_number, check_switch
+from upslope.core.checks import (
+    UpslopeError,
+    check_number,
+    check_path,
+    check_switch,
+    check_table,
+)
 from upslope.core.registry import Registry
 
 
@@ -52,3 +60,26 @@ def test_a_registry_asks_for_a_name(name):
     table.register("a", dict)
     with pytest.raises(UpslopeError, match=r"given by its name.*Known: a"):
         table.get(name)
+
+
+@pytest.mark.parametrize("value", [None, 3, b"here", ["a"]])
+def test_what_is_no_path_is_named(value):
+    with pytest.raises(UpslopeError, match="out="):
+        check_path("A thing", "out", value)
+
+
+def test_strings_and_paths_are_paths():
+    assert check_path("A thing", "out", "a/b") == check_path("A thing", "out", Path("a/b"))
+
+
+@pytest.mark.parametrize("value", [[1], [("a", 1)], "a", 3, {1: 2}])
+def test_what_is_no_table_is_named(value):
+    with pytest.raises(UpslopeError, match="settings="):
+        check_table("A thing", "settings", value)
+
+
+def test_tables_come_back_as_copies():
+    given = {"a": 1}
+    assert check_table("A thing", "settings", given) == given
+    assert check_table("A thing", "settings", given) is not given
+    assert check_table("A thing", "settings", None) == {}

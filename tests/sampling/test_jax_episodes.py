@@ -15,6 +15,7 @@ from upslope.policies.policy import act
 from upslope.sampling import EpisodeReturns, Episodes, JaxSampler, Steps
 from upslope.sampling.episode_returns import sample_returns
 from upslope.sampling.episodes import sample_episodes
+from upslope.sampling.jax_sampler import refuse_endless
 from upslope.sampling.records import first_broken
 
 N, LIMIT = 6, 7
@@ -283,3 +284,22 @@ def test_whole_episodes_need_an_end():
     JaxSampler.create(
         jax.random.key(0), Endless(time_limit=None), Episodes(2), EpisodicReturn(horizon=3), POLICY
     )
+
+
+@pytest.mark.parametrize("objective", [EpisodicReturn(), DiscountedReturn(0.9)])
+def test_a_sum_without_a_discount_needs_an_end_however_it_is_sampled(objective):
+    """Streams of steps may run for ever under a discount, and under no other sum."""
+    create = lambda world: JaxSampler.create(  # noqa: E731
+        jax.random.key(0), world, Steps(2, 3), objective, POLICY
+    )
+    create(Endless())
+    if objective.discount < 1:
+        create(Endless(time_limit=None))
+    else:
+        with pytest.raises(UpslopeError, match=r"gamma = 1.*time_limit"):
+            create(Endless(time_limit=None))
+
+
+@pytest.mark.parametrize("objective", [EpisodicReturn(horizon=5), AverageReward()])
+def test_a_horizon_or_an_average_needs_no_time_limit(objective):
+    refuse_endless(Endless(time_limit=None), Steps(2, 3), objective)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from upslope.core.checks import StorageError
-from upslope.training.config_file import read_config, write_config
+from upslope.training.config_file import parse_value, read_config, write_config
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
@@ -93,3 +93,16 @@ def test_what_is_not_plain_is_refused(tmp_path):
     with pytest.raises(StorageError, match=r"config\.a"):
         write_config(tmp_path / "config.yaml", {"a": print})
     assert not (tmp_path / "config.yaml").exists()
+
+
+def test_a_value_alone_is_read_in_the_same_way():
+    texts = ("3e-4", "true", "null", "word", "[1, 2]", "{a: 1}", "'1'")
+    assert [parse_value(text) for text in texts] == [
+        3e-4, True, None, "word", [1, 2], {"a": 1}, "1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["[1", "1: 2", "!!python/name:os", "a: 1\n---\nb", "\x00"])
+def test_what_is_no_value_is_refused(text):
+    with pytest.raises(StorageError, match="not a valid value"):
+        parse_value(text)

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from disk_faults import Killed, PowerLoss, failing_at
-from upslope.core import atomic
+from upslope.core import atomic, committed_folder
 from upslope.core.checks import StorageError, UpslopeError
 from upslope.training import run_lock, sinks
+from upslope.training.damaged_file import DamagedFile
 from upslope.training.evaluations_file import Evaluations, read_evaluations, write_evaluations
 from upslope.training.metrics_file import MetricsFile
 from upslope.training.run_folder import RunFolder
@@ -142,6 +143,35 @@ def test_status_is_replaced_whole(tmp_path, monkeypatch):
             run.set_status("finished")
         run.write_diagnosis({"loss": float("nan"), "step": 3})
         assert json.loads(run.file("diagnosis.json").read_text()) == {"loss": None, "step": 3}
+
+
+def litter(folder):
+    """What writers leave that were killed at their worst moments."""
+    tag = "0123456789abcdef"
+    names = [f"best.old-{tag}.tmp-{tag}", f"best.tmp-{tag}", f"policy.tmp-{tag}"]
+    for name in [*names, f"checkpoints/step_000000000009.tmp-{tag}"]:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "state.json").write_text("{")
+    (folder / f"status.json.tmp-{tag}").write_text("{")
+
+
+def test_litter_is_cleaned_when_a_run_is_opened_and_when_it_ends(tmp_path):
+    with RunFolder.create(None, "e", "m", path=tmp_path / "run") as run:
+        litter(run.path)
+        (run.path / "mine.tmp-of-another-kind").write_text("kept")
+    assert sorted(path.name for path in run.path.rglob("*.tmp-*")) == ["mine.tmp-of-another-kind"]
+    litter(run.path)
+    reader = RunFolder.open(run.path, lock=False)  # who only reads removes nothing
+    assert len(list(reader.path.rglob("*.tmp-*"))) == 6
+    with RunFolder.open(run.path):
+        assert len(list(run.path.rglob("*.tmp-*"))) == 1
+
+
+def test_a_best_that_was_set_aside_gets_its_name_back(tmp_path):
+    with RunFolder.create(None, "e", "m", path=tmp_path / "run") as run:
+        committed_folder.commit_folder(run.best, {"a": b"1"}, "checkpoint")
+        run.best.rename(run.path / "best.old-0123456789abcdef")
+    assert committed_folder.read_folder(run.best, "checkpoint") == {"a": b"1"}
 
 
 # --- the lock
@@ -316,8 +346,9 @@ def test_hostile_evaluations_are_refused(tmp_path, how):
         np.savez(path, timesteps=np.array([print], object), results_by_seed=1, ep_lengths_by_seed=1)
     else:
         path.write_bytes(path.read_bytes()[:100] if how == "cut" else b"hello")
-    with pytest.raises(StorageError, match="cannot be read"):
+    with pytest.raises(DamagedFile, match="cannot be read") as caught:
         read_evaluations(path)
+    assert "pickle" not in str(caught.value)
 
 
 # --- sinks

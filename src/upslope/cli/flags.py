@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from upslope.cli.setting import Setting, value_text
 from upslope.core.checks import UpslopeError, nearest
@@ -61,7 +61,7 @@ def parse(
     refuse_empty(words)
     answer, unknown = tyro.cli(
         typing.cast(Any, form),
-        args=[spelled(word) for word in words],
+        args=spelled(words, groups),
         prog=f"{command} {usage}".strip(),
         description=description,
         return_unknown_args=True,
@@ -88,12 +88,47 @@ def flag_table(group: Group) -> Any:
     return table
 
 
-def spelled(word: str) -> str:
-    """`--total_timesteps=5` as `--total-timesteps=5`; `none` as `None` for optional values."""
-    if word.startswith("--"):
-        flag, equals, value = word.partition("=")
-        return flag.replace("_", "-") + equals + value
-    return {"none": "None", "null": "None"}.get(word, word)
+def spelled(words: Sequence[str], groups: Iterable[Group]) -> list[str]:
+    """The words as the parser wants them.
+
+    `--total_timesteps=5` becomes `--total-timesteps=5`, and `none` becomes `None` after a flag that
+    may be None; after any other it is a word like others, such as the choice `--baseline none`.
+    """
+    kinds = {
+        dashed(f"--{group.prefix}.{setting.name}" if group.prefix else f"--{setting.name}"): (
+            setting.type
+        )
+        for group in groups
+        for setting in group.settings
+    }
+    found = []
+    kind = None  # of the flag that the next words belong to
+    for word in words:
+        if word.startswith("--"):
+            flag, equals, value = word.partition("=")
+            kind = kinds.get(dashed(flag))
+            found.append(dashed(flag) + equals + nothing_or_word(value, kind))
+        else:
+            found.append(nothing_or_word(word, kind))
+    return found
+
+
+def dashed(flag: str) -> str:
+    """`--total_timesteps` as `--total-timesteps`."""
+    return flag.replace("_", "-")
+
+
+def nothing_or_word(value: str, kind: Any) -> str:
+    """`none` and `null` as `None` where the type has None and no such choice."""
+    kinds = typing.get_args(kind)
+    choices = {
+        choice
+        for one in (kind, *kinds)
+        if typing.get_origin(one) is Literal
+        for choice in typing.get_args(one)
+    }
+    nothing = value in ("none", "null") and value not in choices and type(None) in kinds
+    return "None" if nothing else value
 
 
 def refuse_empty(words: Sequence[str]) -> None:

@@ -9,7 +9,8 @@ STARTED = time.perf_counter()  # the first line that runs: imports are counted f
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 
-from upslope.core.checks import UpslopeError, unknown_name  # noqa: E402
+from upslope.cli.output_streams import Outputs, lasting_outputs, reason  # noqa: E402
+from upslope.core.checks import StorageError, UpslopeError, unknown_name  # noqa: E402
 
 COMMANDS = {
     "train": "ENV [METHOD]   train several seeds and evaluate them",
@@ -18,6 +19,10 @@ COMMANDS = {
     "gradcheck": "ENV            gradient estimators against the exact gradient",
     "list": "envs|methods|policies|objectives|estimators",
     "show": "METHOD         its equation, settings and reference",
+}
+WITHOUT_OUTPUT = {  # what has to be done whoever looks on
+    "train": "training goes on",
+    "resume": "training goes on",
 }
 HELP = """\
 usage: upslope COMMAND ...
@@ -51,6 +56,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     traceback = "--traceback" in words
     words = [word for word in words if word != "--traceback"]
+    asks = {"-h", "--help"} & set(words)
+    goes_on = WITHOUT_OUTPUT.get(words[0], "") if words and not asks else ""
+    with lasting_outputs(goes_on) as outputs:
+        code = run(words, began, traceback)
+        outputs.out.flush()
+        return code if goes_on else code_of(code, outputs)
+
+
+def run(words: list[str], began: float, traceback: bool) -> int:
+    """Runs the command, says what went wrong, and returns the exit code."""
     try:
         return dispatch(words, began)
     except UpslopeError as error:
@@ -64,13 +79,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print("stopped before there was anything to save", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output has gone, as in `upslope list envs | head`
-        import os
-
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 2
+
+
+def code_of(code: int, outputs: Outputs) -> int:
+    """The exit code of a command whose work is what it prints."""
+    lost = outputs.out.lost
+    if lost is None or code:
+        return code
+    if isinstance(lost, BrokenPipeError):  # as in `upslope list envs | head`
+        return 141
+    print(f"error: {reason(lost)}: send the output elsewhere.", file=sys.stderr)
+    return StorageError.exit_code
 
 
 def dispatch(words: list[str], began: float) -> int:
@@ -89,8 +110,8 @@ def dispatch(words: list[str], began: float) -> int:
         raise unknown_name("command", command, COMMANDS)
     from upslope.cli import commands
 
-    run = commands.list_names if command == "list" else getattr(commands, command)
-    return run(rest, began)
+    carry_out = commands.list_names if command == "list" else getattr(commands, command)
+    return carry_out(rest, began)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,11 @@ def print_evaluation(
 ) -> None:
     """The return of every seed, their interquartile mean and its interval."""
     console = console or Console(highlight=False, soft_wrap=True)
-    console.print(evaluation_table(evaluation, title, best_seen))
+    table = evaluation_table(evaluation, title, best_seen)
+    if console.options.ascii_only:
+        for column in table.columns:
+            column.header = str(column.header).replace("±", "+-")
+    console.print(table)
     console.print(f"return   {interval_text(evaluation)}", markup=False)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from upslope.cli.flags import Group, parse, take, wants_help
 from upslope.cli.setting import Setting, settings_from
-from upslope.core.checks import UpslopeError
+from upslope.core.checks import StorageError, UpslopeError, check_switch
 
 RUN_HELP: dict[str, tuple[Any, str]] = {
     "total_timesteps": (int, "Environment steps of each seed."),
@@ -64,6 +64,8 @@ def read_request(words: list[str]) -> Request:
         )
     use_preset = file.use_preset and "--no-preset" not in words
     method = method or file.method
+    if asks_help and environment is not None:
+        check_world(environment)
     defaults = resolve(environment or "", method, use_preset=use_preset)
     policy = peek(words, "--policy") or file.settings.get("policy") or defaults.policy
     groups = flag_groups(environment, defaults, policy, file, use_preset, path)
@@ -158,16 +160,39 @@ def world_settings(environment: str | None) -> list[Setting]:
     return settings_from(ENVIRONMENTS.get(environment))
 
 
+def check_world(environment: str) -> None:
+    """Refuses a name that is no environment's, as training with it would; nothing else is built.
+
+    Raises:
+      UpslopeError: the nearest name is offered.
+    """
+    from upslope.environments import ENVIRONMENTS, make
+
+    library, colon, rest = environment.partition(":")
+    if environment in ENVIRONMENTS or library in ("gymnax", "brax"):
+        return
+    from upslope.environments.gymnasium_world import is_registered
+
+    if not is_registered(rest if colon and library == "gymnasium" else environment):
+        make(environment)
+
+
 def free_settings(environment: str | None, words: list[str]) -> dict[str, Any]:
     """Takes `--env.NAME VALUE` out of the words, values read as YAML; the world checks them."""
-    import yaml
+    from upslope.training.config_file import parse_value
 
     found = {}
     while (word := next((w for w in words if w.startswith("--env.")), None)) is not None:
         flag = word.partition("=")[0]
         value = take(words, flag)
         name = flag.removeprefix("--env.").replace("-", "_")
-        found[name] = yaml.safe_load(value) if value else None
+        try:
+            found[name] = parse_value(value) if value else None
+        except StorageError as error:
+            raise UpslopeError(
+                f"{flag} got {value!r:.80}: it must be a value as YAML has it, such as a number, "
+                "true, null, a word, or a list '[1, 2]'."
+            ) from error
     return found
 
 
@@ -245,12 +270,21 @@ def read_settings(path: Path) -> FileSettings:
         settings |= table(path, part, values.pop(part, {}))
     world = table(path, "environment_settings", values.pop("environment_settings", {}))
     world |= table(path, "env", values.pop("env", {}))
-    environment, method = values.pop("environment", None), values.pop("method", None)
+    environment = text(path, "environment", values.pop("environment", None))
+    method = text(path, "method", values.pop("method", None))
     settings |= {name.replace("-", "_"): value for name, value in values.items()}
     if settings.get("policy", ...) is None:
         del settings["policy"]
-    use_preset = bool(settings.pop("preset", not complete))
+    use_preset = settings.pop("preset", not complete)
+    check_switch(str(path), "preset", use_preset)
     return FileSettings(environment, method, settings, world, use_preset)
+
+
+def text(path: Path, name: str, value: Any) -> str | None:
+    """A part of a file that must be a name, if it is there."""
+    if value is not None and not isinstance(value, str):
+        raise UpslopeError(f"{path}: {name} must be a name, not {value!r:.80}.")
+    return value
 
 
 def table(path: Path, name: str, value: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 from upslope.core.checks import StorageError
 
 CHUNK = 1 << 22  # bytes handed to one write call
+_TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{16}$")
 
 
 def _nothing(point: str) -> None:
@@ -49,6 +51,14 @@ def write_bytes(path: Path, data: bytes) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise storage_error("write", path, error) from error
+
+
+def clean_files(folder: Path) -> None:
+    """Removes what interrupted calls of `write_bytes` left in a folder. Raises OSError."""
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if _TEMPORARY.search(path.name) and path.is_file() and not path.is_symlink():
+                path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 # What users of other libraries type first, and the name it has here.
@@ -66,7 +67,7 @@ class UpslopeError(ValueError):
 
 
 class EnvironmentContractError(UpslopeError):
-    """The environment broke its contract: shapes, types, NaN, or a step that raised."""
+    """The environment broke its contract: shapes, types, or a reset or step that raised."""
 
     exit_code = 3
 
@@ -178,6 +179,27 @@ def check_switch(owner: str, name: str, value: Any) -> None:
     """Raises unless `value` is True or False; text such as "no" would count as True."""
     if not isinstance(value, bool) and getattr(getattr(value, "dtype", None), "kind", "") != "b":
         raise UpslopeError(f"{owner} got {name}={value!r}: it must be True or False.")
+
+
+def check_path(owner: str, name: str, value: Any) -> Path:
+    """The path that `value` is; raises if it is none."""
+    if not isinstance(value, str | Path):
+        raise UpslopeError(
+            f"{owner} got {name}={value!r:.80}: it must be a path, a string or a pathlib.Path."
+        )
+    return Path(value)
+
+
+def check_table(owner: str, name: str, value: Any) -> dict[str, Any]:
+    """The settings that `value` is, by name; none for None. Raises if it is no table of them."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise UpslopeError(
+            f"{owner} got {name}={value!r:.80}: it must be a table of settings by name, such as "
+            "{'time_limit': 100}."
+        )
+    return dict(value)
 
 
 def check_choice(owner: str, name: str, value: Any, choices: Iterable[str]) -> None:

@@ -53,16 +53,12 @@ class JaxSampler(eqx.Module):
           policy: any policy of the search; only its memory's shape is used.
 
         Raises:
-          UpslopeError: whole episodes are wanted of a world without a time limit.
+          UpslopeError: episodes have to end and may not (see `refuse_endless`).
         """
+        refuse_endless(environment, collection, objective)
         streams = None
         if isinstance(collection, Steps):
             streams = start_streams(key, environment, collection.n_envs, policy)
-        elif not isinstance(collection, Dynamics) and episode_limit(environment, objective) is None:
-            raise UpslopeError(
-                f"{type(environment).__name__} has time_limit=None and may never end: whole "
-                "episodes need a time limit (time_limit=...) or an objective with a horizon."
-            )
         return cls(environment, objective, collection, streams, EpisodeStatistics.nothing())
 
     def sample(self, key: Array, candidates: Policy) -> tuple[Any, JaxSampler]:
@@ -114,3 +110,30 @@ def episode_limit(environment: Environment, objective: Objective) -> int | None:
     limits = [environment.time_limit, getattr(objective, "horizon", None)]
     known = [limit for limit in limits if limit is not None]
     return min(known) if known else None
+
+
+def refuse_endless(environment: Environment, collection: Collection, objective: Objective) -> None:
+    """Refuses a world without any time limit where episodes have to end.
+
+    Whole episodes have to, and so do sums that nothing discounts, however they are sampled:
+    without an end they have no finite value. A method that reads the dynamics takes no step, and
+    checks its sums by itself.
+
+    Raises:
+      UpslopeError: names the world and what would end its episodes.
+    """
+    if isinstance(collection, Dynamics) or episode_limit(environment, objective) is not None:
+        return
+    name = type(environment).__name__
+    if not isinstance(collection, Steps):
+        raise UpslopeError(
+            f"{name} has time_limit=None and may never end: whole episodes need a time limit "
+            "(time_limit=...) or an objective with a horizon."
+        )
+    discount = objective.discount
+    if isinstance(discount, int | float) and discount >= 1 and not objective.centred:
+        raise UpslopeError(
+            f"{name} has time_limit=None and may never end: a return without a discount "
+            "(gamma = 1) needs a time limit (time_limit=...), an objective with a horizon, or a "
+            "gamma below 1."
+        )

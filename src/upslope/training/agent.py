@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from upslope.core import tree
-from upslope.core.checks import UpslopeError
+from upslope.core.checks import UpslopeError, check_path
 from upslope.policies.policy import Policy, act
 from upslope.training.policy_artifact import load_policy, save_policy
+from upslope.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from gymnasium import spaces
@@ -93,12 +94,15 @@ class Agent:
         else:  # policies count the states of a discrete space from 0
             observation = observation - getattr(self.observation_space, "start", 0)
         start = np.zeros(batch, bool)
+        fresh = jax.tree.map(
+            lambda leaf: jnp.broadcast_to(jnp.asarray(leaf), (batch, *jnp.shape(leaf))),
+            self.policy.initial_memory(),
+        )
         if state is None:
             start[:] = True
-            state = jax.tree.map(
-                lambda leaf: jnp.broadcast_to(jnp.asarray(leaf), (batch, *jnp.shape(leaf))),
-                self.policy.initial_memory(),
-            )
+            state = fresh
+        else:
+            check_state(state, fresh, batch)
         if episode_start is not None:
             starts = np.asarray(episode_start, bool)
             if starts.size not in (1, batch):
@@ -124,12 +128,33 @@ class Agent:
     def save(self, path: str | Path) -> Path:
         """Writes the agent as a folder that `upslope.load` reads."""
         return save_policy(
-            Path(path),
+            check_path("Agent.save", "path", path),
             self.policy,
             observation_space=self.observation_space,
             action_space=self.action_space,
             environment=self.metadata.get("environment", {}),
             extra=self.metadata.get("extra", {}),
+        )
+
+
+def check_state(state: Any, fresh: Any, batch: int) -> None:
+    """Raises unless a state is like that of a policy which begins in each of the observations."""
+
+    def shapes(tree: Any) -> Any:
+        return jax.tree.structure(tree), [np.shape(leaf) for leaf in jax.tree.leaves(tree)]
+
+    try:
+        fits = shapes(state) == shapes(fresh) and all(
+            np.asarray(leaf).dtype.kind not in "OSU" for leaf in jax.tree.leaves(state)
+        )
+    except (TypeError, ValueError):  # what is no array, or has no fixed shape
+        fits = False
+    if not fits:
+        wanted = [leaf.shape for leaf in jax.tree.leaves(fresh)]
+        raise UpslopeError(
+            f"predict got a state that does not fit {batch} observations: this policy's state has "
+            f"{f'arrays of shape {wanted}' if wanted else 'no arrays'}. Give the state that the "
+            "last predict returned for the same episodes, or None where they begin."
         )
 
 
@@ -143,8 +168,12 @@ def load(path: str | Path, seed: int | None = None) -> Agent:
     Raises:
       StorageError: when there is no policy, or it is damaged.
     """
-    path = Path(path)
-    loaded = load_policy(path / "policy" if (path / "policy").is_dir() else path)
+    folder = check_path("load", "path", path)
+    if (folder / "status.json").is_file():  # a run
+        folder = RunFolder.open(folder, lock=False).policy_folder()
+    elif (folder / "policy").is_dir():
+        folder = folder / "policy"
+    loaded = load_policy(folder)
     if seed is None:
         scores = loaded.metadata.get("extra", {}).get("final_returns")
         seed = int(np.argmax(scores)) if scores else 0

@@ -12,10 +12,12 @@ from jax import Array
 from upslope.core.checks import UpslopeError, check_number
 from upslope.environments import ENVIRONMENTS, make
 from upslope.environments.environment import Environment
+from upslope.environments.world_contract import check_world
 from upslope.objectives import OBJECTIVES
 from upslope.policies import default_policy
 from upslope.policies.policy import Policy
 from upslope.sampling.collections import EpisodeReturns
+from upslope.sampling.jax_sampler import refuse_endless
 from upslope.search import METHODS, SearchMethod
 from upslope.training.config import RunConfig
 from upslope.training.problem import Problem
@@ -42,6 +44,7 @@ def build(config: RunConfig, world: Any = None) -> Built:
 
     Raises:
       UpslopeError: anything that does not fit, before any work starts.
+      EnvironmentContractError: a JAX world whose `reset` or `step` is not as it has to be.
     """
     if world is None:
         world = make(config.environment, **config.environment_settings)
@@ -69,6 +72,9 @@ def build(config: RunConfig, world: Any = None) -> Built:
     # What does not fit the spaces is said before any work.
     shapes = jax.eval_shape(policy, jax.random.key(0))
     check_score(config.method, method, shapes, kind)
+    if isinstance(world, Environment):
+        check_world(world)
+        refuse_endless(world, method.collection, objective)
     method.check_problem(world, shapes, objective)
     method = method.for_policy(shapes)
     return Built(Problem(world, policy, method, objective), observation_space, action_space)

@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from upslope.core.checks import UpslopeError, check_number, check_settings, check_switch
+from upslope.core.checks import (
+    UpslopeError,
+    check_number,
+    check_settings,
+    check_switch,
+    check_table,
+)
 from upslope.objectives import OBJECTIVES
 from upslope.search import METHODS
 from upslope.training.presets import preset_for
@@ -132,6 +138,11 @@ def resolve(
     Raises:
       UpslopeError: for a name that is nobody's setting; the nearest one is offered.
     """
+    if not isinstance(environment, str):
+        raise UpslopeError(
+            f"A run got environment={environment!r:.80}: it must be a name, such as 'CartPole-v1'. "
+            "Known ones: upslope list envs"
+        )
     given = {k.replace("-", "_"): v for k, v in dict(settings or {}).items()}
     if method is not None:
         METHODS.entry(method)  # an unknown name is said before anything is looked up by it
@@ -161,7 +172,7 @@ def resolve(
     return RunConfig(
         environment=environment,
         method=method,
-        environment_settings=dict(environment_settings or {}),
+        environment_settings=check_table("A run", "environment_settings", environment_settings),
         method_settings=plain(own),
         policy=kind,
         policy_settings=plain(choose(merged, set(policy_names) - {"policy"})),
@@ -188,7 +199,9 @@ def resolve_objective(method: str, merged: Mapping[str, Any]) -> tuple[str, dict
     PPO discounts (gamma 0.99) without the step weights gamma^t unless told otherwise, as its users
     expect; every other method maximises the undiscounted return unless given a gamma.
     """
-    name, gamma = merged.get("objective"), merged.get("gamma")
+    name, gamma = merged.get("objective"), plain(merged.get("gamma"))
+    if gamma is not None:
+        check_number(f"Training with {method!r}", "gamma", gamma)
     discounts = method == "ppo"
     if name is None:
         if gamma is None:
@@ -203,7 +216,7 @@ def resolve_objective(method: str, merged: Mapping[str, Any]) -> tuple[str, dict
         if (
             merged.get(asked) is not None
             and asked not in own
-            and not (asked == "gamma" and float(merged[asked]) == 1.0)
+            and not (asked == "gamma" and gamma is not None and float(gamma) == 1.0)
         ):
             raise UpslopeError(
                 f"The objective {name!r} has no {asked}, but {asked}={merged[asked]!r} was given. "

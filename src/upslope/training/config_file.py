@@ -97,6 +97,20 @@ def _parse(text: bytes) -> Any:
         loader.dispose()
 
 
+def parse_value(text: str) -> Any:
+    """A value as a configuration has it, such as `3e-4`, `true` or `[1, 2]`.
+
+    Raises:
+      StorageError: when it is none.
+    """
+    try:
+        value = _parse(text.encode(errors="replace"))
+        _count(value)
+    except (yaml.YAMLError, StorageError, ValueError, TypeError, RecursionError) as error:
+        raise StorageError(f"{text!r:.80} is not a valid value.") from error
+    return value
+
+
 def _count(value: Any) -> None:
     """Raises when the value, written out, would be too large or too deep."""
     layer, total, depth = [value], 0, 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from upslope.core import atomic
 from upslope.core.checks import StorageError
+from upslope.training.damaged_file import DamagedFile
 
 
 class Evaluations(NamedTuple):
@@ -66,18 +66,42 @@ def read_evaluations(path: Path) -> Evaluations:
     """The evaluations in a file; none if there is no file.
 
     Raises:
-      StorageError: when it is damaged or holds anything but numbers.
+      DamagedFile: when it is cut short, altered, or holds anything but numbers.
+      StorageError: when it may not be read.
     """
     path = Path(path)
     if not path.exists():
         return Evaluations.none()
     try:
-        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-            return Evaluations(
+        data = path.read_bytes()
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            found = Evaluations(
                 file["timesteps"], file["results_by_seed"], file["ep_lengths_by_seed"]
             )
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise StorageError(f"{path} cannot be read: {error}.") from error
+    except Exception:  # a stranger's archive can fail in any way, and numpy's advice is unsafe
+        raise DamagedFile(
+            f"{path} cannot be read: it is not a whole archive of the arrays of evaluations."
+        ) from None
+    _check_arrays(path, found)
+    return found
+
+
+def _check_arrays(path: Path, found: Evaluations) -> None:
+    steps, results, lengths = found
+    shapes = [steps.shape, results.shape, lengths.shape]
+    if (
+        any(array.dtype.kind not in "iuf" for array in found)
+        or results.ndim != 3
+        or results.shape != lengths.shape
+        or steps.shape != results.shape[1:2]
+    ):
+        raise DamagedFile(
+            f"{path} cannot be read: its arrays have shapes {shapes}; they must be numbers "
+            "[K], [S, K, E], [S, K, E]."
+        )
 
 
 def truncate_evaluations(path: Path, step: int) -> None:

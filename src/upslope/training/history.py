@@ -77,8 +77,14 @@ class History:
         """One row by name."""
         return {name: column[index] for name, column in self.columns.items()}
 
-    def restore(self, rows: list[dict[str, Any]], seeds: int) -> None:
-        """Takes up the rows of an earlier process."""
+    def restore(self, rows: list[dict[str, Any]], iterations: np.ndarray) -> None:
+        """Takes up the rows of an earlier process.
+
+        Args:
+          rows: as they were logged; some may have been lost.
+          iterations: [S], how many each seed has done; rows are numbered from there.
+        """
+        seeds = iterations.size
         self._iterations = np.zeros(seeds, np.int64)
         names = [name for row in rows[:1] for name in row if name not in KEYS]
         self._latest = {name: np.full(seeds, np.nan) for name in names}
@@ -88,6 +94,7 @@ class History:
                 if not np.isnan(row[name]):
                     self._latest[name][row["seed"]] = row[name]
             self.append(row)
+        self._iterations = iterations.astype(np.int64)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The columns as arrays."""

@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-import jax
 import numpy as np
 
-from upslope.core.checks import NumericalError
 from upslope.sampling.records import Returns
+from upslope.training.finite_checks import check_finite, check_returns
 from upslope.training.history import History
 from upslope.training.jax_program import LONGEST_CHUNK, Records
 from upslope.training.progress import Evaluation, Reporter, Silent, Times
@@ -200,12 +199,17 @@ def evaluate_solutions(
     *,
     deterministic: bool = True,
 ) -> Evaluation:
-    """Evaluates every seed's solution on held-out episodes, and adds that to the history."""
+    """Evaluates every seed's solution on held-out episodes, and adds that to the history.
+
+    Raises:
+      NumericalError: an episode's return is NaN or infinite; nothing is added.
+    """
     watch.reporter.phase("evaluating")
     returns = program.evaluate(program.solutions(carry), episodes, occasion, deterministic)
     evaluation = Evaluation(
         steps.copy(), np.asarray(returns.returns, float), np.asarray(returns.lengths)
     )
+    check_returns(evaluation)
     history.evaluations.append(evaluation)
     watch.reporter.evaluation(evaluation)
     return evaluation
@@ -225,43 +229,3 @@ class Pace:
         self.steps_per_second = speed if known == 0 else 0.7 * known + 0.3 * speed
         fitting = LOOK_EVERY * iterations / max(seconds, 1e-9)
         self.count = int(np.clip(fitting, 1, min(8 * self.count, LONGEST_CHUNK)))
-
-
-def check_finite(records: Records, steps: np.ndarray) -> None:
-    """Raises at the first NaN or infinity in a world or in a policy."""
-    statistics = records.statistics
-    broken = records.active & (np.asarray(statistics.broken) > 0)
-    if broken.any():
-        k, seed = np.argwhere(broken)[0]
-        index = int(statistics.broken[k, seed]) - 1
-        step = int(statistics.broken_step[k, seed])
-        raise NumericalError(
-            f"Seed {seed}: environment {index} gave a NaN or an infinity in its reward or "
-            f"observation at step {step} of the iteration that began after "
-            f"{int(steps[seed]) - int(statistics.steps[k, seed])} environment steps. The run is "
-            "stopped; checkpoints written before are kept. Mend the environment, or end the "
-            "episode (terminated=True) before its numbers overflow."
-        )
-    lost = records.active & ~records.finite
-    if lost.any():
-        k, seed = np.argwhere(lost)[0]
-        shown = ", ".join(
-            f"{name}={float(np.asarray(value)[k, seed]):.3g}"
-            for name, value in diagnostics_of(records).items()
-        )
-        raise NumericalError(
-            f"Seed {seed}: the policy has a parameter that is NaN or infinite after "
-            f"{int(steps[seed])} environment steps ({shown}). The run is stopped; "
-            "checkpoints written before are kept. A smaller learning_rate or a bound on the "
-            "gradient (max_grad_norm) is the usual remedy."
-        )
-
-
-def diagnostics_of(records: Records) -> dict[str, np.ndarray]:
-    """The method's diagnostics by name, each [K, S]."""
-    return {
-        name: np.asarray(value)
-        for name, value in zip(
-            records.diagnostics._fields, jax.tree.leaves(tuple(records.diagnostics)), strict=True
-        )
-    }

@@ -26,6 +26,7 @@ class MetricsFile:
     def __init__(self, path: Path):
         self.path = Path(path)
         self._descriptor: int | None = None
+        self._named = False  # whether the file's name is known to be on the disk
 
     def append(self, step: int, values: Mapping[str, Any]) -> None:
         """Adds one row; it is in the operating system's hands on return.
@@ -54,6 +55,23 @@ class MetricsFile:
         if torn:
             os.write(descriptor, b"\n")
         return descriptor
+
+    def sync(self) -> None:
+        """Returns when every row that was appended is on the disk, and the file's name with it.
+
+        Raises:
+          StorageError: when the disk refuses.
+        """
+        if self._descriptor is None:  # nothing was appended since it was last made durable
+            return
+        try:
+            atomic._interruption(f"fsync {self.path}")
+            os.fsync(self._descriptor)
+            if not self._named:
+                atomic.fsync_folder(self.path.parent)
+                self._named = True
+        except OSError as error:
+            raise atomic.storage_error("append to", self.path, error) from error
 
     def rows(self) -> list[dict[str, Any]]:
         """All whole rows."""

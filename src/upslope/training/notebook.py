@@ -13,6 +13,7 @@ import numpy as np
 from upslope.core.checks import NumericalError, StorageError, UpslopeError
 from upslope.training.checkpoint import load_latest, save_best, save_checkpoint
 from upslope.training.config import RunConfig
+from upslope.training.damaged_file import DamagedFile, set_aside
 from upslope.training.evaluations_file import (
     Evaluations,
     read_evaluations,
@@ -59,7 +60,7 @@ class Notebook:
             self.sinks = Sinks(opened.sinks[1:])  # the folder's own log has a row per seed
         elif list(loggers):
             raise UpslopeError("Loggers write beside a run folder: give the run a folder (out=).")
-        self._total = 0
+        self._total, self._steps = 0, np.zeros(config.seeds, np.int64)  # as far as is logged
         self._step, self._told = 0, 0  # of the dashboards: where they are, evaluations they know
 
     @property
@@ -73,10 +74,9 @@ class Notebook:
         if self.folder is None or since == history.rows:
             return
         rows = [history.row(index) for index in range(since, history.rows)]
-        earlier = self._latest(history, since)
         for row in rows:
-            self._total += row["steps"] - earlier.get(row["seed"], 0)
-            earlier[row["seed"]] = row["steps"]
+            self._total += row["steps"] - int(self._steps[row["seed"]])
+            self._steps[row["seed"]] = row["steps"]
             self.folder.metrics.append(self._total, {name_in_log(k): v for k, v in row.items()})
         if self.sinks.sinks:
             columns = {k: np.array([row[k] for row in rows]) for k in rows[0] if k not in KEYS}
@@ -90,26 +90,23 @@ class Notebook:
         self._step = max(self._step, int(step))
         self.sinks.write(self._step, values)
 
-    def _latest(self, history: History, since: int) -> dict[int, int]:
-        latest: dict[int, int] = {}
-        for index in range(since - 1, -1, -1):
-            seed = history.columns["seed"][index]
-            latest.setdefault(seed, history.columns["steps"][index])
-            if len(latest) == self.config.seeds:
-                break
-        return latest
-
     def save(self, position: Position) -> None:
-        """A checkpoint, the evaluations so far and, if it is, the best one."""
+        """A checkpoint, the evaluations so far and, if it is, the best one.
+
+        What goes with a checkpoint is on the disk before it: a run that goes on from there drops
+        what is later, and misses nothing.
+        """
         if self.folder is None:
             return
         tree = {"carry": position.carry, "steps": position.steps}
         step = int(position.steps.sum())
         metadata = {"evaluated": position.evaluated, "rows": self._rows()}
-        save_checkpoint(self.folder.checkpoints, step, tree, metadata)
         evaluations = self._history.evaluations if self._history is not None else []
+        self.folder.metrics.sync()
         if evaluations:
             self._write_evaluations(evaluations)
+        save_checkpoint(self.folder.checkpoints, step, tree, metadata)
+        if evaluations:
             for one in evaluations[self._told :]:
                 values = {
                     EVALUATION_RETURN: one.returns.mean(),
@@ -143,12 +140,14 @@ class Notebook:
         """The last whole checkpoint and the log up to it; None when there is none yet."""
         assert self.folder is not None
         self._history = history
+        for text in self.folder.notes:
+            note(text)
         seeds = self.config.seeds
         like = {"carry": shapes, "steps": np.zeros(seeds, np.int64)}
         if not self.folder.checkpoints.is_dir() or not any(self.folder.checkpoints.iterdir()):
             note("No checkpoint had been written: starting from the beginning.")
             self.folder.metrics.truncate_after(-1)
-            truncate_evaluations(self.folder.evaluations, -1)
+            self._read_evaluations(-1, note)
             return None
         step, tree, metadata = load_latest(self.folder.checkpoints, like, note)
         bad = metadata.get("nonfinite") or []
@@ -156,15 +155,29 @@ class Notebook:
             note(f"The checkpoint holds NaN or infinities in {', '.join(bad[:3])}.")
         self.folder.metrics.truncate_after(step)
         steps = np.asarray(tree["steps"])
-        truncate_evaluations(self.folder.evaluations, int(steps.max()))
         rows = [
             {name_in_history(k): v for k, v in row.items() if k != "step"}
             for row in self.folder.metrics.rows()
         ]
-        history.restore(rows, seeds)
-        self._total = step
-        saved = read_evaluations(self.folder.evaluations)
-        kept = min(int(metadata["evaluated"]), saved.timesteps.size)
+        lost = int(metadata.get("rows", 0)) - len(rows)
+        if lost > 0:
+            note(
+                f"metrics.jsonl lacks {lost} of the {metadata['rows']} rows logged before the "
+                "checkpoint: the learning curves have a gap there; the search goes on from the "
+                "checkpoint itself and is not touched by that."
+            )
+        history.restore(rows, np.asarray(tree["carry"].iteration))
+        self._total, self._steps = step, steps.astype(np.int64)
+        saved = self._read_evaluations(int(steps.max()), note)
+        evaluated = int(metadata["evaluated"])
+        # The last one is of the end, and is done again.
+        wanted = min(evaluated, len(plan.targets()) - 1)
+        kept = min(wanted, saved.timesteps.size)
+        if kept < wanted:
+            note(
+                f"evaluations.npz lacks {wanted - kept} of the {wanted} evaluations before the "
+                "checkpoint: they are not done again, and the curve of evaluations has a gap."
+            )
         for k in range(kept):
             history.evaluations.append(
                 Evaluation(
@@ -174,7 +187,24 @@ class Notebook:
                 )
             )
         self._told = kept
-        return Position(tree["carry"], steps, int(metadata["evaluated"]))
+        return Position(tree["carry"], steps, evaluated)
+
+    def _read_evaluations(self, step: int, note: Callable[[str], None]) -> Evaluations:
+        """The evaluations up to a step; a file that is damaged is put aside, and there are none."""
+        assert self.folder is not None
+        path = self.folder.evaluations
+        try:
+            saved = read_evaluations(path)
+            if saved.timesteps.size and saved.results.shape[0] != self.config.seeds:
+                raise DamagedFile(
+                    f"{path} holds evaluations of {saved.results.shape[0]} seeds; the run has "
+                    f"{self.config.seeds}."
+                )
+            truncate_evaluations(path, step)
+            return read_evaluations(path)
+        except DamagedFile as error:
+            note(f"{error} It is kept as {set_aside(path).name}; the run goes on without it.")
+            return Evaluations.none()
 
     def finish(self, result: Run, position: Position) -> None:
         """The last checkpoint, the policies, and the word that it is done."""

@@ -109,7 +109,8 @@ def load_policy(path: Path) -> LoadedPolicy:
         class that is not registered.
     """
     folder = committed_folder.find(Path(path))
-    if folder is None:
+    marks = (committed_folder.MANIFEST, "policy.json")  # one of them is left of a damaged one
+    if folder is None or not any((folder / name).is_file() for name in marks):
         raise StorageError(
             f"{path} is not a policy folder. A policy is the folder `policy/` of a run, with "
             f"policy.json and policy.safetensors in it."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from upslope.core.checks import StorageError, check_number
+from upslope.core.checks import StorageError, check_number, check_path
 from upslope.training.agent import Agent
 from upslope.training.config import RunConfig
 from upslope.training.history import History
@@ -79,7 +79,7 @@ class Run:
     def save(self, path: str | Path) -> Path:
         """Writes the policies of all seeds as a folder that `upslope.load` reads."""
         return save_policy(
-            Path(path),
+            check_path("Run.save", "path", path),
             self.policies,
             observation_space=self.observation_space,
             action_space=self.action_space,

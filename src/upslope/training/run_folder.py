@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from upslope.core import atomic
+from upslope.core import atomic, committed_folder
 from upslope.core.checks import StorageError
 from upslope.core.json_text import finite_or_null, parse_json
 from upslope.training.config_file import read_config, write_config
+from upslope.training.damaged_file import set_aside
 from upslope.training.evaluations_file import truncate_evaluations
 from upslope.training.metrics_file import MetricsFile
 from upslope.training.run_lock import LOCK, RunLock
@@ -28,7 +30,7 @@ class RunFolder:
     ::
 
         config.yaml        the resolved settings: they run it again exactly
-        environment.json   versions, machine, flags, the names as they were typed
+        environment.json   versions, machine, flags, the names as typed, the settings it began with
         command.txt        the command line
         status.json        state, exit code, step, message; always whole
         metrics.jsonl      one row of metrics a line
@@ -43,11 +45,13 @@ class RunFolder:
     Attributes:
       path: the folder.
       metrics: the rows of `metrics.jsonl`.
+      notes: what was found damaged when the folder was opened, for the one who goes on with it.
     """
 
     def __init__(self, path: Path, lock: RunLock | None):
         self.path = Path(path)
         self.metrics = MetricsFile(self.path / "metrics.jsonl")
+        self.notes: list[str] = []
         self._lock = lock
 
     @classmethod
@@ -98,18 +102,52 @@ class RunFolder:
     def open(cls, path: Path, *, lock: bool = True) -> RunFolder:
         """An existing run folder: to go on with it (locked), or only to read it.
 
+        Who goes on with it finds no litter of an earlier process that was killed, and a
+        `status.json` that can be read: a damaged one is put aside, with a word in `notes`.
+
         Raises:
           StorageError: when it is no run folder, or another process holds it.
         """
         path = Path(path)
         if not (path / "status.json").is_file():
             raise StorageError(f"{path} is not a run folder: it has no status.json.")
-        return cls(path, RunLock(path) if lock else None)
+        run = cls(path, RunLock(path) if lock else None)
+        if lock:
+            try:
+                run._clean()
+                run._mend_status()
+            except BaseException:
+                run.close()
+                raise
+        return run
+
+    def _clean(self) -> None:
+        """Removes what a writer that was killed has left; nobody else writes under the lock."""
+        for parent in (self.path, self.checkpoints):
+            try:
+                committed_folder.clean(parent)
+                atomic.clean_files(parent)
+            except OSError as error:
+                raise atomic.storage_error("tidy up", parent, error) from error
+
+    def _mend_status(self) -> None:
+        path = self.path / "status.json"
+        try:
+            if self.status().get("state") in STATES:
+                return
+            reason = f"{path} names no state of a run."
+        except StorageError as error:
+            reason = str(error)
+        aside = set_aside(path, copy=True)  # without a status.json this is no run folder
+        self.set_status("failed", step=0, message=f"status.json was damaged; see {aside.name}")
+        self.notes.append(f"{reason} It is kept as {aside.name}; the run goes on without it.")
 
     def close(self) -> None:
-        """Lets the folder go; once is enough."""
+        """Lets the folder go, without litter; once is enough."""
         self.metrics.close()
         if self._lock is not None:
+            with contextlib.suppress(StorageError):
+                self._clean()
             self._lock.release()
             self._lock = None
 
@@ -144,12 +182,41 @@ class RunFolder:
         return inside(self.path, *parts)
 
     def write_config(self, config: dict[str, Any]) -> None:
-        """Writes the resolved configuration, plain values only."""
+        """Writes the resolved configuration, plain values only; `changes` will know it."""
         write_config(self.path / "config.yaml", config)
+        self._write_json("environment.json", self.environment() | {"began_with": config})
 
     def config(self) -> dict[str, Any]:
         """The configuration, read as if it came from a stranger."""
         return read_config(self.path / "config.yaml")
+
+    def changes(self, config: dict[str, Any]) -> list[str]:
+        """How a configuration differs from what the run began with: `seed: 0, now 5`."""
+        try:
+            table = self.environment().get("began_with")
+        except StorageError:  # going on needs nothing of what that file says
+            return []
+        if not isinstance(table, Mapping):  # written by an earlier version
+            return []
+        began, now = flat(table), flat(finite_or_null(config))
+        return [
+            f"{name}: {began.get(name, 'the default')}, now {now.get(name, 'the default')}"
+            for name in {**began, **now}
+            if name not in began or name not in now or began[name] != now[name]
+        ]
+
+    def policy_folder(self) -> Path:
+        """The folder of the saved policy, which is there.
+
+        Raises:
+          StorageError: the run has none yet.
+        """
+        if committed_folder.find(self.policy) is None:
+            raise StorageError(
+                f"{self.path} holds no policy yet (its state is {self.status().get('state')!r}). "
+                f"Finish it first: upslope resume {self.path}"
+            )
+        return self.policy
 
     def record_surroundings(self) -> None:
         """Adds versions, machine and flags to `environment.json` (this starts JAX)."""
@@ -205,6 +272,17 @@ class RunFolder:
         if not isinstance(value, dict):
             raise StorageError(f"{path} does not hold a table.")
         return value
+
+
+def flat(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables within a table as names with dots: `method_settings.n_epochs`."""
+    found: dict[str, Any] = {}
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            found |= {f"{name}.{inner}": item for inner, item in flat(value).items()}
+        else:
+            found[name] = value
+    return found
 
 
 __all__ = ["LOCK", "STATES", "RunFolder"]

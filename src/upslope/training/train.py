@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from upslope.core.checks import StorageError, UpslopeError, check_number
+from upslope.core.checks import UpslopeError, check_number, check_path, check_table
 from upslope.environments import make
 from upslope.environments.environment import Environment
 from upslope.training.advice import closing_advice
@@ -64,7 +64,8 @@ def train(
     """
     world = None
     if not isinstance(environment, str):
-        world = make(environment, **(environment_settings or {}))
+        given = check_table("train", "environment_settings", environment_settings)
+        world = make(environment, **given)
         environment, environment_settings = name_of(world)
     config = resolve(
         environment,
@@ -100,18 +101,15 @@ def run(
     Raises:
       Stopped: a signal ended it; everything is saved.
     """
+    path = None if out is None else check_path("A run", "out", out)
+    base = None if root is None else check_path("A run", "root", root)
     prepare(config.seeds, populations=tries_populations(config))
     began = time.perf_counter()
     built = build(config, world)
     loggers = check_loggers(loggers)
     folder = None
-    if out is not None or root is not None:
-        folder = RunFolder.create(
-            None if root is None else Path(root),
-            config.environment,
-            config.method,
-            path=None if out is None else Path(out),
-        )
+    if path is not None or base is not None:
+        folder = RunFolder.create(base, config.environment, config.method, path=path)
     times = Times(imports=import_seconds)
     try:
         if folder is not None:
@@ -144,7 +142,8 @@ def resume(
       StorageError: no run folder, another process holds it, or nothing whole to go on from.
       UpslopeError: the run is done.
     """
-    folder = RunFolder.open(Path(path))
+    reporter = reporter or Silent()
+    folder = RunFolder.open(check_path("resume", "path", path))
     try:
         if folder.status()["state"] == "done":
             raise UpslopeError(
@@ -152,6 +151,12 @@ def resume(
                 f"`upslope evaluate {path}`."
             )
         config = RunConfig.from_dict(folder.config())
+        changes = folder.changes(config.to_dict())
+        if changes:
+            reporter.note(
+                f"config.yaml is not what this run began with ({'; '.join(changes)}): it goes on "
+                "by the new settings, and no single configuration gives its numbers again."
+            )
         prepare(config.seeds, populations=tries_populations(config))
         began = time.perf_counter()
         built = build(config)
@@ -159,7 +164,7 @@ def resume(
         notebook = Notebook(folder, check_loggers(loggers), config)
         folder.set_status("running")
         times.compile += time.perf_counter() - began
-        return _go(config, built, notebook, times, reporter or Silent(), History(), resuming=True)
+        return _go(config, built, notebook, times, reporter, History(), resuming=True)
     finally:
         folder.close()
 
@@ -263,19 +268,15 @@ def evaluate(
     """
     check_number("evaluate", "episodes", episodes, at_least=1, integer=True)
     prepare(1)
-    folder = RunFolder.open(Path(path), lock=False)
-    if not folder.policy.is_dir():
-        raise StorageError(
-            f"{path} holds no policy yet (its state is {folder.status()['state']!r}). "
-            f"Finish it first: upslope resume {path}"
-        )
+    folder = RunFolder.open(check_path("evaluate", "path", path), lock=False)
+    saved = folder.policy_folder()
     config = RunConfig.from_dict(folder.config())
     if environment is not None:
         config = RunConfig.from_dict(
             {**config.to_dict(), "environment": environment, "environment_settings": {}}
         )
     built = build(config)
-    loaded = load_policy(folder.policy)
+    loaded = load_policy(saved)
     for name in ("observation_space", "action_space"):
         have, want = getattr(built, name), getattr(loaded, name)
         if not same_kind(have, want):
