@@ -14,7 +14,7 @@ from upslope.environments.environment import Step
 from upslope.training.checkpoint import checkpoints
 from upslope.training.finite_checks import check_returns
 from upslope.training.progress import Evaluation
-from upslope.training.train import train
+from upslope.training.train import evaluate, train
 
 SHORT = dict(SMALL["ppo"], seeds=1, hidden=(8,), evaluation_episodes=2, final_episodes=2)
 
@@ -65,6 +65,23 @@ def test_checkpoints_before_the_evaluation_are_kept(tmp_path, monkeypatch):
     with np.load(tmp_path / "run" / "evaluations.npz") as file:
         assert file["timesteps"].size == 2
         assert np.isfinite(file["results"]).all()
+
+
+def test_evaluating_a_run_later_is_checked_too(tmp_path, monkeypatch):
+    from upslope.training.jax_program import JaxProgram
+
+    settings = {"seeds": 1, "total_timesteps": 500, "evaluations": 1, "final_episodes": 2}
+    train("CartPole-v1", "random-search", out=tmp_path / "run", use_preset=False, **settings)
+    assert evaluate(tmp_path / "run", episodes=2).returns.shape == (1, 2)
+    honest = JaxProgram.evaluate
+
+    def overflowing(self, *arguments):
+        returns = honest(self, *arguments)
+        return returns._replace(returns=np.full_like(returns.returns, np.inf))
+
+    monkeypatch.setattr(JaxProgram, "evaluate", overflowing)
+    with pytest.raises(NumericalError, match=r"return inf .* The policies are as they were\."):
+        evaluate(tmp_path / "run", episodes=2)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

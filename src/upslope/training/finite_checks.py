@@ -40,8 +40,16 @@ def check_finite(records: Records, steps: np.ndarray) -> None:
         )
 
 
-def check_returns(evaluation: Evaluation) -> None:
-    """Raises at the first held-out episode whose return is NaN or infinite."""
+def check_returns(
+    evaluation: Evaluation,
+    after: str = "The run is stopped; checkpoints written before are kept.",
+) -> None:
+    """Raises at the first held-out episode whose return is NaN or infinite.
+
+    Args:
+      evaluation: its returns.
+      after: what became of the policies.
+    """
     lost = ~np.isfinite(evaluation.returns)
     if lost.any():
         seed, episode = np.argwhere(lost)[0]
@@ -49,9 +57,9 @@ def check_returns(evaluation: Evaluation) -> None:
             f"Seed {seed}: held-out episode {episode} of the evaluation after "
             f"{int(evaluation.steps[seed])} environment steps has the return "
             f"{evaluation.returns[seed, episode]} ({int(lost.sum())} of {lost.size} episodes are "
-            "not finite): a reward was NaN or infinite, or their sum overflowed. The run is "
-            "stopped; checkpoints written before are kept. Mend the environment, give it a "
-            "time limit, or end the episode (terminated=True) before its numbers overflow."
+            f"not finite): a reward was NaN or infinite, or their sum overflowed. {after} Mend the "
+            "environment, give it a time limit, or end the episode (terminated=True) before its "
+            "numbers overflow."
         )
 
 

@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from upslope.core.checks import UpslopeError, check_number, check_path, check_table
+from upslope.core.checks import UpslopeError, check_path, check_table
 from upslope.environments import make
 from upslope.environments.environment import Environment
 from upslope.training.advice import closing_advice
 from upslope.training.agent import load
-from upslope.training.build import Built, build, name_of, same_kind, tries_populations
+from upslope.training.build import Built, build, name_of, tries_populations
 from upslope.training.config import RunConfig, resolve
 from upslope.training.devices import prepare
+from upslope.training.evaluate_run import evaluate
 from upslope.training.history import History
 from upslope.training.loop import Position, Watch, evaluate_solutions, search
 from upslope.training.notebook import Notebook
-from upslope.training.policy_artifact import load_policy
 from upslope.training.programs import make_program, plan_of
-from upslope.training.progress import Evaluation, Reporter, Silent, Summary, Times
+from upslope.training.progress import Reporter, Silent, Summary, Times
 from upslope.training.run import Run
 from upslope.training.run_folder import RunFolder
 from upslope.training.signals import Stopped, StopSignals
@@ -242,58 +242,3 @@ def _stopped(number: int | None, notebook: Notebook, position: Position | None) 
     if steps == 0:
         return Stopped(f"Stopped before the first iteration.{how}", number or 15)
     return Stopped(f"Stopped after {steps:,} steps of each seed; all is saved.{how}", number or 15)
-
-
-def evaluate(
-    path: str | Path,
-    *,
-    episodes: int = 100,
-    environment: str | None = None,
-    deterministic: bool | None = None,
-    seed: int = 0,
-) -> Evaluation:
-    """Held-out episodes of the policies in a run folder, of all seeds.
-
-    Args:
-      path: the run folder.
-      episodes: for each seed.
-      environment: another environment than the run's, with the same spaces.
-      deterministic: act by the mode of the policy instead of a draw; None: as the run's own
-        evaluations did.
-      seed: of the episodes; distinct from every stream of training.
-
-    Raises:
-      StorageError: there is no policy in the folder.
-      UpslopeError: the other environment's spaces do not fit the policy.
-    """
-    check_number("evaluate", "episodes", episodes, at_least=1, integer=True)
-    prepare(1)
-    folder = RunFolder.open(check_path("evaluate", "path", path), lock=False)
-    saved = folder.policy_folder()
-    config = RunConfig.from_dict(folder.config())
-    if environment is not None:
-        config = RunConfig.from_dict(
-            {**config.to_dict(), "environment": environment, "environment_settings": {}}
-        )
-    built = build(config)
-    loaded = load_policy(saved)
-    for name in ("observation_space", "action_space"):
-        have, want = getattr(built, name), getattr(loaded, name)
-        if not same_kind(have, want):
-            raise UpslopeError(
-                f"The policy in {path} was trained with {name} {want}; {config.environment} has "
-                f"{have}. Choose an environment with the same spaces."
-            )
-    if deterministic is None:
-        deterministic = config.deterministic_evaluation
-    program = make_program(RunConfig.from_dict({**config.to_dict(), "seed": seed}), built)
-    try:
-        program.block = min(episodes, 20)
-        returns = program.evaluate(loaded.policy, episodes, 2**31 - 1, deterministic)
-    finally:
-        program.close()
-    return Evaluation(
-        np.asarray(loaded.metadata["extra"].get("steps", [0] * config.seeds)),
-        np.asarray(returns.returns, float),
-        np.asarray(returns.lengths),
-    )

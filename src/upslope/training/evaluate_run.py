@@ -1,0 +1,75 @@
+"""What the policies of a run are worth, on held-out episodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from upslope.core.checks import UpslopeError, check_number, check_path
+from upslope.training.build import build, same_kind
+from upslope.training.config import RunConfig
+from upslope.training.devices import prepare
+from upslope.training.finite_checks import check_returns
+from upslope.training.policy_artifact import load_policy
+from upslope.training.programs import make_program
+from upslope.training.progress import Evaluation
+from upslope.training.run_folder import RunFolder
+
+
+def evaluate(
+    path: str | Path,
+    *,
+    episodes: int = 100,
+    environment: str | None = None,
+    deterministic: bool | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Held-out episodes of the policies in a run folder, of all seeds.
+
+    Args:
+      path: the run folder.
+      episodes: for each seed.
+      environment: another environment than the run's, with the same spaces.
+      deterministic: act by the mode of the policy instead of a draw; None: as the run's own
+        evaluations did.
+      seed: of the episodes; distinct from every stream of training.
+
+    Raises:
+      StorageError: there is no policy in the folder.
+      UpslopeError: the other environment's spaces do not fit the policy.
+      NumericalError: a return is NaN or infinite.
+    """
+    check_number("evaluate", "episodes", episodes, at_least=1, integer=True)
+    prepare(1)
+    folder = RunFolder.open(check_path("evaluate", "path", path), lock=False)
+    saved = folder.policy_folder()
+    config = RunConfig.from_dict(folder.config())
+    if environment is not None:
+        config = RunConfig.from_dict(
+            {**config.to_dict(), "environment": environment, "environment_settings": {}}
+        )
+    built = build(config)
+    loaded = load_policy(saved)
+    for name in ("observation_space", "action_space"):
+        have, want = getattr(built, name), getattr(loaded, name)
+        if not same_kind(have, want):
+            raise UpslopeError(
+                f"The policy in {path} was trained with {name} {want}; {config.environment} has "
+                f"{have}. Choose an environment with the same spaces."
+            )
+    if deterministic is None:
+        deterministic = config.deterministic_evaluation
+    program = make_program(RunConfig.from_dict({**config.to_dict(), "seed": seed}), built)
+    try:
+        program.block = min(episodes, 20)
+        returns = program.evaluate(loaded.policy, episodes, 2**31 - 1, deterministic)
+    finally:
+        program.close()
+    evaluation = Evaluation(
+        np.asarray(loaded.metadata["extra"].get("steps", [0] * config.seeds)),
+        np.asarray(returns.returns, float),
+        np.asarray(returns.lengths),
+    )
+    check_returns(evaluation, "The policies are as they were.")
+    return evaluation
