@@ -57,7 +57,8 @@ def one(number: int) -> None:
         problem = problems[0]._replace(start=x0)
         progress, *_ = compiled_search(
             problem.numbers, np.uint32(number), np.asarray(arguments.generations),
-            np.asarray(np.inf), f=f, sign=-1.0, dimension=problem.dimension,
+            np.asarray(np.inf), f=f, program=arguments.function, sign=-1.0,
+            dimension=problem.dimension,
         )  # fmt: skip
         assert int(progress.iteration) == arguments.generations, progress
 
