@@ -12,7 +12,13 @@ from jax import Array
 from jax.core import Tracer
 
 from upslope.core.checks import UpslopeError, check_number
-from upslope.search.search_spaces import Mutation, SearchSpace, chosen, discrete_rate
+from upslope.search.search_spaces import (
+    Mutation,
+    SearchSpace,
+    chosen,
+    discrete_rate,
+    refuse_beyond,
+)
 
 WIDEST = 2**30  # range of whole numbers: twice that is the most that 32 bits can hold
 
@@ -40,17 +46,8 @@ def refuse_outside(space: SearchSpace, point: Any, low: Any, high: Any) -> None:
             f"The search space {name} has numbers from {np.min(low)} to {np.max(high)}, and the "
             f"start is {point.dtype}, which cannot hold them: give it a wider type."
         )
-    if isinstance(point, Tracer):
-        return
-    numbers = np.asarray(point).ravel()
-    lowest, highest = (np.broadcast_to(limit, numbers.shape) for limit in (low, high))
-    wrong = np.flatnonzero((numbers < lowest) | (numbers > highest))
-    if wrong.size:
-        i = wrong[0]
-        raise UpslopeError(
-            f"The search space {name} goes from {lowest[i]} to {highest[i]}, and the start has "
-            f"{numbers[i]} at entry {i}: start inside."
-        )
+    if not isinstance(point, Tracer):
+        refuse_beyond(space, np.asarray(point).ravel(), low, high)
 
 
 class Bits(SearchSpace):

@@ -145,18 +145,23 @@ class Real(SearchSpace):
         theta = ravel_parameters(point)[0]
         if self.low is None or _unknown(self.low, self.high, theta):
             return
-        low, high = self._bounds(theta)
-        wrong = np.flatnonzero((theta < low) | (theta > high))
-        if wrong.size:
-            i = wrong[0]
-            raise UpslopeError(
-                f"The search space Real goes from {low[i]} to {high[i]}, and the start has "
-                f"{theta[i]} at entry {i}: start inside."
-            )
+        refuse_beyond(self, np.asarray(theta), *self._bounds(theta))
 
     def _bounds(self, theta: Array) -> tuple[Array, Array]:
         full = lambda bound: jnp.broadcast_to(jnp.asarray(bound, theta.dtype), theta.shape)  # noqa: E731
         return full(self.low), full(self.high)
+
+
+def refuse_beyond(space: SearchSpace, numbers: np.ndarray, low: Any, high: Any) -> None:
+    """Raises unless low <= numbers [n] <= high; the bounds are single numbers or [n]."""
+    lowest, highest = (np.broadcast_to(limit, numbers.shape) for limit in (low, high))
+    wrong = np.flatnonzero((numbers < lowest) | (numbers > highest))
+    if wrong.size:
+        i = wrong[0]
+        raise UpslopeError(
+            f"The search space {type(space).__name__} goes from {lowest[i]} to {highest[i]}, and "
+            f"the start has {numbers[i]} at entry {i}: start inside."
+        )
 
 
 def _unknown(*values: Any) -> bool:
