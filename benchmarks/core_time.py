@@ -23,8 +23,8 @@ def process_seconds(pid: int) -> float:
     return sum(map(int, fields[11:15])) / TICKS
 
 
-class Watch:
-    """Opened before a measurement and read after it."""
+class Hooks:
+    """FullState before a measurement and read after it."""
 
     def __init__(self) -> None:
         self.load = os.getloadavg()[0]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from core_time import Watch, process_seconds
+from core_time import Hooks, process_seconds
 
 PEERS = Path(__file__).parent / "peers"
 
@@ -39,12 +39,12 @@ class OnRequest:
     def run(self, number: int) -> dict[str, Any]:
         """Asks for one run and waits for its end."""
         assert self.process.stdin is not None
-        watch, used = Watch(), process_seconds(self.process.pid)
+        watch, used = Hooks(), process_seconds(self.process.pid)
         print(number, file=self.process.stdin, flush=True)
         record = self._read("run")
         cpu_seconds = process_seconds(self.process.pid) - used
-        surroundings = watch.read(cpu_seconds)
-        self.runs.append({**record, "cpu_seconds": round(cpu_seconds, 2), **surroundings})
+        provenance = watch.read(cpu_seconds)
+        self.runs.append({**record, "cpu_seconds": round(cpu_seconds, 2), **provenance})
         return self.runs[-1]
 
     def close(self) -> None:

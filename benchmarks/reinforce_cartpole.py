@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import options
 from claims import Report
-from core_time import Watch, process_seconds
+from core_time import Hooks, process_seconds
 
 SOLVED = 475.0
 BUDGET = 200_000
@@ -28,7 +28,7 @@ def main() -> int:
 
     report.runs["upslope"] = []
     for number in range(arguments.repeats):
-        watch, used = Watch(), process_seconds_of_this()
+        watch, used = Hooks(), process_seconds_of_this()
         run = train(
             "CartPole-v1",
             "reinforce",
@@ -39,7 +39,7 @@ def main() -> int:
             n_episodes=32,
             final_episodes=100,
         )
-        surroundings = watch.read(process_seconds_of_this() - used)
+        provenance = watch.read(process_seconds_of_this() - used)
         reached = [first_at(*run.history.curve("return", seed)) for seed in range(arguments.seeds)]
         steps = int(run.summary.steps.sum())
         record = {
@@ -51,7 +51,7 @@ def main() -> int:
             "compile_seconds": run.summary.times.compile,
             "evaluation_seconds": run.summary.times.evaluation,
             "steps_per_second": steps / run.summary.times.search,
-            **surroundings,
+            **provenance,
         }
         report.runs["upslope"].append(record)
         print(f"  run {number}: {record['steps_per_second']:,.0f} steps/s, 475 at {reached}")

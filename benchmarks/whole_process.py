@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from core_time import Watch
+from core_time import Hooks
 
 
 class WholeProcess(NamedTuple):
@@ -20,7 +20,7 @@ class WholeProcess(NamedTuple):
     seconds: float  # wall
     cpu_seconds: float  # user and system, ended children included
     peak_memory_mb: float
-    surroundings: dict[str, Any]  # load average before, cores that others kept busy
+    provenance: dict[str, Any]  # load average before, cores that others kept busy
     output: str
 
     def row(self) -> dict[str, Any]:
@@ -29,7 +29,7 @@ class WholeProcess(NamedTuple):
             "process_wall_seconds": round(self.seconds, 3),
             "process_cpu_seconds": round(self.cpu_seconds, 3),
             "process_peak_memory_mb": round(self.peak_memory_mb, 1),
-            **self.surroundings,
+            **self.provenance,
         }
 
     def json(self) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def run(
       RuntimeError: when it fails or takes longer than `timeout` seconds.
     """
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
-        watch, start = Watch(), time.perf_counter()
+        watch, start = Hooks(), time.perf_counter()
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -67,7 +67,7 @@ def run(
         guard.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
         cpu_seconds = usage.ru_utime + usage.ru_stime
-        surroundings = watch.read(cpu_seconds)
+        provenance = watch.read(cpu_seconds)
         output.seek(0)
         errors.seek(0)
         if process.returncode != 0:
@@ -75,6 +75,4 @@ def run(
                 f"{' '.join(command)} ended with {process.returncode} after {seconds:.0f} s:\n"
                 f"{errors.read()[-4000:]}{output.read()[-2000:]}"
             )
-        return WholeProcess(
-            seconds, cpu_seconds, usage.ru_maxrss / 1024, surroundings, output.read()
-        )
+        return WholeProcess(seconds, cpu_seconds, usage.ru_maxrss / 1024, provenance, output.read())

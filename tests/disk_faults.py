@@ -6,7 +6,7 @@ import errno
 import os
 from collections.abc import Callable
 
-from upslope.core import atomic
+from upslope.storage import atomic
 
 
 class Killed(BaseException):

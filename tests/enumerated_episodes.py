@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upslope.sampling.records import Trajectories
+from upslope.core.records import Trajectories
 
 
 def all_episodes(mdp, horizon: int) -> tuple[Trajectories, np.ndarray]:

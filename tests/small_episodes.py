@@ -15,7 +15,7 @@ import numpy as np
 
 from exact_reference import exact_gradient
 from small_policies import Table
-from upslope.environments.finite_mdp import FiniteMDP
+from upslope.environments.tabular.finite_mdp import FiniteMDP
 from upslope.exact import episodic_values
 from upslope.objectives import AverageReward, DiscountedReturn, EpisodicReturn
 from upslope.sampling.episodes import sample_episodes

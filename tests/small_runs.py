@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
-from upslope.training.progress import Silent
+from upslope.engine.progress import Silent
 from upslope.training.run import Run
 from upslope.training.train import train
 

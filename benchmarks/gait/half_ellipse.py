@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from upslope.core.serializable import serializable
 from upslope.policies import POLICIES
 from upslope.policies.heads import PointHead
-from upslope.policies.open_loop import OpenLoopPolicy
+from upslope.policies.rules.open_loop import OpenLoopPolicy
+from upslope.storage.serializable import serializable
 
 PERIOD = 20.0  # commands, of the first gait
 FRONT = jnp.array([1.0, 1.0, 0.0, 0.0])  # the legs: front left, front right, rear left, rear right

@@ -12,11 +12,11 @@ from process_clock import peak_memory_mb, process_seconds
 from repeat_on_request import repeat_on_request
 from upslope_search import whole_search
 
+from upslope.engine.devices import prepare
+from upslope.engine.jax_program import JaxProgram
 from upslope.environments import make
 from upslope.training.build import build
 from upslope.training.config import resolve
-from upslope.training.devices import prepare
-from upslope.training.jax_program import JaxProgram
 
 POPULATION, EPISODES, STEPS = 128, 4, 500
 

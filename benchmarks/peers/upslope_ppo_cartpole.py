@@ -12,10 +12,10 @@ from process_clock import peak_memory_mb, process_seconds
 from repeat_on_request import repeat_on_request
 from upslope_search import whole_search
 
+from upslope.engine.devices import prepare
+from upslope.engine.jax_program import JaxProgram
 from upslope.training.build import build
 from upslope.training.config import resolve
-from upslope.training.devices import prepare
-from upslope.training.jax_program import JaxProgram
 
 SHARED = {"gamma": 0.99, "gae_lambda": 0.95, "clip_range": 0.2, "clip_range_vf": 0.2}
 SHARED |= {"ent_coef": 0.01, "vf_coef": 0.5, "max_grad_norm": 0.5}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from upslope.training.jax_program import LONGEST_CHUNK, JaxProgram
+from upslope.engine.jax_program import MAX_CHUNK, JaxProgram
 
 
 def whole_search(program: JaxProgram, seeds: int, budget: int) -> Callable[[int], None]:
@@ -15,7 +15,7 @@ def whole_search(program: JaxProgram, seeds: int, budget: int) -> Callable[[int]
         program.seed = np.uint32(number)
         carry, steps = program.start(), np.zeros(seeds, np.int64)
         while np.any(steps < budget):
-            carry, records = program.advance(carry, budget - steps, LONGEST_CHUNK)
+            carry, records = program.advance(carry, budget - steps, MAX_CHUNK)
             steps += np.sum(np.where(records.active, records.statistics.steps, 0), axis=0)
         jax.block_until_ready(carry)
         assert np.all(steps == budget), steps

@@ -13,11 +13,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core.checks import check_number
+from upslope.core.records import Returns
 from upslope.core.tree import ravel_parameters
 from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
-from upslope.sampling.collections import EpisodeReturns
-from upslope.sampling.records import Returns
+from upslope.sampling.experience import EpisodeReturns
 from upslope.search.search_method import SearchMethod
 
 
@@ -63,7 +63,7 @@ class RandomSearch(SearchMethod):
         check_number("RandomSearch", "std", self.std, above=0)
 
     @property
-    def collection(self) -> EpisodeReturns:
+    def experience(self) -> EpisodeReturns:
         return EpisodeReturns(self.population_size, self.episodes_per_candidate)
 
     def init(self, key: Array, policy: Policy, objective: Objective) -> RandomSearchState:

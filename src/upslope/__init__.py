@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from upslope import (
-        conformance,
         core,
         diagnostics,
+        engine,
         environments,
         estimators,
         exact,
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
         optimization,
         plots,
         policies,
-        report,
         sampling,
         search,
+        storage,
+        testing,
         training,
     )
     from upslope.diagnostics.gradient_check import gradcheck
-    from upslope.environments.make import make
+    from upslope.environments.factory import make
     from upslope.optimization.ask_tell import AskTell
     from upslope.optimization.maximize import maximize, minimize
     from upslope.training.train import evaluate, load, resume, train
@@ -44,16 +45,16 @@ _FACADE = {
     "load": "upslope.training.train",
     "AskTell": "upslope.optimization.ask_tell",
     "gradcheck": "upslope.diagnostics.gradient_check",
-    "make": "upslope.environments.make",
+    "make": "upslope.environments.factory",
     "maximize": "upslope.optimization.maximize",
     "minimize": "upslope.optimization.maximize",
     "resume": "upslope.training.train",
     "train": "upslope.training.train",
 }
 _PACKAGES = (
-    "conformance",
     "core",
     "diagnostics",
+    "engine",
     "environments",
     "estimators",
     "exact",
@@ -61,18 +62,19 @@ _PACKAGES = (
     "optimization",
     "plots",
     "policies",
-    "report",
     "sampling",
     "search",
+    "storage",
+    "testing",
     "training",
 )
 
 __all__ = [
     "AskTell",
     "__version__",
-    "conformance",
     "core",
     "diagnostics",
+    "engine",
     "environments",
     "estimators",
     "evaluate",
@@ -86,10 +88,11 @@ __all__ = [
     "optimization",
     "plots",
     "policies",
-    "report",
     "resume",
     "sampling",
     "search",
+    "storage",
+    "testing",
     "train",
     "training",
 ]

@@ -39,9 +39,9 @@ def test_every_extra_that_is_named_exists():
 
 
 def test_the_table_of_gymnasium_extras_exists():
-    from upslope.environments import gymnasium_world
+    from upslope.environments.adaptors import gymnasium as gymnasium_spec
 
-    assert {extra for _, extra in gymnasium_world.EXTRAS.values()} <= EXTRAS
+    assert {extra for _, extra in gymnasium_spec.EXTRAS.values()} <= EXTRAS
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs"])

@@ -27,22 +27,13 @@ def empty_arrays(source):
     ]
 
 
-def test_no_file_is_long():
-    long = {
-        str(path.relative_to(SOURCE)): lines
-        for path in FILES
-        if (lines := len(path.read_text().splitlines())) > LONGEST
-    }
-    assert not long, f"longer than {LONGEST} lines: {long}"
-
-
 def test_no_file_is_a_drawer():
     names = {part for path in FILES for part in path.relative_to(SOURCE).parts}
     assert not drawers(names)
 
 
 def test_drawers_are_recognised():
-    names = ["utils.py", "jax_utils.py", "_helpers.py", "common", "ppo.py", "committed_folder.py"]
+    names = ["utils.py", "jax_utils.py", "_helpers.py", "common", "ppo.py", "atomic_folder.py"]
     assert drawers(names) == ["utils.py", "jax_utils.py", "_helpers.py", "common"]
 
 

@@ -11,7 +11,7 @@ from upslope.cli.figures import curve, duration, number, rate, seconds
 from upslope.cli.live_display import LiveDisplay
 from upslope.cli.plain_display import PlainDisplay
 from upslope.cli.summary import print_summary
-from upslope.training.progress import Evaluation, Progress, Summary, Times
+from upslope.engine.progress import Evaluation, Progress, Summary, Times
 
 
 def progress(share, seeds=4, total=1000):

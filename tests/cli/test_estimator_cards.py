@@ -22,7 +22,7 @@ def test_a_card_says_what_is_estimated_and_whether_without_bias(name, capsys):
     assert main(["show", name]) == 0
     text = capsys.readouterr().out
     declaration = estimators().get(name)().declaration
-    assert "Declaration" in text
+    assert "BiasStatement" in text
     assert f"  estimates  {declaration.target}" in text
     assert f"  unbiased   {'yes' if declaration.unbiased else 'no'}" in text
     assert " ".join(declaration.why.split()) in " ".join(text.split())

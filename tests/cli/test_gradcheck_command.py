@@ -12,7 +12,7 @@ from upslope.core.checks import UpslopeError
 from upslope.core.tree import ravel_parameters
 from upslope.environments import make
 from upslope.policies import TabularSoftmax
-from upslope.training.policy_artifact import save_policy
+from upslope.storage.policy_artifact import save_policy
 
 QUICK = ["gradcheck", "short-corridor", "--estimators", "all-action,rloo", "--episodes", "800"]
 

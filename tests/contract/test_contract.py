@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from small_policies import Affine
+from upslope.engine.iteration import iterate
 from upslope.environments import CartPole
 from upslope.environments.probes import (
     ActionProbe,
@@ -23,13 +24,12 @@ from upslope.environments.probes import (
     ObservationActionProbe,
     ObservationProbe,
 )
-from upslope.environments.random_mdp import seeded_garnet
+from upslope.environments.tabular.random_mdp import seeded_garnet
 from upslope.objectives import DiscountedReturn, EpisodicReturn
 from upslope.policies import TabularSoftmax
 from upslope.sampling import Dynamics, EpisodeReturns, JaxSampler
 from upslope.sampling.episode_returns import sample_returns
 from upslope.search import METHODS, SearchMethod
-from upslope.training.iteration import iterate
 
 # Settings that make a method small, and a number and a size of it that may be changed.
 SMALL = {
@@ -59,7 +59,7 @@ SMALL |= {
     ),
     "nelder-mead": ({"episodes_per_candidate": 2, "std": 0.5}, "std", "episodes_per_candidate"),
     "genetic-algorithm": ({"population_size": 6, "n_parents": 3}, "std", "n_parents"),
-    "finite-differences": ({"num_directions": 3}, "step", "num_directions"),
+    "finite-differences": ({"n_directions": 3}, "step", "n_directions"),
     "kohl-stone": (
         {"population_size": 4, "episodes_per_candidate": 2},
         "step",
@@ -86,7 +86,7 @@ def small(name, **changes):
 
 def looks(method):
     """Whether the method looks into the world instead of trying policies in it."""
-    return isinstance(method.collection, Dynamics)
+    return isinstance(method.experience, Dynamics)
 
 
 SAMPLING_NAMES = [name for name in METHOD_NAMES if not looks(small(name))]
@@ -106,7 +106,7 @@ def start(method, key, world=None, policy=None, objective=OBJECTIVE):
     make, init, ask = jax.random.split(key, 3)
     state = method.init(init, policy, objective)
     candidates = method.ask(ask, state)
-    return state, JaxSampler.create(make, world, method.collection, objective, candidates)
+    return state, JaxSampler.create(make, world, method.experience, objective, candidates)
 
 
 def once(method, objective, state, sampler, key):
@@ -133,7 +133,7 @@ def test_signatures(name):
         assert given == list(inspect.signature(getattr(SearchMethod, verb)).parameters), verb
     assert type(method).__doc__
     assert "References:" in type(method).__doc__
-    hash(method.collection)
+    hash(method.experience)
     assert all(isinstance(leaf, float | int) for leaf in jax.tree.leaves(method))
 
 
@@ -152,13 +152,13 @@ def test_tell_keeps_the_state_as_it_is(name):
 
 
 @pytest.mark.parametrize("name", METHOD_NAMES)
-def test_asking_for_candidates_keeps_to_the_collection(name):
+def test_asking_for_candidates_keeps_to_the_experience(name):
     method = small(name)
     state, _ = start(method, jax.random.key(0))
     asked = jax.eval_shape(method.ask, jax.random.key(1), state)
     lead = ()
-    if isinstance(method.collection, EpisodeReturns):
-        lead = (method.collection.population_size,)
+    if isinstance(method.experience, EpisodeReturns):
+        lead = (method.experience.population_size,)
     for got, one in zip(jax.tree.leaves(asked), jax.tree.leaves(first_policy(method)), strict=True):
         assert got.shape == lead + one.shape
 
@@ -227,7 +227,7 @@ def test_the_cost_counted_is_the_cost_taken(name):
     state, sampler = start(method, jax.random.key(0))
     candidates = method.ask(jax.random.key(1), state)
     experience, sampler = jax.jit(lambda s, k: s.sample(k, candidates))(sampler, jax.random.key(2))
-    if isinstance(method.collection, EpisodeReturns):
+    if isinstance(method.experience, EpisodeReturns):
         taken = int(experience.lengths.sum())
     elif looks(method):  # a look counts as one
         taken = 1
@@ -272,7 +272,7 @@ LEARNING |= {
         30,
     ),
     "finite-differences": (
-        {"step": 0.5, "num_directions": 8, "learning_rate": 0.4, "episodes_per_candidate": 8},
+        {"step": 0.5, "n_directions": 8, "learning_rate": 0.4, "episodes_per_candidate": 8},
         60,
     ),
     "kohl-stone": (
@@ -314,7 +314,7 @@ def test_the_probes_are_learned(name, probe):
     Values within 0.1; the best action with probability above 0.9.
     """
     settings, iterations = LEARNING[name]
-    gradient_free = isinstance(METHODS.get(name)(**settings).collection, EpisodeReturns)
+    gradient_free = isinstance(METHODS.get(name)(**settings).experience, EpisodeReturns)
     if gradient_free and probe not in (ActionProbe, ObservationActionProbe):
         pytest.skip("gradient-free: it has no value to learn, and these have no best action")
     method, world, policy = METHODS.get(name)(**settings), probe(), Affine.zeros(2, 1)
@@ -358,7 +358,7 @@ def test_cartpole_gets_better(name):
     state, returns = search(method, objective, *carry, keys)
     returns = np.asarray(returns)
     assert np.nanmean(returns[:2]) < 60
-    if isinstance(method.collection, EpisodeReturns):  # what it tries last need not be its best
+    if isinstance(method.experience, EpisodeReturns):  # what it tries last need not be its best
         solution = jax.tree.map(lambda leaf: leaf[None], method.solution(state))
         held_out = sample_returns(jax.random.key(2), world, solution, EpisodicReturn(), 64, 200)
         returns = np.asarray(held_out[0].returns)[0]

@@ -6,8 +6,8 @@ import os
 import pytest
 
 from disk_faults import Killed, PowerLoss, failing_at, points_of
-from upslope.core import atomic, committed_folder
 from upslope.core.checks import StorageError
+from upslope.storage import atomic, atomic_folder
 
 
 def test_a_kill_at_any_point_leaves_the_old_file_or_the_new_one(tmp_path, monkeypatch):
@@ -76,13 +76,13 @@ def test_bytes_are_synced_before_the_name_and_the_name_after(tmp_path, system_ca
 
 
 def test_a_folder_is_synced_file_by_file_and_its_manifest_last(tmp_path, system_calls):
-    committed_folder.commit_folder(tmp_path / "c", {"a": b"12", "b": b"34"}, "test")
+    atomic_folder.commit_folder(tmp_path / "c", {"a": b"12", "b": b"34"}, "test")
     order = [(name, os.path.basename(path)) for name, path in system_calls if name != "write"]
     temporary = os.path.basename(os.path.dirname(system_calls[0][1]))
     assert order == [
         ("fsync", "a"),
         ("fsync", "b"),
-        ("fsync", committed_folder.MANIFEST),
+        ("fsync", atomic_folder.MANIFEST),
         ("fsync", temporary),
         ("rename", "c"),
         ("fsync", tmp_path.name),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from upslope.core.checks import StorageError
-from upslope.core.json_text import finite_or_null, from_plain, parse_json, to_plain
+from upslope.storage.json_text import finite_or_null, from_plain, parse_json, to_plain
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upslope.core.lockstep import anywhere, largest
+from upslope.core.unbatched_reductions import anywhere, largest
 
 
 def count_down(start):

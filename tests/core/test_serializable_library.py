@@ -17,10 +17,11 @@ import upslope.core.networks
 import upslope.environments
 import upslope.objectives
 import upslope.policies
-from upslope.core.serializable import LIBRARY, MODULES, name_in_files
-from upslope.core.serialization import describe, rebuild
-from upslope.environments.names import ENVIRONMENTS
+from upslope.core.checks import StorageError
+from upslope.environments import ENVIRONMENTS
 from upslope.policies.registry import FITS, POLICIES
+from upslope.storage.serializable import MODULES, name_in_files
+from upslope.storage.serialization import describe, rebuild
 
 # They wrap objects of other libraries: a run saves their name and settings instead.
 NOT_SAVED = {"GymnaxEnvironment", "BraxEnvironment"}
@@ -53,19 +54,20 @@ def is_abstract(cls):
 def test_every_concrete_class_is_in_the_table():
     found = {cls for cls in classes() if not is_abstract(cls)}
     assert len(found) > 20
-    missing = [
-        f"{cls.__module__}: {cls.__name__}"
-        for cls in found
-        if cls.__name__ not in LIBRARY.get(cls.__module__, ())
-    ]
-    assert not missing, f"add to upslope.core.serializable.LIBRARY: {missing}"
+    missing = []
+    for cls in found:
+        try:
+            assert name_in_files(cls) == cls.__name__
+        except StorageError:
+            missing.append(f"{cls.__module__}: {cls.__name__}")
+    assert not missing, f"add to the tables of their packages: {missing}"
 
 
 def test_every_row_of_the_table_loads():
-    for module, names in LIBRARY.items():
-        for name in names:
-            assert name_in_files(MODULES.get(name)) == name
-            assert MODULES.get(name).__module__ == module
+    for entry in MODULES:
+        if isinstance(entry.target, str):
+            assert entry.target.endswith(f":{entry.name}")
+            assert getattr(entry.load(), "__name__", entry.name) == entry.name
 
 
 def comes_back(tree):

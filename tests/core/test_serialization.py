@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from upslope.core.checks import StorageError, UpslopeError
-from upslope.core.json_text import parse_json, to_plain
 from upslope.core.moments import Moments
-from upslope.core.serializable import serializable
-from upslope.core.serialization import describe, rebuild
+from upslope.storage.json_text import parse_json, to_plain
+from upslope.storage.serializable import serializable
+from upslope.storage.serialization import describe, rebuild
 
 STARTED = []
 

@@ -6,20 +6,24 @@ import os
 
 import pytest
 
-from upslope.core.small_loops import FUNCTIONS, OPTION, WORLDS, ask_for_small_loops
+from upslope.core.small_loops import ENVIRONMENT_LOOP_BYTES, FUNCTIONS, OPTION, ask_for_small_loops
 
-SMALL, LARGE = f"{OPTION}{FUNCTIONS}", f"{OPTION}{WORLDS}"
+SMALL, LARGE = f"{OPTION}{FUNCTIONS}", f"{OPTION}{ENVIRONMENT_LOOP_BYTES}"
 
 
 @pytest.mark.parametrize(
     ("before", "size", "after"),
     [
         (None, FUNCTIONS, SMALL),
-        ("--xla_dump_to=/nowhere", WORLDS, f"--xla_dump_to=/nowhere {LARGE}"),
-        ("--xla_backend_extra_options=mine=1", WORLDS, "--xla_backend_extra_options=mine=1"),
-        (LARGE, WORLDS, LARGE),
+        ("--xla_dump_to=/nowhere", ENVIRONMENT_LOOP_BYTES, f"--xla_dump_to=/nowhere {LARGE}"),
+        (
+            "--xla_backend_extra_options=mine=1",
+            ENVIRONMENT_LOOP_BYTES,
+            "--xla_backend_extra_options=mine=1",
+        ),
+        (LARGE, ENVIRONMENT_LOOP_BYTES, LARGE),
         (LARGE, FUNCTIONS, LARGE),
-        (f"--a=1 {SMALL} --b=2", WORLDS, f"--a=1 {LARGE} --b=2"),
+        (f"--a=1 {SMALL} --b=2", ENVIRONMENT_LOOP_BYTES, f"--a=1 {LARGE} --b=2"),
     ],
 )
 def test_small_loops_are_asked_for_and_the_users_flags_stay(monkeypatch, before, size, after):

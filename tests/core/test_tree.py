@@ -9,11 +9,11 @@ import numpy as np
 from jax import Array
 
 from upslope.core import tree
-from upslope.core.carried import Carried
 from upslope.core.moments import Moments
+from upslope.core.non_trainable import NonTrainable
 
 
-class Features(Carried):
+class Features(NonTrainable):
     table: Array
 
 

@@ -26,7 +26,7 @@ from upslope.estimators import (
     TDError,
 )
 from upslope.objectives import AverageReward, DiscountedReturn, EpisodicReturn
-from upslope.policies.replay import along
+from upslope.policies.unroll import along
 
 MDP = MDPS["ending"]
 OBJECTIVE = DiscountedReturn(GAMMA)

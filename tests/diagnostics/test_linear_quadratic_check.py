@@ -9,7 +9,7 @@ from upslope import gradcheck
 from upslope.diagnostics.check_policies import drawn_policy, near
 from upslope.environments.linear_quadratic import LinearQuadratic
 from upslope.estimators import LikelihoodRatio, NoBaseline
-from upslope.exact import linear_law
+from upslope.exact import linear_controller
 
 
 class Unstarted(LikelihoodRatio):
@@ -49,7 +49,7 @@ def test_policies_of_a_check_keep_the_system_stable():
     for seed in range(4):
         policy = drawn_policy(jax.random.key(seed), world, 300, "gaussian-linear")
         for one in (policy, near(jax.random.key(9), policy, world, 300)):
-            gain = np.asarray(linear_law(one, world).gain)[:, :-1]
+            gain = np.asarray(linear_controller(one, world).gain)[:, :-1]
             radius = np.max(np.abs(np.linalg.eigvals(np.asarray(world.A) + gain)))
             assert radius < 1.0
         assert np.any(gain != 0)

@@ -12,10 +12,10 @@ import pytest
 from environment_checks import check_environment, check_randomness
 
 import upslope
+from upslope.engine.iteration import iterate
 from upslope.objectives import EpisodicReturn
 from upslope.policies import default_policy
 from upslope.sampling import JaxSampler
-from upslope.training.iteration import iterate
 
 SKELETONS = Path(__file__).parents[2] / "docs" / "skeletons"
 
@@ -39,7 +39,7 @@ def started(method, world, seed):
     objective = EpisodicReturn()
     policy = default_policy(key, world.observation_space, world.action_space, hidden=(4,))
     state = method.init(key, policy, objective)
-    return state, JaxSampler.create(key, world, method.collection, objective, policy)
+    return state, JaxSampler.create(key, world, method.experience, objective, policy)
 
 
 def test_the_environment_keeps_the_contract():

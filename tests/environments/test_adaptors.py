@@ -71,7 +71,7 @@ def fake_gymnax(request, monkeypatch):
     module.registered_envs = ["Drift-v0"]
     module.make = lambda name, **options: (Fake(**options), Parameters())
     monkeypatch.setitem(sys.modules, "gymnax", module)
-    from upslope.environments import gymnax_adaptor
+    from upslope.environments.adaptors import gymnax as gymnax_adaptor
 
     gymnax_adaptor._load.cache_clear()
     yield
@@ -157,7 +157,7 @@ def fake_brax(monkeypatch):
     envs.get_environment = lambda name, **options: envs._envs[name](**options)
     monkeypatch.setitem(sys.modules, "brax", types.ModuleType("brax"))
     monkeypatch.setitem(sys.modules, "brax.envs", envs)
-    from upslope.environments import brax_adaptor
+    from upslope.environments.adaptors import brax as brax_adaptor
 
     brax_adaptor._load.cache_clear()
     yield

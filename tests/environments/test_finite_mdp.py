@@ -7,7 +7,7 @@ import pytest
 
 from upslope.core.checks import UpslopeError
 from upslope.environments import BlockingMaze, DynaMaze, FiniteMDP, ShortCorridor, garnet, make
-from upslope.environments.finite_mdp import draw
+from upslope.environments.tabular.finite_mdp import draw
 
 P = np.array(
     [

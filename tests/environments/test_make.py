@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from upslope.core.checks import UpslopeError
-from upslope.environments import ENVIRONMENTS, CartPole, GymnasiumWorld, Pendulum, make
-from upslope.environments import gymnasium_world as gymnasium_world_module
+from upslope.environments import ENVIRONMENTS, CartPole, GymnasiumSpec, Pendulum, make
+from upslope.environments.adaptors import gymnasium as gymnasium_world_module
 
 
 def test_native_names_and_settings():
@@ -75,7 +75,7 @@ def test_a_users_own_world_can_be_registered(monkeypatch):
 def test_gymnasium_worlds():
     world = make("gymnasium:CartPole-v1", time_limit=7)
     assert (world.name, world.time_limit) == ("gymnasium:CartPole-v1", 7)
-    assert world == GymnasiumWorld.registered("CartPole-v1", {"time_limit": 7})
+    assert world == GymnasiumSpec.registered("CartPole-v1", {"time_limit": 7})
     assert world.observation_space == CartPole().observation_space
     assert make("gymnasium:CartPole-v1", time_limit=None).time_limit is None
     assert make("FrozenLake-v1", is_slippery=False).action_space == gymnasium.spaces.Discrete(4)

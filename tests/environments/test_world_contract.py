@@ -8,7 +8,7 @@ import pytest
 from small_worlds import Clock, Endless, Recall
 from upslope.core.checks import EnvironmentContractError, UpslopeError
 from upslope.environments import ENVIRONMENTS, make
-from upslope.environments.world_contract import check_world
+from upslope.environments.environment_contract import check_environment
 from upslope.training.train import train
 
 
@@ -151,7 +151,7 @@ FAULTS = {
 @pytest.mark.parametrize("world", FAULTS)
 def test_each_fault_is_named_with_what_was_found_and_what_is_expected(world):
     with pytest.raises(EnvironmentContractError, match=FAULTS[world]) as caught:
-        check_world(world())
+        check_environment(world())
     assert caught.value.exit_code == 3
     assert "\n" not in str(caught.value)
 
@@ -178,17 +178,17 @@ class Keyed(Clock):
 
 @pytest.mark.parametrize("world", [Clock, Endless, Recall, Whole, Keyed])
 def test_worlds_that_keep_the_contract_pass(world):
-    check_world(world())
+    check_environment(world())
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS.names())
 def test_every_world_of_the_library_passes(name):
-    check_world(make(name))
+    check_environment(make(name))
 
 
 def test_worlds_of_the_library_pass_in_double_precision(x64):
     for name in ENVIRONMENTS.names():
-        check_world(make(name))
+        check_environment(make(name))
 
 
 class Refusing(Clock):
@@ -200,7 +200,7 @@ class Refusing(Clock):
 
 def test_what_a_world_explains_itself_is_not_wrapped():
     with pytest.raises(UpslopeError, match=r"^Not with these settings") as caught:
-        check_world(Refusing())
+        check_environment(Refusing())
     assert caught.value.exit_code == 2
 
 

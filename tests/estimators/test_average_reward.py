@@ -14,7 +14,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from exact_reference import z_scores
-from upslope.environments.finite_mdp import FiniteMDP
+from upslope.environments.tabular.finite_mdp import FiniteMDP
 from upslope.estimators import GPOMDP, AllAction, GPOMDPStream, TableCritic, TDError
 from upslope.exact import (
     biased_gradient,

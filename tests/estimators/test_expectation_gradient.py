@@ -14,8 +14,8 @@ from upslope.core.distributions import Bernoulli, Categorical, DiagonalGaussian
 from upslope.estimators import (
     CONTROL_VARIATES,
     AntitheticScoreFunction,
+    BiasStatement,
     ConstantControlVariate,
-    Declaration,
     LeaveOneOutControlVariate,
     MeasureValued,
     NoControlVariate,
@@ -26,7 +26,7 @@ from upslope.estimators import (
     ScoreFunction,
     score_arrows,
 )
-from upslope.estimators.density import scores
+from upslope.estimators.expectation.density import scores
 from z_test import largest_z, matrix, unbiased
 
 NORMAL = (jnp.asarray(1.0), jnp.asarray(0.0))  # mean and log standard deviation
@@ -291,7 +291,7 @@ def test_numpyro():
 
 
 def test_no_samples():
-    with pytest.raises(UpslopeError, match="ScoreFunction got num_samples=0"):
+    with pytest.raises(UpslopeError, match="ScoreFunction got n_samples=0"):
         ScoreFunction(0)
 
 
@@ -352,7 +352,7 @@ def test_where_an_estimator_does_not_exist():
 def test_a_declaration_can_be_read():
     text = str(ScoreFunction(2, PlugInOptimalControlVariate()).declaration)
     assert text.startswith("biased for grad E[f]: each sample is part of its own baseline")
-    assert str(Declaration("grad J", True, "always")) == "unbiased for grad J: always"
+    assert str(BiasStatement("grad J", True, "always")) == "unbiased for grad J: always"
     assert largest_z((np.asarray([1.0, 1.01, 0.99]),), (1.0,)) < 4.5
 
 
@@ -364,7 +364,7 @@ def test_a_callback_under_vmap():
         return float(random.Random(int(x)).random())
 
     theta = jnp.zeros(3)
-    estimator = ScoreFunction(num_samples=20)
+    estimator = ScoreFunction(n_samples=20)
     one = lambda key: estimator.estimate(key, Categorical, theta, on_host)  # noqa: E731
     keys = jax.random.split(jax.random.key(0), 3)
     together = jax.vmap(one)(keys)

@@ -14,6 +14,7 @@ import pytest
 from small_episodes import OTHER, POLICY, batch, exact, gradients, sampled
 from small_policies import Rememberer
 from upslope.core.checks import UpslopeError
+from upslope.core.records import Trajectories
 from upslope.estimators import (
     TRAJECTORY_ESTIMATORS,
     ImportanceWeightWarning,
@@ -26,7 +27,6 @@ from upslope.estimators import (
     group_advantages,
 )
 from upslope.objectives import DiscountedReturn, EpisodicReturn
-from upslope.sampling.records import Trajectories
 
 
 def test_leave_one_out_is_the_mean_stretched():

@@ -20,7 +20,7 @@ from upslope.estimators import (
     noisy_gradient,
     optimal_step,
 )
-from upslope.estimators.smoothed_score import centred_ranks
+from upslope.estimators.expectation.smoothed_score import centred_ranks
 from z_test import unbiased
 
 SLOPES = np.asarray([1.0, -2.0, 0.5])
@@ -43,7 +43,7 @@ def counted(f):
     [("forward", 4), ("central", 6), ("random", 10), ("spsa", 10), ("regression", 6)],
 )
 def test_evaluations_are_counted(kind, evaluations):
-    estimator = FiniteDifferences(0.1, kind, num_directions=5).for_policy(jnp.zeros(3))
+    estimator = FiniteDifferences(0.1, kind, n_directions=5).for_policy(jnp.zeros(3))
     function, seeds = counted(lambda seed, x: float(SLOPES @ x))
     gradient = noisy_gradient(estimator, KEY, function, jnp.zeros(3))
     assert len(seeds) == estimator.population_size == evaluations
@@ -85,7 +85,7 @@ def quadratic(x):
 
 @pytest.mark.parametrize("kind", ["random", "spsa"])
 def test_random_directions_are_unbiased_on_quadratics(kind):
-    estimator = FiniteDifferences(0.3, kind, num_directions=1)
+    estimator = FiniteDifferences(0.3, kind, n_directions=1)
     x = jnp.asarray([0.5, -0.2, 0.1])
     f = lambda seed, x: quadratic(x)  # noqa: E731
     rows = jax.jit(jax.vmap(lambda key: noisy_gradient(estimator, key, f, x)))(
@@ -101,13 +101,13 @@ def test_random_directions_are_unbiased_on_quadratics(kind):
 
 def test_regression_with_fewer_directions_than_parameters(x64):
     """The answer of least norm: the projection of the gradient on what was explored."""
-    estimator = FiniteDifferences(1.0, "regression", num_directions=2)
+    estimator = FiniteDifferences(1.0, "regression", n_directions=2)
     x = jnp.zeros(3)
     points = estimator.perturb(KEY, x)
     got = estimator.slope(x, points, points @ SLOPES + 5.0)
     want = np.linalg.lstsq(np.asarray(points[1:]), np.asarray(points[1:] @ SLOPES), rcond=None)[0]
     np.testing.assert_allclose(got, want, rtol=1e-8)
-    many = FiniteDifferences(1.0, "regression", num_directions=40)
+    many = FiniteDifferences(1.0, "regression", n_directions=40)
     points = many.perturb(KEY, x)
     returns = points @ SLOPES + jax.random.normal(KEY, (41,))
     design, target = np.asarray(points[1:]), np.asarray(returns[1:] - returns[0])

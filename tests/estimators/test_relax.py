@@ -22,7 +22,7 @@ from upslope.estimators import (
     magic_box,
     surrogate,
 )
-from upslope.estimators.relax import relaxed_rows
+from upslope.estimators.expectation.relax import relaxed_rows
 from z_test import unbiased
 
 T, THETA = 0.499, 0.3  # the toy of both papers: the exact gradient is 1 - 2 t = 0.002
@@ -129,7 +129,7 @@ def test_bad_input():
 
 def test_noise_at_the_ends_of_its_interval():
     """The smallest and the largest uniform numbers, and a nearly certain switch."""
-    from upslope.estimators.relaxation import inside
+    from upslope.estimators.expectation.relaxation import inside
 
     ends = inside(jnp.asarray([[0.0], [1.0 - 2**-24], [0.5]]))
     control = QuadraticSurrogate(jnp.ones(1), jnp.ones((1, 1)))

@@ -14,8 +14,8 @@ import pytest
 from small_policies import Affine
 from small_worlds import Clock
 from upslope.estimators import score_function_gradient, surrogate
-from upslope.estimators.blockwise import blockwise_sum
-from upslope.estimators.weighted_scores import rowwise_gradient, whole_gradient
+from upslope.estimators.expectation.blockwise import blockwise_sum
+from upslope.estimators.trajectory.weighted_scores import rowwise_gradient, whole_gradient
 from upslope.sampling.episodes import sample_episodes
 
 COUNT = 1_000_000

@@ -28,7 +28,7 @@ from small_episodes import (
 from upslope.core.checks import UpslopeError
 from upslope.estimators import (
     TRAJECTORY_ESTIMATORS,
-    Declaration,
+    BiasStatement,
     GeneralizedAdvantage,
     TableCritic,
     TimeBaseline,
@@ -188,7 +188,7 @@ def test_the_average_of_the_same_batch_is_a_declared_bias():
 def test_a_missing_part_is_named():
     for name in TRAJECTORY_ESTIMATORS.names():
         estimator = TRAJECTORY_ESTIMATORS.get(name)()
-        assert isinstance(estimator.declaration, Declaration)
+        assert isinstance(estimator.declaration, BiasStatement)
         for part in estimator.requires[:1]:
             with pytest.raises(UpslopeError, match=f"got no {part}"):
                 estimator.estimate(POLICY, batch("ending"), EpisodicReturn())

@@ -11,8 +11,8 @@ import scipy.linalg
 from upslope import exact
 from upslope.core.checks import UpslopeError
 from upslope.environments.linear_quadratic import LinearQuadratic
-from upslope.exact.linear_loop import LinearLaw
-from upslope.exact.linear_quadratic import LawCredit, value_of_law
+from upslope.exact.linear_loop import LinearGaussianController
+from upslope.exact.linear_quadratic import LawCredit, value_of_gain
 from upslope.objectives import AverageReward, AverageValue, DiscountedReturn, EpisodicReturn
 from upslope.policies.gaussian import GaussianNetwork, LinearGaussian
 from upslope.sampling.episode_returns import sample_returns
@@ -115,12 +115,12 @@ def test_theorem_equals_differentiation_and_differences(problem, objective, hori
 def test_the_wrong_theorem_without_the_noise_of_the_policy_is_seen(problem):
     """Moments of the loop without exploration: what a textbook's deterministic form would give."""
     policy, world = problem
-    law = exact.linear_law(policy, world)
+    law = exact.linear_controller(policy, world)
     objective = DiscountedReturn(0.9)
-    right = exact.law_credit(law, world, objective, None)
-    wrong = exact.law_credit(law._replace(std=0 * law.std), world, objective, None)
+    right = exact.gain_gradient(law, world, objective, None)
+    wrong = exact.gain_gradient(law._replace(std=0 * law.std), world, objective, None)
     assert isinstance(right, LawCredit)
-    truth = jax.grad(lambda law: value_of_law(law, world, objective, None))(law)
+    truth = jax.grad(lambda law: value_of_gain(law, world, objective, None))(law)
     np.testing.assert_allclose(right.gain, truth.gain, rtol=1e-8)
     assert np.max(np.abs(wrong.gain - truth.gain)) > 1e-2
 
@@ -191,18 +191,18 @@ def test_exact_ascent_reaches_the_optimum(x64):
     """Fazel et al. (2018), theorem 7: plain gradient descent from a stabilising gain."""
     world = rotated()
     objective = AverageReward()
-    law = exact.linear_law(linear(np.zeros((3, 2)), np.zeros(2), np.full(2, -40.0)), world)
+    law = exact.linear_controller(linear(np.zeros((3, 2)), np.zeros(2), np.full(2, -40.0)), world)
 
     @jax.jit
     def ascend(gain):
         def step(gain, _):
-            credit = exact.law_credit(law._replace(gain=gain), world, objective, None)
+            credit = exact.gain_gradient(law._replace(gain=gain), world, objective, None)
             return gain + 0.1 * credit.gain, None
 
         return jax.lax.scan(step, gain, length=3000)[0]
 
     best = exact.optimal_control(world, objective)
-    reached = value_of_law(law._replace(gain=ascend(law.gain)), world, objective, None)
+    reached = value_of_gain(law._replace(gain=ascend(law.gain)), world, objective, None)
     np.testing.assert_allclose(reached, best.value, rtol=1e-6)
 
 
@@ -264,14 +264,14 @@ def test_a_mildly_indefinite_q_still_has_a_best_gain(x64):
     """R + B'PB > 0: no gain nearby earns more than the solution of the equation."""
     world = LinearQuadratic(0.5 * np.eye(1), np.eye(1), -0.1 * np.eye(1), np.eye(1))
     best = exact.optimal_control(world, AverageReward())
-    values = [float(value_of_gain(world, best.gain + d)) for d in (-0.05, 0.0, 0.05)]
+    values = [float(average_reward(world, best.gain + d)) for d in (-0.05, 0.0, 0.05)]
     assert values[1] == pytest.approx(float(best.value))
     assert values[1] > max(values[0], values[2])
 
 
-def value_of_gain(world, gain):
-    law = LinearLaw(jnp.pad(gain, ((0, 0), (0, 1))), jnp.zeros(1))
-    return value_of_law(law, world, AverageReward(), None)
+def average_reward(world, gain):
+    law = LinearGaussianController(jnp.pad(gain, ((0, 0), (0, 1))), jnp.zeros(1))
+    return value_of_gain(law, world, AverageReward(), None)
 
 
 def test_unstable_directions_that_cost_nothing(x64):

@@ -10,7 +10,7 @@ import pytest
 from upslope import exact
 from upslope.core.checks import UpslopeError
 from upslope.environments import ShortCorridor, SparseMDP, garnet, sparse_garnet
-from upslope.environments.finite_mdp import FiniteMDP
+from upslope.environments.tabular.finite_mdp import FiniteMDP
 from upslope.exact.sparse import _operator, _solve
 from upslope.objectives import AverageReward, DiscountedReturn
 from upslope.policies import TabularSoftmax

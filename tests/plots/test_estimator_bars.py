@@ -8,7 +8,7 @@ from small_episodes import GAMMA, MDPS, POLICY
 from upslope.core.checks import UpslopeError
 from upslope.diagnostics import gradcheck
 from upslope.objectives import DiscountedReturn
-from upslope.plots.estimator_bars import CONTRADICTION, color_of, estimator_bars, save
+from upslope.plots.bars import CONTRADICTION, color_of, estimator_bars, save
 
 
 @pytest.fixture(scope="module")

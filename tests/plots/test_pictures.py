@@ -10,8 +10,8 @@ import pytest
 from upslope import exact, plots
 from upslope.core.checks import UpslopeError
 from upslope.environments import DynaMaze
+from upslope.plots.arrows import score_step
 from upslope.plots.gradient_fields import simplex_fields
-from upslope.plots.score_function import score_step
 from upslope.policies import TabularSoftmax
 from upslope.training.statistics import bootstrap_interval, interquartile_mean
 

@@ -11,10 +11,10 @@ import pytest
 from gymnasium import spaces
 
 from upslope.core.checks import UpslopeError
-from upslope.core.serializable import name_in_files
-from upslope.core.serialization import describe, rebuild
-from upslope.policies import POLICIES, NormalizedPolicy, act, default_policy, fitting_kinds
+from upslope.policies import POLICIES, NormalizedPolicy, act, compatible_kinds, default_policy
 from upslope.policies.default import choose_kind
+from upslope.storage.serializable import name_in_files
+from upslope.storage.serialization import describe, rebuild
 
 KEY = jax.random.key(0)
 OBSERVATIONS = {
@@ -38,7 +38,7 @@ ACTIONS = {
 @pytest.mark.parametrize("observation", OBSERVATIONS)
 def test_every_fitting_policy_acts_and_values(observation, action):
     seen, done = OBSERVATIONS[observation], ACTIONS[action]
-    kinds = fitting_kinds(seen, done)
+    kinds = compatible_kinds(seen, done)
     assert choose_kind(seen, done) in kinds
     small = {"hidden": (4, 4)}
 

@@ -15,7 +15,7 @@ from upslope.policies import (
     SoftmaxNetwork,
     act,
 )
-from upslope.policies.replay import along
+from upslope.policies.unroll import along
 
 KEY = jax.random.key(0)
 

@@ -11,16 +11,16 @@ from gymnasium import spaces
 
 import upslope
 from upslope.core.checks import UpslopeError
-from upslope.core.serialization import describe, rebuild
 from upslope.environments import ShortCorridor
 from upslope.objectives import EpisodicReturn
 from upslope.policies import default_policy
-from upslope.policies.decision_tree import DecisionTree
 from upslope.policies.heads import ModeHead, PointHead, SoftmaxHead
-from upslope.policies.open_loop import SineGait, SplineMotion
 from upslope.policies.registry import RULES
-from upslope.policies.threshold_rule import ThresholdRule
+from upslope.policies.rules.decision_tree import DecisionTree
+from upslope.policies.rules.open_loop import SineGait, SplineMotion
+from upslope.policies.rules.threshold_rule import ThresholdRule
 from upslope.sampling.episode_returns import sample_returns
+from upslope.storage.serialization import describe, rebuild
 from upslope.training.build import build
 from upslope.training.config import resolve
 

@@ -151,6 +151,6 @@ class Breach(gymnasium.Env):
 def world(kind: type, **settings: Any) -> Any:
     """A world of these simulators that worker processes can build."""
     # Here, because worker processes import this module and must not import JAX.
-    from upslope.environments.gymnasium_world import GymnasiumWorld
+    from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 
-    return GymnasiumWorld(kind.__name__, {}, functools.partial(kind, **settings))
+    return GymnasiumSpec(kind.__name__, {}, functools.partial(kind, **settings))

@@ -12,20 +12,20 @@ from small_simulators import Breach, Drift, Failing, world
 from small_policies import Affine
 from upslope.core.checks import NumericalError, UpslopeError
 from upslope.core.moments import Moments
-from upslope.environments.gymnasium_world import GymnasiumWorld
+from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 from upslope.objectives.objective import DiscountedReturn, EpisodicReturn
 from upslope.policies.normalized import NormalizedPolicy
-from upslope.sampling.collections import Dynamics, EpisodeReturns, Episodes, Steps
-from upslope.sampling.episode_seeds import EpisodeSeeds
-from upslope.sampling.gymnasium_sampler import GymnasiumSampler
+from upslope.sampling.experience import Dynamics, EpisodeReturns, Episodes, Steps
+from upslope.sampling.simulators.episode_seeds import EpisodeSeeds
+from upslope.sampling.simulators.gymnasium_sampler import GymnasiumSampler
 
 S, N, T = 2, 3, 20
 KEYS = jax.random.split(jax.random.key(0), S)
 
 
-def sampler(simulators, collection, objective=None, **settings):
+def sampler(simulators, spec, objective=None, **settings):
     settings = {"n_seeds": S, "seed": 11, "workers": 0, **settings}
-    return GymnasiumSampler(simulators, collection, objective or EpisodicReturn(), **settings)
+    return GymnasiumSampler(simulators, spec, objective or EpisodicReturn(), **settings)
 
 
 def replayed(env, seeds, index, slot, actions):
@@ -108,7 +108,7 @@ def test_whole_episodes_are_padded_with_nothing():
 
 def test_time_limits_are_exact():
     # By Gymnasium's own wrapper, and by the objective's horizon.
-    cart = GymnasiumWorld.registered("CartPole-v1", {"time_limit": 5})
+    cart = GymnasiumSpec.registered("CartPole-v1", {"time_limit": 5})
     policy = Affine(jnp.zeros((S, 2, 4)), jnp.zeros((S, 2)))
     episodes, _ = sampler(cart, Episodes(N)).sample(KEYS, policy)
     assert episodes.reward.shape[1] == 5
@@ -206,14 +206,14 @@ def test_every_action_has_noise_of_its_own():
     assert len(np.unique(experience.returns)) == experience.returns.size
 
 
-@pytest.mark.parametrize("collection", [Steps(N, T), Episodes(N), EpisodeReturns(N, 1)])
-def test_the_first_nan_is_named(collection, tmp_path):
-    candidates = linear(S, N) if isinstance(collection, EpisodeReturns) else linear(S)
+@pytest.mark.parametrize("spec", [Steps(N, T), Episodes(N), EpisodeReturns(N, 1)])
+def test_the_first_nan_is_named(spec, tmp_path):
+    candidates = linear(S, N) if isinstance(spec, EpisodeReturns) else linear(S)
     simulators = world(Failing, how="nan", folder=str(tmp_path), at=3)
-    many = sampler(simulators, collection)
+    many = sampler(simulators, spec)
     many.sample(KEYS, candidates)
     assert many.statistics.broken.tolist() == [1, 0]
-    assert many.statistics.broken_step.tolist() == [2, 0]
+    assert many.statistics.nonfinite_step.tolist() == [2, 0]
     experience, _ = many.sample(KEYS, candidates)  # and it can go on
     assert many.statistics.broken.tolist() == [0, 0]
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(experience))
@@ -224,10 +224,10 @@ def test_after_a_reseed_only_the_iteration_counts():
     went_on.sample(KEYS, linear(S))
     batches = []
     for many in (went_on, resumed):
-        many.reseed(5)
+        many.start_fresh_episodes(5)
         batches.append(many.sample(KEYS, linear(S))[0])
     jax.tree.map(np.testing.assert_array_equal, *batches)
-    resumed.reseed(6)
+    resumed.start_fresh_episodes(6)
     other, _ = resumed.sample(KEYS, linear(S))
     assert (other.observation != batches[0].observation).any()
 
@@ -267,7 +267,7 @@ def test_what_cannot_work_is_refused():
     with pytest.raises(NumericalError, match="seed index 0"):
         sampler(world(Drift), Steps(N, T)).sample(KEYS, diverged)
     with pytest.raises(UpslopeError, match="module's own function"):
-        sampler(GymnasiumWorld.built_by(lambda: Drift()), Steps(N, T), workers=1)
+        sampler(GymnasiumSpec.built_by(lambda: Drift()), Steps(N, T), workers=1)
 
 
 def test_dtypes_are_those_of_a_jax_world():

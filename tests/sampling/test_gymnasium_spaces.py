@@ -12,9 +12,13 @@ from small_simulators import SPACES, Breach, Spaces, world
 
 from upslope.core.checks import EnvironmentContractError, UpslopeError
 from upslope.objectives.objective import EpisodicReturn
-from upslope.sampling.collections import Steps
-from upslope.sampling.gymnasium_sampler import GymnasiumSampler
-from upslope.sampling.gymnasium_spaces import ActionCoder, ObservationCoder, policy_spaces
+from upslope.sampling.experience import Steps
+from upslope.sampling.simulators.gymnasium_sampler import GymnasiumSampler
+from upslope.sampling.simulators.gymnasium_spaces import (
+    ActionCoder,
+    ObservationCoder,
+    policy_spaces,
+)
 
 KEYS = jax.random.split(jax.random.key(0), 1)
 FINE = np.zeros(2, np.float32)

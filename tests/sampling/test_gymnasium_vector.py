@@ -11,8 +11,8 @@ from small_simulators import Drift, Spaces
 
 from upslope.core.checks import EnvironmentContractError, UpslopeError
 from upslope.objectives.objective import EpisodicReturn
-from upslope.sampling.collections import Episodes, Steps
-from upslope.sampling.gymnasium_sampler import GymnasiumSampler
+from upslope.sampling.experience import Episodes, Steps
+from upslope.sampling.simulators.gymnasium_sampler import GymnasiumSampler
 
 N, T = 3, 24
 KEYS = jax.random.split(jax.random.key(0), 1)
@@ -38,10 +38,10 @@ def vector(mode, end="terminated"):
     return SyncVectorEnv(makers, autoreset_mode=mode)
 
 
-def sampler(world, collection=None, **settings):
+def sampler(world, spec=None, **settings):
     settings = {"n_seeds": 1, "seed": 3, **settings}
     return GymnasiumSampler(
-        world, collection or Steps(N, T), settings.pop("objective", EpisodicReturn()), **settings
+        world, spec or Steps(N, T), settings.pop("objective", EpisodicReturn()), **settings
     )
 
 

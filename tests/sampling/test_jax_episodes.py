@@ -10,13 +10,13 @@ import pytest
 from small_policies import Affine, Rememberer, population
 from small_worlds import Clock, Endless
 from upslope.core.checks import UpslopeError
+from upslope.core.records import first_nonfinite
 from upslope.objectives import AverageReward, AverageValue, DiscountedReturn, EpisodicReturn
 from upslope.policies.policy import act
 from upslope.sampling import EpisodeReturns, Episodes, JaxSampler, Steps
 from upslope.sampling.episode_returns import sample_returns
 from upslope.sampling.episodes import sample_episodes
 from upslope.sampling.jax_sampler import refuse_endless
-from upslope.sampling.records import first_broken
 
 N, LIMIT = 6, 7
 ENVIRONMENT = Clock(end=12.0)
@@ -148,10 +148,8 @@ def test_common_random_numbers_are_common_to_candidates_and_differ_between_episo
 @pytest.mark.parametrize("common", [True, False])
 def test_the_collection_asks_for_common_random_numbers(common):
     twins = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (P, *leaf.shape)), POLICY)
-    collection = EpisodeReturns(P, E, common_random_numbers=common)
-    sampler = JaxSampler.create(
-        jax.random.key(0), Rewarding(), collection, EpisodicReturn(LIMIT), POLICY
-    )
+    spec = EpisodeReturns(P, E, common_random_numbers=common)
+    sampler = JaxSampler.create(jax.random.key(0), Rewarding(), spec, EpisodicReturn(LIMIT), POLICY)
     returns = np.asarray(sampler.sample(jax.random.key(1), twins)[0].returns)
     assert (returns == returns[:1]).all() == common
     assert returns[0, 0] != returns[0, 1]
@@ -217,16 +215,19 @@ def test_what_a_world_says_after_its_end_is_not_heard():
 def test_first_broken_names_the_environment_and_the_step():
     reward = np.ones((4, 3), np.float32)
     observation = np.zeros((4, 3, 2), np.float32)
-    assert [int(x) for x in first_broken(jnp.asarray(reward), jnp.asarray(observation))] == [0, 0]
+    assert [int(x) for x in first_nonfinite(jnp.asarray(reward), jnp.asarray(observation))] == [
+        0,
+        0,
+    ]
     worse = reward.copy()
     worse[2, 1] = np.nan
-    said = first_broken(jnp.asarray(worse), jnp.asarray(observation))
+    said = first_nonfinite(jnp.asarray(worse), jnp.asarray(observation))
     assert [int(x) for x in said] == [2, 2]
     observation[1, 2, 1] = np.inf
-    said = first_broken(jnp.asarray(worse), jnp.asarray(observation))
+    said = first_nonfinite(jnp.asarray(worse), jnp.asarray(observation))
     assert [int(x) for x in said] == [3, 1]
     counted = jnp.zeros((4, 3), int)
-    assert [int(x) for x in first_broken(jnp.asarray(reward), counted)] == [0, 0]
+    assert [int(x) for x in first_nonfinite(jnp.asarray(reward), counted)] == [0, 0]
 
 
 class Faulty(Clock):
@@ -237,13 +238,13 @@ class Faulty(Clock):
         return state, out._replace(reward=jnp.where(state[0] == 11, jnp.nan, out.reward))
 
 
-@pytest.mark.parametrize("collection", [Steps(3, 6), Episodes(3), EpisodeReturns(3, 2)], ids=str)
-def test_every_collection_reports_what_broke(collection):
+@pytest.mark.parametrize("spec", [Steps(3, 6), Episodes(3), EpisodeReturns(3, 2)], ids=str)
+def test_every_collection_reports_what_broke(spec):
     policy = population(jax.random.key(0), POLICY, 3)
-    if not isinstance(collection, EpisodeReturns):
+    if not isinstance(spec, EpisodeReturns):
         policy = POLICY
     for world, broken in ((Clock(), False), (Faulty(time_limit=12), True)):
-        sampler = JaxSampler.create(jax.random.key(1), world, collection, EpisodicReturn(), policy)
+        sampler = JaxSampler.create(jax.random.key(1), world, spec, EpisodicReturn(), policy)
         for call in range(3):
             _, sampler = sampler.sample(jax.random.key(call), policy)
             if int(sampler.statistics.broken):
@@ -251,17 +252,17 @@ def test_every_collection_reports_what_broke(collection):
         assert bool(int(sampler.statistics.broken)) == broken
 
 
-@pytest.mark.parametrize("collection", [Steps(3, 9), Episodes(3), EpisodeReturns(3, 2)], ids=str)
-def test_seeds_side_by_side_are_the_seeds_one_by_one(collection):
+@pytest.mark.parametrize("spec", [Steps(3, 9), Episodes(3), EpisodeReturns(3, 2)], ids=str)
+def test_seeds_side_by_side_are_the_seeds_one_by_one(spec):
     """Loops that end together for all seeds change nothing in any of them."""
     objective = DiscountedReturn(0.9)
     policy = population(jax.random.key(0), POLICY, 3)
-    if not isinstance(collection, EpisodeReturns):
+    if not isinstance(spec, EpisodeReturns):
         policy = POLICY
 
     def one(key):
         start, go = jax.random.split(key)
-        sampler = JaxSampler.create(start, ENVIRONMENT, collection, objective, policy)
+        sampler = JaxSampler.create(start, ENVIRONMENT, spec, objective, policy)
         experience, sampler = sampler.sample(go, policy)
         return experience, sampler.statistics
 

@@ -10,13 +10,13 @@ from jax.sharding import Mesh, PartitionSpec
 
 import upslope
 from upslope.core.moments import Moments
+from upslope.engine.devices import devices_for_populations
 from upslope.environments import make
 from upslope.objectives import EpisodicReturn
 from upslope.policies import default_policy
 from upslope.sampling.episode_returns import sample_returns
 from upslope.training.build import tries_populations
 from upslope.training.config import resolve
-from upslope.training.devices import devices_for_populations
 
 WORLD = make("CartPole-v1")
 LIMIT = 60

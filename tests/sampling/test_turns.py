@@ -12,9 +12,9 @@ from upslope.core.checks import UpslopeError
 from upslope.core.moments import Moments
 from upslope.objectives.objective import DiscountedReturn
 from upslope.policies.normalized import NormalizedPolicy
-from upslope.sampling.collections import EpisodeReturns
-from upslope.sampling.gymnasium_sampler import GymnasiumSampler
-from upslope.sampling.turns import turns
+from upslope.sampling.experience import EpisodeReturns
+from upslope.sampling.simulators.gymnasium_sampler import GymnasiumSampler
+from upslope.sampling.simulators.multiplexed import turns
 
 S, P, E = 2, 3, 5
 KEYS = jax.random.split(jax.random.key(3), S)

@@ -15,21 +15,21 @@ from host_policies import linear
 from small_simulators import Breach, Careless, Drift, Failing, world
 
 from upslope.core.checks import EnvironmentContractError, WorkerError
-from upslope.environments.gymnasium_world import GymnasiumWorld
+from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 from upslope.objectives.objective import EpisodicReturn
-from upslope.sampling.collections import Episodes, Steps
-from upslope.sampling.fleet import build_fleet, choose_workers, describe
-from upslope.sampling.gymnasium_sampler import GymnasiumSampler
-from upslope.sampling.workers import WorkerPool
+from upslope.sampling.experience import Episodes, Steps
+from upslope.sampling.simulators.gymnasium_sampler import GymnasiumSampler
+from upslope.sampling.simulators.simulator_backend import build_fleet, choose_workers, describe
+from upslope.sampling.simulators.workers import WorkerPool
 
 S, N, T = 2, 3, 20
 KEYS = jax.random.split(jax.random.key(0), S)
 
 
-def batches(simulators, collection, workers, calls=2, **settings):
+def batches(simulators, spec, workers, calls=2, **settings):
     """The experience of a few calls, and the sampler, closed."""
     many = GymnasiumSampler(
-        simulators, collection, EpisodicReturn(), n_seeds=S, seed=11, workers=workers, **settings
+        simulators, spec, EpisodicReturn(), n_seeds=S, seed=11, workers=workers, **settings
     )
     try:
         return [many.sample(KEYS, linear(S))[0] for _ in range(calls)], many
@@ -48,22 +48,22 @@ def same(got, expected):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_number_of_workers_changes_nothing(undisturbed, workers):
-    collection = Steps(N, T) if workers == 1 else Episodes(N)
-    got, many = batches(world(Drift), collection, workers)
+    spec = Steps(N, T) if workers == 1 else Episodes(N)
+    got, many = batches(world(Drift), spec, workers)
     assert isinstance(many._fleet, WorkerPool)
-    same(got, undisturbed[collection])
+    same(got, undisturbed[spec])
 
 
 @pytest.mark.parametrize(
-    ("how", "collection"),
+    ("how", "spec"),
     [("kill", Steps(N, T)), ("raise", Episodes(N)), ("hang", Steps(N, T)), ("kill", Episodes(N))],
 )
-def test_a_failed_worker_is_replaced_and_its_work_redone(undisturbed, how, collection, tmp_path):
+def test_a_failed_worker_is_replaced_and_its_work_redone(undisturbed, how, spec, tmp_path):
     failing = world(Failing, how=how, folder=str(tmp_path), at=3)
-    got, many = batches(failing, collection, 2, deadline=4.0 if how == "hang" else 60.0)
+    got, many = batches(failing, spec, 2, deadline=4.0 if how == "hang" else 60.0)
     assert many._fleet.restarts >= 1
     assert list(tmp_path.iterdir())  # it did fail
-    same(got, undisturbed[collection])
+    same(got, undisturbed[spec])
 
 
 def test_a_worker_killed_from_outside_between_calls_is_replaced(undisturbed):
@@ -101,7 +101,7 @@ def test_a_breach_of_contract_is_not_tried_again():
 
 
 def test_workers_do_not_import_jax_and_end_with_the_pool():
-    cart = GymnasiumWorld.registered("CartPole-v1")
+    cart = GymnasiumSpec.registered("CartPole-v1")
     settings = {"autoreset": True, "limit": None, "deadline": 60.0, "max_restarts": 0}
     pool = build_fleet(cart, describe(cart, False), 2, workers=1, **settings)
     assert isinstance(pool, WorkerPool)
@@ -120,7 +120,7 @@ def test_no_worker_outlives_its_parent():
     program = (
         "import os, sys; sys.path[:0] = sys.argv[1:]\n"
         "from small_simulators import Drift, world\n"
-        "from upslope.sampling.fleet import build_fleet, describe\n"
+        "from upslope.sampling.simulators.simulator_backend import build_fleet, describe\n"
         "w = world(Drift)\n"
         "pool = build_fleet(w, describe(w, False), 2, workers=2, autoreset=True, limit=None,\n"
         "    deadline=60.0, max_restarts=0)\n"

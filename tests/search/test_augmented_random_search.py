@@ -80,7 +80,7 @@ def test_v2_normalises_by_all_states_visited():
     policy = NormalizedPolicy(Affine.zeros(2, 4), Moments.zeros((4,)))
     method = AugmentedRandomSearch(6, std=0.5)
     state = first_state(method, policy)
-    sampler = JaxSampler.create(jax.random.key(0), world, method.collection, objective, policy)
+    sampler = JaxSampler.create(jax.random.key(0), world, method.experience, objective, policy)
     asked = method.ask(jax.random.key(1), state)
     experience, _ = jax.jit(lambda s, k: s.sample(k, asked))(sampler, jax.random.key(2))
     tell = jax.jit(lambda s, x, e: method.tell(jax.random.key(3), s, x, e, objective)[0])

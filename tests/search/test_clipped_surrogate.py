@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from small_policies import Affine
-from upslope.search.clipped_surrogate import Batch, clipped_surrogate, policy_surrogate
+from upslope.search.gradient.clipped_surrogate import Batch, clipped_surrogate, policy_surrogate
 
 # rlax, `policy_gradients_test.py` (Apache-2.0), clipped_surrogate_pg_loss with eps = .2.
 LOGITS = np.array([[1.0, 1, 1], [2, 0, 0], [-1, -2, -3]])

@@ -11,10 +11,10 @@ from jax.extend.core import jaxprs_in_params
 from small_searches import first_state, maximize, told
 from upslope.core.checks import UpslopeError
 from upslope.search import CMAES, METHODS, default_population_size, stopping_reasons
-from upslope.search.box_transform import BoxTransform
-from upslope.search.search_ellipsoid import FullCovariance
-from upslope.search.strategy_parameters import strategy_parameters
-from upslope.search.symmetric_eigen import refreshed_axes
+from upslope.search.evolution.cma.box_transform import BoxTransform
+from upslope.search.evolution.cma.covariance import FullCovariance
+from upslope.search.evolution.cma.strategy_parameters import strategy_parameters
+from upslope.search.evolution.cma.symmetric_eigen import refreshed_axes
 
 SIZE = 6
 SCALES = 10.0 ** (6 * np.arange(SIZE) / (SIZE - 1))

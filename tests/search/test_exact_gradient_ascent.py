@@ -13,7 +13,7 @@ import upslope
 from upslope import exact
 from upslope.core.checks import UpslopeError
 from upslope.environments import CartPole, FiniteMDP, ShortCorridor
-from upslope.environments.random_mdp import seeded_garnet
+from upslope.environments.tabular.random_mdp import seeded_garnet
 from upslope.objectives import AverageReward, DiscountedReturn, EpisodicReturn
 from upslope.policies import TabularSoftmax
 from upslope.search import ExactGradientAscent, ExactNaturalGradient

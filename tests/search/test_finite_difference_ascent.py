@@ -20,7 +20,7 @@ from upslope.objectives import EpisodicReturn
 from upslope.policies.policy import Policy
 from upslope.sampling import JaxSampler
 from upslope.search import FiniteDifferenceAscent, KohlStone, finite_differences
-from upslope.search.kohl_stone import adjustments
+from upslope.search.gradient.kohl_stone import adjustments
 
 
 class Counting:
@@ -40,12 +40,12 @@ class Counting:
 )
 def test_evaluations_are_counted(kind, expected):
     """n + 1 and 2 n with n = 7; 2 M and M + 1 with M = 5."""
-    method = finite_differences(kind, num_directions=5).for_policy(jnp.zeros(7))
+    method = finite_differences(kind, n_directions=5).for_policy(jnp.zeros(7))
     state = first_state(method, jnp.zeros(7))
     function = Counting()
     asked = method.ask(jax.random.key(0), state)
     told(method, state, asked, [function(x) for x in asked])
-    assert function.calls == method.collection.population_size == expected
+    assert function.calls == method.experience.population_size == expected
 
 
 def taken(kind, step, function, start):
@@ -92,7 +92,7 @@ def test_every_kind_climbs(kind):
     def value(tree):
         return sphere(ravel_parameters(tree)[0])
 
-    method = finite_differences(kind, step=0.01, num_directions=8, learning_rate=0.1)
+    method = finite_differences(kind, step=0.01, n_directions=8, learning_rate=0.1)
     method = method.for_policy(start)
     state, said = maximize(method, value, start, 150)
     assert float(value(method.solution(state))) > -0.01
@@ -106,8 +106,8 @@ def gradients(common):
     method = finite_differences(
         "central", step=0.05, episodes_per_candidate=8, common_random_numbers=common
     ).for_policy(policy)
-    assert method.collection.common_random_numbers == common
-    sampler = JaxSampler.create(jax.random.key(0), world, method.collection, objective, policy)
+    assert method.experience.common_random_numbers == common
+    sampler = JaxSampler.create(jax.random.key(0), world, method.experience, objective, policy)
 
     @jax.jit
     @jax.vmap
@@ -142,7 +142,7 @@ def test_a_policy_that_cannot_be_differentiated_still_has_differences():
     method = finite_differences("central", step=0.5).for_policy(Right(jnp.zeros(1)))
     state = first_state(method, Right(jnp.zeros(1)))
     sampler = JaxSampler.create(
-        jax.random.key(0), world, method.collection, objective, state.policy
+        jax.random.key(0), world, method.experience, objective, state.policy
     )
     candidates = method.ask(jax.random.key(1), state)
     experience, _ = sampler.sample(jax.random.key(2), candidates)
@@ -152,7 +152,7 @@ def test_a_policy_that_cannot_be_differentiated_still_has_differences():
 
 
 @pytest.mark.parametrize(
-    "method", [finite_differences(num_directions=4), KohlStone(8)], ids=["fd", "ks"]
+    "method", [finite_differences(n_directions=4), KohlStone(8)], ids=["fd", "ks"]
 )
 def test_nan_is_the_worst_and_flat_worlds_do_not_move(method):
     """Equal returns are equal: not even a rounding error becomes a step."""
@@ -247,7 +247,7 @@ def test_candidates_are_raised_lowered_or_left_alone():
         (lambda: finite_differences("centre"), "kind='centre'.*'central'"),
         (lambda: finite_differences(optimizer="adamm"), "'adam'"),
         (lambda: FiniteDifferenceAscent(max_grad_norm=0.0), "max_grad_norm=0.0"),
-        (lambda: finite_differences("central").collection, "for_policy"),
+        (lambda: finite_differences("central").experience, "for_policy"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(make, match):

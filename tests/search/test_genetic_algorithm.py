@@ -76,7 +76,7 @@ def test_takeover_by_truncation_is_logarithmic():
 def test_one_plus_one_evolution_as_a_population_of_two():
     """OneMax from random bits: e n ln n - 1.89 n within 10 % (n = 100), elites not re-evaluated."""
     method = GeneticAlgorithm(2, n_parents=1, n_elites=1, reevaluate_elites=False, space=Bits())
-    assert method.collection.population_size == 1
+    assert method.experience.population_size == 1
 
     def run(key):
         draw, key = jax.random.split(key)
@@ -109,7 +109,7 @@ def test_elites_go_on_unchanged_and_are_tried_again():
 
 def test_elites_that_are_not_tried_again_keep_their_returns():
     method = GeneticAlgorithm(6, n_parents=3, n_elites=2, reevaluate_elites=False)
-    assert method.collection.population_size == 4
+    assert method.experience.population_size == 4
     state = first_state(method, jnp.zeros(3))
     asked = method.ask(jax.random.key(0), state)
     state, _ = told(method, state, asked, [0.0, 5.0, 3.0, 4.0])

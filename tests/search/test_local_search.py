@@ -53,7 +53,7 @@ def waiting_times(radius):
     policy = Threshold(jnp.zeros(4))
     method = RandomSearch(population_size=16_384, radius=radius)
     state = method.init(jax.random.key(1), policy, objective)
-    sampler = JaxSampler.create(jax.random.key(2), world, method.collection, objective, policy)
+    sampler = JaxSampler.create(jax.random.key(2), world, method.experience, objective, policy)
 
     @jax.jit
     def returns(key):
@@ -206,7 +206,7 @@ def test_reevaluation_forgets_a_lucky_return():
         believed[again] = belief.mean() - truth.mean()
     assert believed[False] > 2.0
     assert abs(believed[True]) < 1.0
-    assert HillClimbing(reevaluate=True).collection.population_size == 2
+    assert HillClimbing(reevaluate=True).experience.population_size == 2
 
 
 def test_common_random_numbers_need_company():
@@ -214,8 +214,8 @@ def test_common_random_numbers_need_company():
         HillClimbing(common_random_numbers=True)
     assert HillClimbing(
         common_random_numbers=True, reevaluate=True
-    ).collection.common_random_numbers
-    assert RandomSearch(common_random_numbers=True).collection.common_random_numbers
+    ).experience.common_random_numbers
+    assert RandomSearch(common_random_numbers=True).experience.common_random_numbers
 
 
 # --- annealing -------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ import upslope
 from small_searches import first_state, maximize, told
 from upslope.core.checks import UpslopeError
 from upslope.core.distributions import DiagonalGaussian
-from upslope.estimators.score_function import score_function_gradient
+from upslope.estimators.expectation.score_function import score_function_gradient
 from upslope.search import SNES, XNES
-from upslope.search.natural_evolution import exponential, utilities, utilities_of
+from upslope.search.evolution.natural_evolution import exponential, utilities, utilities_of
 
 
 def sphere(x):

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from small_searches import OBJECTIVE, first_state, maximize, returns_of, told
 from upslope.core.checks import UpslopeError
 from upslope.search import NelderMead
-from upslope.search.nelder_mead import BUILD, DONE, REFLECT, SHRINK
+from upslope.search.local.nelder_mead import BUILD, DONE, REFLECT, SHRINK
 
 
 def rosenbrock(x):
@@ -154,7 +154,7 @@ def test_seeds_side_by_side_stand_in_different_phases():
 
 
 def test_one_evaluation_an_iteration():
-    assert NelderMead().collection.population_size == 1
+    assert NelderMead().experience.population_size == 1
     state = first_state(NelderMead(), jnp.ones(2))
     asked = NelderMead().ask(jax.random.key(0), state)
     state, said = told(NelderMead(), state, asked, [[1.0, 3.0]])

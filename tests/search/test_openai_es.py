@@ -13,11 +13,11 @@ from small_searches import first_state, maximize, told
 from upslope.core.checks import UpslopeError
 from upslope.core.moments import Moments
 from upslope.estimators import SmoothedScore
-from upslope.estimators.smoothed_score import centred_ranks
+from upslope.estimators.expectation.smoothed_score import centred_ranks
 from upslope.policies.normalized import NormalizedPolicy
 from upslope.search import OpenAIES
-from upslope.search.optax_direction import OPTIMIZERS, uphill
-from upslope.search.population_scores import shaped
+from upslope.search.evolution.population_scores import shaped
+from upslope.search.gradient.optax_direction import OPTIMIZERS, ascent_transform
 
 
 def test_centred_ranks_are_the_published_ones(x64):
@@ -135,7 +135,7 @@ class TestSharedSeeds:
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_climbs(name):
-    optimizer = uphill(name)
+    optimizer = ascent_transform(name)
     theta = jnp.asarray([1.0, -2.0])
     state = optimizer.init(theta)
     for _ in range(60):

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upslope.search.packed_rows import pack_rows
+from upslope.core.packed_rows import pack_rows
 
 
 def test_rows_come_back_bit_for_bit_in_any_order():

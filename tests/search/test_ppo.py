@@ -9,13 +9,13 @@ import pytest
 
 from small_policies import Affine, Rememberer, Table
 from small_worlds import Endless, Recall
+from upslope.engine.iteration import iterate
 from upslope.objectives import AverageReward, DiscountedReturn, EpisodicReturn
 from upslope.policies.recurrent import RecurrentSoftmax
 from upslope.sampling import JaxSampler, Steps
 from upslope.search import PPO
-from upslope.search.minibatches import feistel_network, minibatches, shuffles
-from upslope.search.reward_scale import RewardScale
-from upslope.training.iteration import iterate
+from upslope.search.gradient.minibatches import feistel_network, minibatches, shuffles
+from upslope.search.gradient.reward_scale import RewardScale
 
 
 @jax.jit
@@ -34,7 +34,7 @@ def train(method, world, policy, objective, iterations, seed=0):
     """The state after some iterations, and the diagnostics of all of them."""
     make, start, go = jax.random.split(jax.random.key(seed), 3)
     state = method.init(start, policy, objective)
-    sampler = JaxSampler.create(make, world, method.collection, objective, policy)
+    sampler = JaxSampler.create(make, world, method.experience, objective, policy)
     return scan(method, objective, state, sampler, jax.random.split(go, iterations))
 
 

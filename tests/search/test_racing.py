@@ -11,12 +11,12 @@ import upslope
 from small_searches import OBJECTIVE, first_state, maximize, returns_of
 from upslope.core.checks import UpslopeError
 from upslope.search import CMAES, CrossEntropyMethod, GeneticAlgorithm
-from upslope.search.racing import Racing, no_better_than_the_next
+from upslope.search.wrappers.successive_halving import SuccessiveHalving, no_better_than_the_next
 
 START = jnp.zeros(2)
 
 
-def race(rounds, population_size=8, n_elites=1, cls=Racing):
+def race(rounds, population_size=8, n_elites=1, cls=SuccessiveHalving):
     return cls(CrossEntropyMethod(population_size, n_elites, 1, std=1.0), rounds)
 
 
@@ -57,14 +57,14 @@ class TestTheCourse:
 
     def test_without_noise_the_method_is_told_what_a_single_turn_would_say(self):
         method = race(3, n_elites=2)
-        raced = run_one(method, first_number)[-1]
+        with_racing = run_one(method, first_number)[-1]
         plain = first_state(method.method, START)
-        candidates = raced.candidates
+        candidates = with_racing.candidates
         told, _ = method.method.tell(
             jax.random.key(9), plain, candidates, returns_of(candidates[:, 0]), OBJECTIVE
         )
-        np.testing.assert_allclose(raced.inner.mean, told.mean, rtol=1e-6)
-        np.testing.assert_allclose(raced.inner.std, told.std, rtol=1e-5)
+        np.testing.assert_allclose(with_racing.inner.mean, told.mean, rtol=1e-6)
+        np.testing.assert_allclose(with_racing.inner.std, told.std, rtol=1e-5)
 
     def test_means_are_of_all_turns(self):
         def noisy(key, theta):
@@ -96,12 +96,12 @@ def test_what_went_out_stands_below_what_ran_on():
     assert worth.tolist() == [3.0, 3.0, 3.0, -np.inf, 1.0]
 
 
-class WorseHalf(Racing):
+class WorseHalf(SuccessiveHalving):
     """Lets the worse half run on."""
 
     def tell(self, key, state, candidates, experience, objective):
         new, diagnostics = super().tell(key, state, candidates, experience, objective)
-        size = self.collection.population_size
+        size = self.experience.population_size
         return new._replace(order=jnp.where(new.round > 0, new.order[::-1], jnp.arange(size))), (
             diagnostics
         )
@@ -139,14 +139,14 @@ def test_the_best_is_found_more_often_than_by_equal_turns():
         found = np.asarray(jax.jit(jax.vmap(lambda key: regret(method, key)))(keys))
         return found.mean(), found.std() / np.sqrt(found.size)
 
-    class EqualTurns(Racing):
+    class EqualTurns(SuccessiveHalving):
         def _runners(self, state):
-            return jnp.arange(self.collection.population_size)
+            return jnp.arange(self.experience.population_size)
 
-    raced, error = mean_and_error(race(4, 32))
+    with_racing, error = mean_and_error(race(4, 32))
     equal, _ = mean_and_error(race(4, 32, cls=EqualTurns))
     wrong, _ = mean_and_error(race(4, 32, cls=WorseHalf))
-    assert raced < equal - 4 * error
+    assert with_racing < equal - 4 * error
     assert wrong > equal + 4 * error
 
 
@@ -186,7 +186,7 @@ def test_methods_that_race(cls):
         GeneticAlgorithm: {"n_parents": 4},
     }
     method = cls(16, episodes_per_candidate=1, racing=3, **settings[cls]).for_policy(START)
-    assert isinstance(method, Racing)
+    assert isinstance(method, SuccessiveHalving)
     assert method.rounds == 3
     state, _ = maximize(method, noisy, START, 90)
     solution = np.asarray(method.solution(state))

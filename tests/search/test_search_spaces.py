@@ -26,7 +26,7 @@ from upslope.search import (
     SimulatedAnnealing,
     finite_differences,
 )
-from upslope.search.product_space import crossover_mask
+from upslope.search.spaces.product import crossover_mask
 
 N, DRAWS = 8, 4000
 KEYS = jax.random.split(jax.random.key(0), DRAWS)

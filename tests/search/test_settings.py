@@ -93,7 +93,7 @@ def test_a_number_out_of_range_is_named(make, name, value):
         (lambda: DiscountedReturn(1.0), "EpisodicReturn"),
         (lambda: Steps(0, 4), "n_envs=0"),
         (lambda: Steps(4, -1), "n_steps=-1"),
-        (lambda: Episodes(0), "num_episodes=0"),
+        (lambda: Episodes(0), "n_episodes=0"),
         (lambda: EpisodeReturns(0, 1), "population_size=0"),
         (lambda: METHODS.get("pop"), "'ppo'"),
     ],

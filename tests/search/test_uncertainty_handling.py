@@ -11,7 +11,7 @@ import upslope
 from small_searches import OBJECTIVE, first_state, returns_of
 from upslope.core.checks import UpslopeError
 from upslope.search import CMAES
-from upslope.search.uncertainty_handling import rank_changes
+from upslope.search.wrappers.uncertainty_handling import rank_changes
 
 START = jnp.zeros(3)
 
@@ -108,7 +108,7 @@ def test_values_are_the_means_of_all_evaluations():
     method = handled(max_evaluations=2.0)
     state = first_state(method, START)
     state = state._replace(evaluations=jnp.asarray(2.0))
-    size = method.collection.population_size
+    size = method.experience.population_size
     key = jax.random.key(0)
     candidates = method.ask(key, state)
     np.testing.assert_array_equal(candidates[10:], candidates[: size - 10])

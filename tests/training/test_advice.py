@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from upslope.engine.history import History
+from upslope.engine.progress import Evaluation
 from upslope.search import METHODS
 from upslope.training.advice import closing_advice
-from upslope.training.history import History
-from upslope.training.progress import Evaluation
 
 
 def history_of(late):

@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 
 from disk_faults import Killed, PowerLoss, failing_at, points_of
-from upslope.core import atomic, committed_folder
 from upslope.core.checks import StorageError
-from upslope.core.committed_folder import DamagedFolder, NewerSchema
-from upslope.training import checkpoint
-from upslope.training.checkpoint import (
+from upslope.storage import atomic, atomic_folder, checkpoint
+from upslope.storage.atomic_folder import DamagedFolder, NewerSchema
+from upslope.storage.checkpoint import (
     CheckpointIncomplete,
     checkpoints,
     load_best,
@@ -193,8 +192,8 @@ def test_a_real_kill_leaves_the_last_checkpoint(tmp_path):
 import os, sys
 from pathlib import Path
 import numpy as np
-from upslope.core import atomic
-from upslope.training.checkpoint import save_checkpoint
+from upslope.storage import atomic
+from upslope.storage.checkpoint import save_checkpoint
 def interrupt(point):
     if point.startswith("rename"):
         os.kill(os.getpid(), 9)
@@ -233,7 +232,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from upslope.core.checks import StorageError
-from upslope.training.checkpoint import save_checkpoint
+from upslope.storage.checkpoint import save_checkpoint
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
     save_checkpoint(Path(sys.argv[1]), 3, {"a": np.ones(10_000)}, {})
@@ -357,7 +356,7 @@ def reseal(folder, edit):
     edit(state)
     tensors = (folder / "state.safetensors").read_bytes()
     files = {"state.safetensors": tensors, "state.json": json.dumps(state).encode()}
-    committed_folder.commit_folder(folder, files, "checkpoint")
+    atomic_folder.commit_folder(folder, files, "checkpoint")
 
 
 def test_a_newer_schema_is_refused_and_not_passed_over(tmp_path):

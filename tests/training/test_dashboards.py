@@ -8,7 +8,7 @@ import pytest
 
 from small_runs import SMALL, InterruptAfter, Interruption, status
 from upslope.core.checks import UpslopeError
-from upslope.training.sinks import check_loggers
+from upslope.training.loggers import check_loggers
 from upslope.training.train import resume, train
 
 TINY = dict(SMALL["ppo"], seeds=2, evaluations=3, evaluation_episodes=2, final_episodes=4, seed=7)

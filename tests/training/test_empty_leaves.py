@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from upslope.training.devices import place_empty
+from upslope.engine.devices import place_empty
 from upslope.training.train import train
 
 

@@ -10,10 +10,10 @@ import pytest
 from small_runs import SMALL, InterruptAfter, status
 from small_worlds import Clock
 from upslope.core.checks import NumericalError
+from upslope.engine.finite_checks import check_returns
+from upslope.engine.progress import Evaluation
 from upslope.environments.environment import Step
-from upslope.training.checkpoint import checkpoints
-from upslope.training.finite_checks import check_returns
-from upslope.training.progress import Evaluation
+from upslope.storage.checkpoint import checkpoints
 from upslope.training.train import evaluate, train
 
 SHORT = dict(SMALL["ppo"], seeds=1, hidden=(8,), evaluation_episodes=2, final_episodes=2)
@@ -48,14 +48,14 @@ def test_a_nan_that_only_an_evaluation_meets_ends_the_run(tmp_path):
 
 
 def test_checkpoints_before_the_evaluation_are_kept(tmp_path, monkeypatch):
-    from upslope.training.jax_program import JaxProgram
+    from upslope.engine.jax_program import JaxProgram
 
     honest = JaxProgram.evaluate
 
-    def later(self, policies, episodes, occasion, deterministic=True):
-        returns = honest(self, policies, episodes, occasion, deterministic)
+    def later(self, policies, episodes, evaluation_index, deterministic=True):
+        returns = honest(self, policies, episodes, evaluation_index, deterministic)
         bad = np.full_like(returns.returns, np.inf)
-        return returns._replace(returns=bad) if occasion == 2 else returns
+        return returns._replace(returns=bad) if evaluation_index == 2 else returns
 
     monkeypatch.setattr(JaxProgram, "evaluate", later)
     settings = {**SHORT, "evaluations": 4}
@@ -68,7 +68,7 @@ def test_checkpoints_before_the_evaluation_are_kept(tmp_path, monkeypatch):
 
 
 def test_evaluating_a_run_later_is_checked_too(tmp_path, monkeypatch):
-    from upslope.training.jax_program import JaxProgram
+    from upslope.engine.jax_program import JaxProgram
 
     settings = {"seeds": 1, "total_timesteps": 500, "evaluations": 1, "final_episodes": 2}
     train("CartPole-v1", "random-search", out=tmp_path / "run", use_preset=False, **settings)

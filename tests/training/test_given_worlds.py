@@ -6,7 +6,7 @@ import pytest
 
 from small_runs import SMALL, InterruptAfter, Interruption
 from upslope.core.checks import UpslopeError
-from upslope.environments.cartpole import CartPole
+from upslope.environments.classic.cartpole import CartPole
 from upslope.training.train import resume, train
 
 TINY = dict(

@@ -14,12 +14,12 @@ import pytest
 from gymnasium import spaces
 
 from disk_faults import Killed, PowerLoss, failing_at, points_of
-from upslope.core import atomic, committed_folder
 from upslope.core.checks import StorageError
-from upslope.core.committed_folder import NewerSchema
 from upslope.core.moments import Moments
-from upslope.training.policy_artifact import load_policy, save_policy
-from upslope.training.space_json import space_from_json, space_to_json
+from upslope.storage import atomic, atomic_folder
+from upslope.storage.atomic_folder import NewerSchema
+from upslope.storage.policy_artifact import load_policy, save_policy
+from upslope.storage.space_json import space_from_json, space_to_json
 
 BOX = spaces.Box(np.array([-1.0, -np.inf], np.float32), np.array([np.inf, 2.0], np.float32))
 
@@ -48,7 +48,7 @@ def reseal(path, edit):
 def replace(path, name, data):
     """Puts `data` into a file and makes the manifest fit."""
     files = {p.name: p.read_bytes() for p in path.iterdir() if p.name != "MANIFEST.json"}
-    committed_folder.commit_folder(path, files | {name: data}, "policy")
+    atomic_folder.commit_folder(path, files | {name: data}, "policy")
 
 
 def test_round_trip(tmp_path):
@@ -292,7 +292,7 @@ def test_what_is_no_policy_is_said_so(tmp_path):
     (tmp_path / "file.txt").write_text("x")
     with pytest.raises(StorageError, match="other files"):
         save(tmp_path)
-    committed_folder.commit_folder(tmp_path / "c", {"a": b""}, "checkpoint")
+    atomic_folder.commit_folder(tmp_path / "c", {"a": b""}, "checkpoint")
     with pytest.raises(StorageError, match="'checkpoint', not a 'policy'"):
         load_policy(tmp_path / "c")
 

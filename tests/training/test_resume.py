@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from small_runs import InterruptAfter, Interruption, small_run, status, written
-from upslope.core import atomic
 from upslope.core.checks import StorageError, UpslopeError
+from upslope.storage import atomic
 from upslope.training.signals import Stopped
 from upslope.training.train import resume
 

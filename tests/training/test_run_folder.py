@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 
 from disk_faults import Killed, PowerLoss, failing_at
-from upslope.core import atomic, committed_folder
 from upslope.core.checks import StorageError, UpslopeError
-from upslope.training import run_lock, sinks
-from upslope.training.damaged_file import DamagedFile
-from upslope.training.evaluations_file import Evaluations, read_evaluations, write_evaluations
-from upslope.training.metrics_file import MetricsFile
+from upslope.storage import atomic, atomic_folder
+from upslope.storage import lock as run_lock
+from upslope.storage.evaluations_file import Evaluations, read_evaluations, write_evaluations
+from upslope.storage.lock import RunLock
+from upslope.storage.metrics_file import MetricsFile
+from upslope.storage.quarantine import DamagedFile
+from upslope.training import loggers as sinks
 from upslope.training.run_folder import RunFolder
-from upslope.training.run_lock import RunLock
 from upslope.training.slug import inside, slug
 
 HOSTILE = [
@@ -81,7 +82,7 @@ def test_a_run_has_its_files_from_the_start(tmp_path):
         assert re.fullmatch(r"ppo-\d{8}T\d{6}Z-[0-9a-f]{6}", run.path.name)
         assert run.status()["state"] == "running"
         assert (run.path / "command.txt").read_text().strip()
-        run.record_surroundings()
+        run.record_provenance()
         about = run.environment()
         assert about["packages"]["jax"]
         assert about["jax_flags"]["jax_threefry_partitionable"] in (True, False)
@@ -92,7 +93,7 @@ def test_a_run_has_its_files_from_the_start(tmp_path):
 def test_environment_variables_are_never_written(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", "s3cr3t-t0k3n")
     with RunFolder.create(tmp_path, "e", "m") as run:
-        run.record_surroundings()
+        run.record_provenance()
         for path in run.path.iterdir():
             assert b"s3cr3t-t0k3n" not in path.read_bytes()
 
@@ -169,9 +170,9 @@ def test_litter_is_cleaned_when_a_run_is_opened_and_when_it_ends(tmp_path):
 
 def test_a_best_that_was_set_aside_gets_its_name_back(tmp_path):
     with RunFolder.create(None, "e", "m", path=tmp_path / "run") as run:
-        committed_folder.commit_folder(run.best, {"a": b"1"}, "checkpoint")
+        atomic_folder.commit_folder(run.best, {"a": b"1"}, "checkpoint")
         run.best.rename(run.path / "best.old-0123456789abcdef")
-    assert committed_folder.read_folder(run.best, "checkpoint") == {"a": b"1"}
+    assert atomic_folder.read_folder(run.best, "checkpoint") == {"a": b"1"}
 
 
 # --- the lock
@@ -179,7 +180,7 @@ def test_a_best_that_was_set_aside_gets_its_name_back(tmp_path):
 HOLD = """
 import sys, time
 from pathlib import Path
-from upslope.training.run_lock import RunLock
+from upslope.storage.lock import RunLock
 lock = RunLock(Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(60)
@@ -398,7 +399,7 @@ def test_closing_closes_all_and_raises_what_went_wrong():
 
 
 def test_the_git_revision_is_read_from_files(tmp_path):
-    from upslope.training.surroundings import git_revision
+    from upslope.training.provenance import git_revision
 
     assert git_revision(Path("/")) is None
     git = tmp_path / ".git"

@@ -9,7 +9,7 @@ import pytest
 import upslope
 from small_runs import SMALL, small_run, status
 from upslope.core.checks import NumericalError, StorageError, UpslopeError
-from upslope.environments.cartpole import CartPole
+from upslope.environments.classic.cartpole import CartPole
 from upslope.environments.environment import Step
 from upslope.training.train import evaluate, load, train
 

@@ -30,7 +30,7 @@ def declared(thing: Any, width: int) -> Iterator[str]:
     """What an estimator says of itself: its target, whether it is unbiased, why, and the source."""
     declaration = thing.declaration
     yield ""
-    yield "Declaration"
+    yield "BiasStatement"
     rows = [
         ("estimates", declaration.target),
         ("unbiased", "yes" if declaration.unbiased else "no"),

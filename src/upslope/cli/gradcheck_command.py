@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from upslope.cli.importing import importing
-from upslope.core.atomic import write_bytes
 from upslope.core.checks import StorageError, UpslopeError
+from upslope.storage.atomic import write_bytes
 
 FORMATS = (".png", ".svg", ".pdf")
 PASSED_ON = ("episodes", "batch", "seed", "false_alarms")
@@ -58,10 +58,10 @@ def gradcheck(words: list[str]) -> int:
         check_drawable(files["plot"])
     with importing():
         from upslope.diagnostics.gradient_check import gradcheck as measure
-        from upslope.environments.make import make
+        from upslope.engine.devices import prepare
+        from upslope.environments.factory import make
         from upslope.objectives import OBJECTIVES
         from upslope.training.config import resolve_objective
-        from upslope.training.devices import prepare
 
     prepare(1)
     name, settings = resolve_objective("reinforce", objective)
@@ -83,7 +83,7 @@ def gradcheck(words: list[str]) -> int:
         write_bytes(files["json"], (report.to_json() + "\n").encode())
         print(f"written    {files['json']}")
     if files["plot"] is not None:
-        from upslope.plots.estimator_bars import estimator_bars
+        from upslope.plots.bars import estimator_bars
 
         estimator_bars(report).savefig(files["plot"], dpi=150)
         print(f"drawn      {files['plot']}")

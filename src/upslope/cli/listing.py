@@ -32,7 +32,7 @@ def registry(kind: str) -> Registry:
       UpslopeError: for a kind there is none of.
     """
     if kind == "envs":
-        from upslope.environments.names import ENVIRONMENTS
+        from upslope.environments import ENVIRONMENTS
 
         return ENVIRONMENTS
     if kind == "methods":

@@ -13,11 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from upslope.cli.figures import curve, duration, number, rate
-from upslope.training.progress import Evaluation, Progress
+from upslope.engine.progress import Evaluation, Progress
 from upslope.training.statistics import interquartile_mean
 
 REFRESHES_PER_SECOND = 4
-MOST_ROWS = 8  # more seeds than this are summarised
+MAX_ROWS = 8  # more seeds than this are summarised
 MOST_POINTS = 512
 MOST_DIAGNOSTICS = 9
 
@@ -135,7 +135,7 @@ class LiveDisplay:
             table.add_row(*cells, "" if at is None else number(at), style=style)
 
         seeds = progress.steps.size
-        if seeds <= MOST_ROWS:
+        if seeds <= MAX_ROWS:
             for seed in range(seeds):
                 at = None if evaluated is None else float(evaluated[seed])
                 add(str(seed), f"{int(progress.steps[seed]):,}", history[:, seed], at, "")

@@ -9,7 +9,7 @@ from typing import IO
 import numpy as np
 
 from upslope.cli.figures import duration, number, rate
-from upslope.training.progress import Evaluation, Progress
+from upslope.engine.progress import Evaluation, Progress
 from upslope.training.statistics import interquartile_mean
 
 # A line at the latest after so many seconds, or when so much more of the budget is used.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from upslope.training.progress import Silent
+from upslope.engine.progress import Silent
 
 
 class QuietDisplay(Silent):

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from upslope.cli.figures import number, rate, seconds
-from upslope.training.progress import Evaluation, Summary
+from upslope.engine.progress import Evaluation, Summary
 from upslope.training.statistics import bootstrap_interval, interquartile_mean
 
-MOST_ROWS = 16
+MAX_ROWS = 16
 
 
 def print_summary(
@@ -98,7 +98,7 @@ def evaluation_table(
             f"{int(evaluation.steps[seed]):,}",
         )
 
-    if returns.size <= MOST_ROWS:
+    if returns.size <= MAX_ROWS:
         for seed in range(returns.size):
             add(str(seed), seed)
     else:

@@ -65,7 +65,7 @@ def read_request(words: list[str]) -> Request:
     use_preset = file.use_preset and "--no-preset" not in words
     method = method or file.method
     if asks_help and environment is not None:
-        check_world(environment)
+        check_environment(environment)
     defaults = resolve(environment or "", method, use_preset=use_preset)
     policy = peek(words, "--policy") or file.settings.get("policy") or defaults.policy
     groups = flag_groups(environment, defaults, policy, file, use_preset, path)
@@ -160,7 +160,7 @@ def world_settings(environment: str | None) -> list[Setting]:
     return settings_from(ENVIRONMENTS.get(environment))
 
 
-def check_world(environment: str) -> None:
+def check_environment(environment: str) -> None:
     """Refuses a name that is no environment's, as training with it would; nothing else is built.
 
     Raises:
@@ -171,7 +171,7 @@ def check_world(environment: str) -> None:
     library, colon, rest = environment.partition(":")
     if environment in ENVIRONMENTS or library in ("gymnax", "brax"):
         return
-    from upslope.environments.gymnasium_world import is_registered
+    from upslope.environments.adaptors.gymnasium import is_registered
 
     if not is_registered(rest if colon and library == "gymnasium" else environment):
         make(environment)

@@ -1,7 +1,7 @@
-"""What everything else stands on: distributions, networks, tree arithmetic, checks, saving.
+"""What everything else stands on: records, distributions, networks, tree arithmetic, checks.
 
-For code of one's own: `distributions`, `networks`, `checks` (the errors), `serializable` (names for
-classes in files) and `tree` (a policy as one vector). They load on first use.
+For code of one's own: `distributions`, `networks`, `checks` (the errors) and `tree` (a policy as
+one vector). They load on first use.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from upslope.core import checks, distributions, networks, serializable, tree
+    from upslope.core import checks, distributions, networks, records, tree
 
-__all__ = ["checks", "distributions", "networks", "serializable", "tree"]
+__all__ = ["checks", "distributions", "networks", "records", "tree"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,26 +1,75 @@
-"""Names of a package that load their module on first use."""
+"""The table of a package: its public names, where each is defined, and what it is registered as."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
+
+from upslope.core.registry import Registry
 
 
-def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """The `__getattr__` of a package: imports the module that has the name, and keeps what it got.
+class Row(NamedTuple):
+    """One public name of a package.
+
+    Attributes:
+      home: the submodule that defines it, relative to the package ("evolution.cma.cma_es").
+      name: the short name under which users ask for it; None for a name that is only importable.
+      summary: one line about it, for lists and help.
+    """
+
+    home: str
+    name: str | None = None
+    summary: str = ""
+
+
+Table = Mapping[str, str | Row]
+
+
+def home_of(row: str | Row) -> str:
+    """The submodule that a row of a table names."""
+    return row if isinstance(row, str) else row.home
+
+
+def lazy_names(
+    package: str, table: Table, *others: str
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """`__getattr__`, `__dir__` and `__all__` of a package whose names load on first use.
 
     Args:
       package: its `__name__`.
-      homes: name to the submodule that defines it.
+      table: public name to the submodule that defines it.
+      others: public names that the package defines itself.
     """
 
     def get(name: str) -> Any:
-        if name not in homes:
+        if name not in table:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        thing = getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+        thing = getattr(importlib.import_module(f"{package}.{home_of(table[name])}"), name)
         setattr(sys.modules[package], name, thing)
         return thing
 
-    return get
+    names = sorted({*table, *others})
+    return get, lambda: names, names
+
+
+def registry_of(kind: str, package: str, table: Table) -> Registry:
+    """The registry of the rows of a table that have a short name."""
+    registry = Registry(kind)
+    for attribute, row in table.items():
+        if isinstance(row, Row) and row.name is not None:
+            registry.register(row.name, f"{package}.{row.home}:{attribute}", row.summary)
+    return registry
+
+
+def stub(docstring: str, package: str, table: Table, others: str = "") -> str:
+    """The text of the package's `__init__.pyi`, which type checkers read instead of the table."""
+    homes: dict[str, list[str]] = {}
+    for name, row in table.items():
+        homes.setdefault(home_of(row), []).append(name)
+    lines = [f'"""{docstring}"""', ""]
+    for home, names in sorted(homes.items()):
+        imported = ", ".join(f"{name} as {name}" for name in sorted(names))
+        lines.append(f"from {package}.{home} import {imported}")
+    return "\n".join([*lines, others]).rstrip() + "\n"

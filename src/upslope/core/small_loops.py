@@ -7,7 +7,7 @@ import re
 
 OPTION = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold="
 # Bytes of data that a loop may have: of a step of a small world, of a search over a function.
-WORLDS, FUNCTIONS = 10_000_000, 250_000
+ENVIRONMENT_LOOP_BYTES, FUNCTIONS = 10_000_000, 250_000
 
 
 def ask_for_small_loops(size: int) -> None:

@@ -10,15 +10,15 @@ import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from upslope.core.carried import Carried
 from upslope.core.moments import Moments
+from upslope.core.non_trainable import NonTrainable
 
 T = TypeVar("T")
 
 
-def is_carried(node: Any) -> bool:
+def is_non_trainable(node: Any) -> bool:
     """True for parts of a policy that travel with it unsearched: its moments, fixed features."""
-    return isinstance(node, Moments | Carried)
+    return isinstance(node, Moments | NonTrainable)
 
 
 def ravel_parameters(policy: T) -> tuple[Array, Callable[[Array], T]]:
@@ -33,14 +33,14 @@ def ravel_parameters(policy: T) -> tuple[Array, Callable[[Array], T]]:
     Returns:
       The vector theta [D] and `unravel`, which maps a vector [D] to a policy of the same structure.
     """
-    leaves, structure = jax.tree.flatten(policy, is_leaf=is_carried)
-    searched = [leaf for leaf in leaves if not is_carried(leaf)]
+    leaves, structure = jax.tree.flatten(policy, is_leaf=is_non_trainable)
+    searched = [leaf for leaf in leaves if not is_non_trainable(leaf)]
     vector, unravel_searched = ravel_pytree(searched)
 
     def unravel(theta: Array) -> T:
         numbers = iter(unravel_searched(theta))
         return jax.tree.unflatten(
-            structure, [leaf if is_carried(leaf) else next(numbers) for leaf in leaves]
+            structure, [leaf if is_non_trainable(leaf) else next(numbers) for leaf in leaves]
         )
 
     return vector, unravel

@@ -1,15 +1,15 @@
 """How good a gradient estimate is: measured while training, and checked against the truth."""
 
-from upslope.diagnostics.check_subjects import POPULATION_ESTIMATORS, estimator_names
-from upslope.diagnostics.gradient_check import gradcheck
-from upslope.diagnostics.gradient_report import GradientReport, Row
-from upslope.diagnostics.verdicts import Verdict
+from upslope.core.lazy_names import lazy_names
 
-__all__ = [
-    "POPULATION_ESTIMATORS",
-    "GradientReport",
-    "Row",
-    "Verdict",
-    "estimator_names",
-    "gradcheck",
-]
+TABLE = {
+    "GradientReport": "gradient_report",
+    "POPULATION_ESTIMATORS": "check_subjects",
+    "Row": "gradient_report",
+    "Verdict": "verdicts",
+    "estimator_names": "check_subjects",
+    "gradcheck": "gradient_check",
+}
+
+
+__getattr__, __dir__, __all__ = lazy_names(__name__, TABLE)

@@ -39,7 +39,7 @@ def true_critics(
 
     values = exact.episodic_values(policy, world, limit, objective.discount)
     value, action_value = values.value, values.action_value
-    if objective.centred:  # rewards are measured against their average in the steps left
+    if objective.differential:  # rewards are measured against their average in the steps left
         left = limit - jnp.arange(limit, dtype=value.dtype)
         start = jnp.asarray(exact.as_finite_mdp(world).initial)
         average = jnp.sum(start * value[0]) / limit

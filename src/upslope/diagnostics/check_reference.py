@@ -41,7 +41,7 @@ def exact_reference(
         return None
     if isinstance(world, LinearQuadratic):
         try:
-            exact.linear_law(policy, world)
+            exact.linear_controller(policy, world)
         except UpslopeError:  # not a linear policy
             return None
     elif not is_finite(world):
@@ -70,7 +70,7 @@ def sampled_reference(
 ) -> Reference:
     """grad J from a large sample, by an unbiased likelihood ratio, and its standard error."""
     estimator: Any = LikelihoodRatio(LeaveOneOut())
-    if not estimator.declaration_for(objective).unbiased:  # weights left out, rewards centred
+    if not estimator.declaration_for(objective).unbiased:  # weights left out, rewards differential
         estimator = GroupRelative()
     program = TrajectoryProgram(
         lambda estimator, *rest: estimator.estimate(*rest).gradient, estimator, policy, objective

@@ -11,14 +11,14 @@ from jax import Array
 
 from upslope.core.checks import UpslopeError
 from upslope.diagnostics.check_reference import Reference
-from upslope.diagnostics.check_subjects import Feed, Subject
+from upslope.diagnostics.check_subjects import EstimatorUnderTest, Inputs
 from upslope.diagnostics.gradient_report import Row
 from upslope.diagnostics.gradient_samples import (
     EpisodeBlocks,
     TrajectoryProgram,
     population_estimates,
 )
-from upslope.diagnostics.hidden_states import Blindfolded, Opened, Seen, hidden_again
+from upslope.diagnostics.hidden_states import FullState, MaskedObservation, Seen, mask_again
 from upslope.diagnostics.verdicts import RunningMoments, Verdict, judge, threshold
 from upslope.environments.environment import Environment
 
@@ -28,7 +28,7 @@ class Setup(NamedTuple):
 
     key: Array
     world: Environment
-    feed: Feed
+    feed: Inputs
     batch: int  # N, episodes in an estimate
     batches: int  # B, estimates
     limit: int  # T, steps after which an episode is cut
@@ -42,7 +42,7 @@ class Setup(NamedTuple):
         if self.progress is not None:
             self.progress(name)
 
-    def usable(self, subject: Subject, rows: np.ndarray) -> bool:
+    def usable(self, subject: EstimatorUnderTest, rows: np.ndarray) -> bool:
         """Whether an estimator gave finite gradients [D] and has done so before.
 
         Raises:
@@ -74,16 +74,16 @@ class Setup(NamedTuple):
         return judge(found, gradient, error, bound)
 
 
-def grouped(chosen: list[Subject]) -> list[list[Subject]]:
+def grouped(chosen: list[EstimatorUnderTest]) -> list[list[EstimatorUnderTest]]:
     """Those that can share their episodes together: the same policy acted."""
-    groups: dict[Any, list[Subject]] = {}
+    groups: dict[Any, list[EstimatorUnderTest]] = {}
     for subject in chosen:
         who = subject.name if subject.population is not None else id(subject.behaviour)
         groups.setdefault(who, []).append(subject)
     return list(groups.values())
 
 
-def measured_rows(setup: Setup, group: list[Subject]) -> list[Row]:
+def measured_rows(setup: Setup, group: list[EstimatorUnderTest]) -> list[Row]:
     """The rows of estimators that share their episodes."""
     if group[0].population is not None:
         return population_rows(setup, group[0])
@@ -92,7 +92,7 @@ def measured_rows(setup: Setup, group: list[Subject]) -> list[Row]:
     opened = feed.seen is not None and any(subject.of_state for subject in group)
     if opened:
         assert feed.seen is not None
-        world, actor = Opened.of(world), Blindfolded(actor, Seen.of(feed.seen))
+        world, actor = FullState.of(world), MaskedObservation(actor, Seen.of(feed.seen))
     blocks = EpisodeBlocks(
         setup.key, world, actor, feed.objective, setup.batch, setup.batches, setup.limit
     )
@@ -102,7 +102,7 @@ def measured_rows(setup: Setup, group: list[Subject]) -> list[Row]:
         plain = states
         if opened:
             assert feed.seen is not None
-            plain = hidden_again(states, feed.seen)
+            plain = mask_again(states, feed.seen)
         views = [states if subject.of_state else plain for subject in group]
         with ThreadPoolExecutor() as pool:  # programs are compiled side by side
             list(pool.map(lambda pair: pair[0].ready(pair[1]), zip(programs, views, strict=True)))
@@ -129,16 +129,16 @@ def measured_rows(setup: Setup, group: list[Subject]) -> list[Row]:
     ]
 
 
-def program_of(subject: Subject, feed: Feed) -> TrajectoryProgram:
+def program_of(subject: EstimatorUnderTest, feed: Inputs) -> TrajectoryProgram:
     """The program of an estimator, over states where it reads them."""
     policy = feed.policy
     if subject.of_state and feed.seen is not None:
-        policy = Blindfolded(policy, Seen.of(feed.seen))
+        policy = MaskedObservation(policy, Seen.of(feed.seen))
     assert subject.estimate is not None
     return TrajectoryProgram(subject.estimate, subject.numbers, policy, feed.objective)
 
 
-def population_rows(setup: Setup, subject: Subject) -> list[Row]:
+def population_rows(setup: Setup, subject: EstimatorUnderTest) -> list[Row]:
     """The row of an estimator from perturbed policies; none if it broke."""
     assert subject.population is not None
     setup.tell(subject.name)

@@ -14,10 +14,10 @@ from jax import Array
 from upslope.core.checks import UpslopeError, unknown_name
 from upslope.core.tree import ravel_parameters
 from upslope.diagnostics.check_critics import Critics, wrong_critics
-from upslope.diagnostics.hidden_states import Blindfolded, Seen
+from upslope.diagnostics.hidden_states import MaskedObservation, Seen
 from upslope.estimators import (
     TRAJECTORY_ESTIMATORS,
-    Declaration,
+    BiasStatement,
     FiniteDifferences,
     GradientEstimator,
     PopulationEstimator,
@@ -44,26 +44,26 @@ WITH_WRONG_CRITIC = ("value-baseline", "action-dependent-baseline", "td-error", 
 FEWEST = 10
 
 
-class Subject(NamedTuple):
+class EstimatorUnderTest(NamedTuple):
     """One estimator, ready to estimate."""
 
     name: str
     estimate: Callable[..., Any] | None  # (numbers, policy, episodes, objective) -> gradient
     numbers: Any  # of the estimator: its critics, its behaviour
     population: PopulationEstimator | None
-    declaration: Declaration | None
+    declaration: BiasStatement | None
     behaviour: Any  # the policy whose episodes it wants; None for the one whose gradient it is
     of_state: bool = False  # whether its critic reads states that the policy does not see
 
 
-class Chosen(NamedTuple):
+class Selection(NamedTuple):
     """The estimators of a check."""
 
-    subjects: list[Subject]
+    subjects: list[EstimatorUnderTest]
     left_out: dict[str, str]  # name to reason
 
 
-class Feed(NamedTuple):
+class Inputs(NamedTuple):
     """What the estimators of a check are given."""
 
     policy: Any  # whose gradient is estimated
@@ -79,7 +79,7 @@ def estimator_names() -> list[str]:
     return [*TRAJECTORY_ESTIMATORS.names(), *POPULATION_ESTIMATORS]
 
 
-def subjects(wanted: Any, feed: Feed) -> Chosen:
+def subjects(wanted: Any, feed: Inputs) -> Selection:
     """The estimators of a check.
 
     Args:
@@ -95,7 +95,7 @@ def subjects(wanted: Any, feed: Feed) -> Chosen:
         if not wanted:
             raise UpslopeError("gradcheck got no estimators: the mapping is empty.")
         found = [_given(str(name), thing, feed, feed.critics) for name, thing in wanted.items()]
-        return Chosen(found, {})
+        return Selection(found, {})
     known = estimator_names()
     nameless = wanted is not None and (
         callable(wanted) or not isinstance(wanted, Iterable) or any(map(callable, wanted))
@@ -130,10 +130,10 @@ def subjects(wanted: Any, feed: Feed) -> Chosen:
             thing = _made(name, feed)
             letter = "V" if "critic" in thing.requires else "Q"
             found.append(_given(f"{name} (wrong {letter})", thing, feed, wrong))
-    return Chosen(found, left_out)
+    return Selection(found, left_out)
 
 
-def _made(name: str, feed: Feed) -> Any:
+def _made(name: str, feed: Inputs) -> Any:
     """The estimator of that name, its numbers chosen for the problem where they matter."""
     if name in POPULATION_ESTIMATORS:
         return POPULATION_ESTIMATORS[name](ravel_parameters(feed.policy)[0].size)
@@ -146,7 +146,7 @@ def _made(name: str, feed: Feed) -> Any:
     return thing
 
 
-def _lack(thing: Any, feed: Feed) -> str:
+def _lack(thing: Any, feed: Inputs) -> str:
     """Why an estimator cannot be fed here, or ""."""
     if isinstance(thing, PopulationEstimator):
         size = thing.population_size
@@ -165,12 +165,12 @@ def _lack(thing: Any, feed: Feed) -> str:
     return ""
 
 
-def _given(name: str, thing: Any, feed: Feed, critics: Critics) -> Subject:
+def _given(name: str, thing: Any, feed: Inputs, critics: Critics) -> EstimatorUnderTest:
     """A subject with all it needs."""
     if isinstance(thing, PopulationEstimator):
         if isinstance(thing, FiniteDifferences):
             thing = thing.for_policy(feed.policy)
-        return Subject(name, None, (), thing, thing.declaration, None)
+        return EstimatorUnderTest(name, None, (), thing, thing.declaration, None)
     if isinstance(thing, GradientEstimator):
         missing = [field for field in thing.requires if getattr(thing, field, None) is None]
         for field in missing:
@@ -186,13 +186,15 @@ def _given(name: str, thing: Any, feed: Feed, critics: Critics) -> Subject:
             thing = dataclasses.replace(thing, behaviour=feed.behaviour)
         actor = getattr(thing, "behaviour", None)
         if of_state and actor is not None and feed.seen is not None:
-            thing = dataclasses.replace(thing, behaviour=Blindfolded(actor, Seen.of(feed.seen)))
+            thing = dataclasses.replace(
+                thing, behaviour=MaskedObservation(actor, Seen.of(feed.seen))
+            )
         declared = thing.declaration_for(feed.objective)
         if all(isinstance(leaf, jax.Array | np.ndarray | int | float) for leaf in
                jax.tree.leaves(thing)):  # fmt: skip
-            return Subject(name, estimate_by, thing, None, declared, actor, of_state)
+            return EstimatorUnderTest(name, estimate_by, thing, None, declared, actor, of_state)
         kept = thing  # something in it is no number: a critic that is a plain function
-        return Subject(
+        return EstimatorUnderTest(
             name, lambda _, *rest: estimate_by(kept, *rest), (), None, declared, actor, of_state
         )
     if callable(thing):
@@ -201,7 +203,7 @@ def _given(name: str, thing: Any, feed: Feed, critics: Critics) -> Subject:
         def by_function(numbers: Any, policy: Any, episodes: Any, objective: Any) -> Any:
             return thing(policy, episodes, objective)
 
-        return Subject(name, by_function, (), None, declared, None)
+        return EstimatorUnderTest(name, by_function, (), None, declared, None)
     raise UpslopeError(
         f"gradcheck got {thing!r} for {name!r}: it must be a GradientEstimator, a "
         "PopulationEstimator, or a function (policy, episodes, objective) -> gradient."

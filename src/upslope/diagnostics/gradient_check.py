@@ -12,12 +12,12 @@ from upslope.diagnostics.check_critics import true_critics
 from upslope.diagnostics.check_policies import check_scores, near, start_policy
 from upslope.diagnostics.check_reference import exact_reference, sampled_reference
 from upslope.diagnostics.check_rows import Setup, grouped, measured_rows
-from upslope.diagnostics.check_subjects import Feed, subjects
+from upslope.diagnostics.check_subjects import Inputs, subjects
 from upslope.diagnostics.gradient_report import GradientReport
 from upslope.diagnostics.hidden_states import what_is_seen
 from upslope.diagnostics.verdicts import FALSE_ALARMS
 from upslope.environments.environment import Environment
-from upslope.environments.make import make
+from upslope.environments.factory import make
 from upslope.objectives import EpisodicReturn
 from upslope.objectives.objective import Objective
 from upslope.sampling.jax_sampler import episode_limit
@@ -100,7 +100,7 @@ def gradcheck(
         policy = start_policy(keys["policy"], world, objective, limit)
     check_scores(policy, world)
     batches = max(episodes // batch, 2)
-    feed = Feed(
+    feed = Inputs(
         policy,
         objective,
         true_critics(keys["critic"], policy, world, objective, limit),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from upslope.diagnostics.verdicts import Verdict
-from upslope.estimators.declaration import Declaration
+from upslope.estimators.bias import BiasStatement
 from upslope.estimators.gradient_estimator import TARGET
 
 LONGEST_NAME = 26
@@ -41,7 +41,7 @@ class Row:
 
     name: str
     verdict: Verdict
-    declaration: Declaration | None
+    declaration: BiasStatement | None
     episodes: int
     steps: float
     seconds: float

@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from upslope.core.records import Trajectories
 from upslope.core.tree import ravel_parameters
 from upslope.environments.environment import Environment
-from upslope.estimators.population_estimator import PopulationEstimator
+from upslope.estimators.population.population_estimator import PopulationEstimator
 from upslope.objectives.objective import Objective
 from upslope.sampling.episode_returns import sample_returns
 from upslope.sampling.episodes import sample_episodes
-from upslope.sampling.records import Trajectories
 
 # Numbers of a block of episodes that are held at once, about.
 BLOCK = 16_000_000
@@ -74,7 +74,7 @@ class EpisodeBlocks:
 
         self._keys, self._sample = keys, quick(sample, keys[0], policy)
         self._length, self._limit, self._policy = 0, limit, policy
-        if objective.centred:
+        if objective.differential:
             self._length = limit
 
     def __iter__(self) -> Iterator[Trajectories]:

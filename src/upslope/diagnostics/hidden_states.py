@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from upslope.core.carried import Carried
 from upslope.core.distributions.distribution import Distribution
+from upslope.core.non_trainable import NonTrainable
+from upslope.core.records import Trajectories
 from upslope.environments.environment import Environment, Step
 from upslope.policies.policy import Policy, ValueFunction
-from upslope.sampling.records import Trajectories
 
 
 def what_is_seen(world: Any) -> Array | None:
@@ -25,7 +25,7 @@ def what_is_seen(world: Any) -> Array | None:
     return exact.observations(world)
 
 
-class Opened(Environment):
+class FullState(Environment):
     """A world over a finite MDP that shows the number of its state.
 
     Attributes:
@@ -38,7 +38,7 @@ class Opened(Environment):
     time_limit: int | None
 
     @classmethod
-    def of(cls, world: Environment) -> Opened:
+    def of(cls, world: Environment) -> FullState:
         """The world behind another's observations."""
         return cls(world=world, time_limit=world.time_limit)
 
@@ -59,7 +59,7 @@ class Opened(Environment):
         return self.world.action_space
 
 
-class Seen(Carried):
+class Seen(NonTrainable):
     """What is seen in each state.
 
     Attributes:
@@ -80,7 +80,7 @@ class Seen(Carried):
         return jax.lax.stop_gradient(self.numbers)[state].astype(self.dtype)
 
 
-class Blindfolded(Policy):
+class MaskedObservation(Policy):
     """A policy that is shown states and looks at what can be seen of them.
 
     Its parameters are those of the policy inside.
@@ -101,7 +101,7 @@ class Blindfolded(Policy):
         return self.policy.value_function(key)
 
 
-def hidden_again(episodes: Trajectories, seen: Array) -> Trajectories:
+def mask_again(episodes: Trajectories, seen: Array) -> Trajectories:
     """Trajectories with observations in the place of the states that stand there."""
     return episodes._replace(
         observation=jnp.asarray(seen)[episodes.observation],

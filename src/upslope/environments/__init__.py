@@ -1,72 +1,67 @@
-"""Worlds: native ones in JAX, and adaptors to Gymnasium, gymnax and brax.
+"""Environments: native ones in JAX, wrappers, and adaptors to Gymnasium, gymnax and brax.
 
-`make(name)` builds one by name. The classes load on first use.
-"""
+`make(name)` builds one by name. The classes load on first use."""
 
-from __future__ import annotations
+from upslope.core.lazy_names import Row, lazy_names, registry_of
+from upslope.storage.serializable import serializable_package
 
-from typing import TYPE_CHECKING
-
-from upslope.core.lazy_names import lazy_names
-from upslope.environments.environment import Environment, Step
-from upslope.environments.make import make
-from upslope.environments.names import ENVIRONMENTS
-
-if TYPE_CHECKING:
-    from upslope.environments.acrobot import Acrobot
-    from upslope.environments.brax_adaptor import BraxEnvironment
-    from upslope.environments.cartpole import CartPole
-    from upslope.environments.corridor import ShortCorridor
-    from upslope.environments.dyna_maze import BlockingMaze, DynaMaze, ShortcutMaze
-    from upslope.environments.finite_mdp import FiniteMDP
-    from upslope.environments.gymnasium_world import GymnasiumWorld
-    from upslope.environments.gymnax_adaptor import GymnaxEnvironment
-    from upslope.environments.linear_quadratic import LinearQuadratic
-    from upslope.environments.mountain_car import MountainCar
-    from upslope.environments.mountain_car_continuous import MountainCarContinuous
-    from upslope.environments.pendulum import Pendulum
-    from upslope.environments.probes import (
-        ActionProbe,
-        ConstantProbe,
-        DelayedProbe,
-        ObservationActionProbe,
-        ObservationProbe,
-        Probe,
-    )
-    from upslope.environments.random_mdp import garnet
-    from upslope.environments.sparse_mdp import SparseMDP, sparse_garnet
-
-_HOMES = {
-    "Acrobot": "acrobot",
-    "ActionProbe": "probes",
-    "BlockingMaze": "dyna_maze",
-    "BraxEnvironment": "brax_adaptor",
-    "CartPole": "cartpole",
-    "ConstantProbe": "probes",
-    "DelayedProbe": "probes",
-    "DynaMaze": "dyna_maze",
-    "FiniteMDP": "finite_mdp",
-    "GymnasiumWorld": "gymnasium_world",
-    "GymnaxEnvironment": "gymnax_adaptor",
-    "LinearQuadratic": "linear_quadratic",
-    "MountainCar": "mountain_car",
-    "MountainCarContinuous": "mountain_car_continuous",
-    "ObservationActionProbe": "probes",
-    "ObservationProbe": "probes",
-    "Pendulum": "pendulum",
+TABLE = {
+    "CartPole": Row("classic.cartpole", "CartPole-v1", "balance a pole on a cart, 2 actions"),
+    "Pendulum": Row(
+        "classic.pendulum", "Pendulum-v1", "swing up a pole with a weak motor, continuous"
+    ),
+    "Acrobot": Row(
+        "classic.acrobot", "Acrobot-v1", "swing up a two-link arm by its elbow, 3 actions"
+    ),
+    "MountainCar": Row(
+        "classic.mountain_car", "MountainCar-v0", "rock a weak car out of a valley, 3 actions"
+    ),
+    "MountainCarContinuous": Row(
+        "classic.mountain_car_continuous",
+        "MountainCarContinuous-v0",
+        "the mountain car with a throttle and a fuel cost, continuous",
+    ),
+    "ShortCorridor": Row(
+        "tabular.corridor", "short-corridor", "aliased cells: the best policy is random"
+    ),
+    "DynaMaze": Row("tabular.dyna_maze", "dyna-maze", "a 6 x 9 maze, +1 at the goal"),
+    "BlockingMaze": Row(
+        "tabular.dyna_maze", "blocking-maze", "a maze whose short way closes at step 1000"
+    ),
+    "ShortcutMaze": Row(
+        "tabular.dyna_maze", "shortcut-maze", "a maze in which a short way opens at step 3000"
+    ),
+    "LinearQuadratic": Row(
+        "linear_quadratic", "linear-quadratic", "linear dynamics, quadratic cost"
+    ),
+    "seeded_garnet": Row("tabular.random_mdp", "garnet", "a random finite MDP with few successors"),
+    "ConstantProbe": Row("probes", "probe-constant", "one step, reward 1: tests the value loss"),
+    "ObservationProbe": Row("probes", "probe-observation", "one step, reward is what is observed"),
+    "DelayedProbe": Row(
+        "probes", "probe-delayed", "two steps, reward at the end: tests the discount"
+    ),
+    "ActionProbe": Row(
+        "probes", "probe-action", "one step, reward by action: tests the policy update"
+    ),
+    "ObservationActionProbe": Row(
+        "probes",
+        "probe-observation-action",
+        "one step, reward for the action that fits the observation",
+    ),
+    "BraxEnvironment": "adaptors.brax",
+    "Environment": "environment",
+    "FiniteMDP": "tabular.finite_mdp",
+    "GymnasiumSpec": "adaptors.gymnasium",
+    "GymnaxEnvironment": "adaptors.gymnax",
     "Probe": "probes",
-    "ShortCorridor": "corridor",
-    "ShortcutMaze": "dyna_maze",
-    "SparseMDP": "sparse_mdp",
-    "garnet": "random_mdp",
-    "sparse_garnet": "sparse_mdp",
+    "SparseMDP": "tabular.sparse_mdp",
+    "Step": "environment",
+    "garnet": "tabular.random_mdp",
+    "make": "factory",
+    "sparse_garnet": "tabular.sparse_mdp",
 }
 
-__all__ = ["ENVIRONMENTS", "Environment", "Step", "make", *_HOMES]
+ENVIRONMENTS = registry_of("environment", __name__, TABLE)
+serializable_package(__name__, TABLE)
 
-
-__getattr__ = lazy_names(__name__, _HOMES)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = lazy_names(__name__, TABLE, "ENVIRONMENTS")

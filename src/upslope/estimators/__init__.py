@@ -1,134 +1,80 @@
 """Estimators of grad J, their baselines and advantages."""
 
-from upslope.estimators.action_dependent_baseline import ActionDependentBaseline
-from upslope.estimators.actor_critic import CriticGradient, GeneralizedAdvantage, NStep, TDError
-from upslope.estimators.advantages import generalized_advantages
-from upslope.estimators.all_action import AllAction
-from upslope.estimators.antithetic import AntitheticScoreFunction
-from upslope.estimators.baselines import (
-    BASELINES,
-    Baseline,
-    BatchMean,
-    LeaveOneOut,
-    MeanBaseline,
-    NoBaseline,
-    TimeBaseline,
-    ValueBaseline,
-)
-from upslope.estimators.bootstrapped_returns import VTrace, lambda_returns, n_step_returns, vtrace
-from upslope.estimators.control_variates import (
-    CONTROL_VARIATES,
-    ConstantControlVariate,
-    ControlVariate,
-    LeaveOneOutControlVariate,
-    NoControlVariate,
-    OptimalControlVariate,
-    PlugInOptimalControlVariate,
-)
-from upslope.estimators.critics import TableCritic, TimeTableCritic
-from upslope.estimators.declaration import Declaration
-from upslope.estimators.dice import dice, dice_return, magic_box
-from upslope.estimators.difference_step import measured_noise, optimal_step
-from upslope.estimators.expectation_gradient import ExpectationGradient
-from upslope.estimators.finite_differences import FiniteDifferences
-from upslope.estimators.function_values import OnHost
-from upslope.estimators.gpomdp import GPOMDP, GPOMDPStream
-from upslope.estimators.gradient_estimator import Estimate, GradientEstimator
-from upslope.estimators.group_relative import GroupRelative, group_advantages
-from upslope.estimators.importance_sampling import ImportanceSampling
-from upslope.estimators.importance_weights import (
-    ImportanceEstimate,
-    ImportanceWeightWarning,
-    effective_sample_size,
-    importance_estimate,
-    normalized_weights,
-    tail_index,
-)
-from upslope.estimators.likelihood_ratio import LikelihoodRatio
-from upslope.estimators.measure_valued import MeasureValued
-from upslope.estimators.noisy_gradient import noisy_gradient
-from upslope.estimators.off_policy import OffPolicyLikelihoodRatio, log_ratios
-from upslope.estimators.optimal_baseline import OptimalBaselineLikelihoodRatio
-from upslope.estimators.pathwise import Pathwise
-from upslope.estimators.population_estimator import PopulationEstimator
-from upslope.estimators.relax import QuadraticSurrogate, Rebar, Relax, fit_control
-from upslope.estimators.score_function import score_function_gradient, surrogate
-from upslope.estimators.score_function_estimator import ScoreFunction, score_arrows
-from upslope.estimators.smoothed_score import SmoothedScore
-from upslope.estimators.trajectory_dice import TrajectoryDiCE
-from upslope.estimators.trajectory_estimators import TRAJECTORY_ESTIMATORS
-from upslope.estimators.vtrace_actor_critic import VTraceGradient
+from upslope.core.lazy_names import lazy_names
 
-__all__ = [
-    "BASELINES",
-    "CONTROL_VARIATES",
-    "GPOMDP",
-    "TRAJECTORY_ESTIMATORS",
-    "ActionDependentBaseline",
-    "AllAction",
-    "AntitheticScoreFunction",
-    "Baseline",
-    "BatchMean",
-    "ConstantControlVariate",
-    "ControlVariate",
-    "CriticGradient",
-    "Declaration",
-    "Estimate",
-    "ExpectationGradient",
-    "FiniteDifferences",
-    "GPOMDPStream",
-    "GeneralizedAdvantage",
-    "GradientEstimator",
-    "GroupRelative",
-    "ImportanceEstimate",
-    "ImportanceSampling",
-    "ImportanceWeightWarning",
-    "LeaveOneOut",
-    "LeaveOneOutControlVariate",
-    "LikelihoodRatio",
-    "MeanBaseline",
-    "MeasureValued",
-    "NStep",
-    "NoBaseline",
-    "NoControlVariate",
-    "OffPolicyLikelihoodRatio",
-    "OnHost",
-    "OptimalBaselineLikelihoodRatio",
-    "OptimalControlVariate",
-    "Pathwise",
-    "PlugInOptimalControlVariate",
-    "PopulationEstimator",
-    "QuadraticSurrogate",
-    "Rebar",
-    "Relax",
-    "ScoreFunction",
-    "SmoothedScore",
-    "TDError",
-    "TableCritic",
-    "TimeBaseline",
-    "TimeTableCritic",
-    "TrajectoryDiCE",
-    "VTrace",
-    "VTraceGradient",
-    "ValueBaseline",
-    "dice",
-    "dice_return",
-    "effective_sample_size",
-    "fit_control",
-    "generalized_advantages",
-    "group_advantages",
-    "importance_estimate",
-    "lambda_returns",
-    "log_ratios",
-    "magic_box",
-    "measured_noise",
-    "n_step_returns",
-    "noisy_gradient",
-    "normalized_weights",
-    "optimal_step",
-    "score_arrows",
-    "score_function_gradient",
-    "surrogate",
-    "tail_index",
-    "vtrace",
-]
+TABLE = {
+    "ActionDependentBaseline": "trajectory.action_dependent_baseline",
+    "AllAction": "trajectory.all_action",
+    "AntitheticScoreFunction": "expectation.antithetic",
+    "BASELINES": "trajectory.baselines",
+    "Baseline": "trajectory.baselines",
+    "BatchMean": "trajectory.baselines",
+    "BiasStatement": "bias",
+    "CONTROL_VARIATES": "expectation.control_variates",
+    "ConstantControlVariate": "expectation.control_variates",
+    "ControlVariate": "expectation.control_variates",
+    "CriticGradient": "trajectory.actor_critic",
+    "Estimate": "gradient_estimator",
+    "ExpectationGradient": "expectation.expectation_gradient",
+    "FiniteDifferences": "expectation.finite_differences",
+    "GPOMDP": "trajectory.gpomdp",
+    "GPOMDPStream": "trajectory.gpomdp",
+    "GeneralizedAdvantage": "trajectory.actor_critic",
+    "GradientEstimator": "gradient_estimator",
+    "GroupRelative": "trajectory.group_relative",
+    "ImportanceEstimate": "expectation.importance_weights",
+    "ImportanceSampling": "expectation.importance_sampling",
+    "ImportanceWeightWarning": "expectation.importance_weights",
+    "LeaveOneOut": "trajectory.baselines",
+    "LeaveOneOutControlVariate": "expectation.control_variates",
+    "LikelihoodRatio": "trajectory.likelihood_ratio",
+    "MeanBaseline": "trajectory.baselines",
+    "MeasureValued": "expectation.measure_valued",
+    "NStep": "trajectory.actor_critic",
+    "NoBaseline": "trajectory.baselines",
+    "NoControlVariate": "expectation.control_variates",
+    "OffPolicyLikelihoodRatio": "trajectory.off_policy",
+    "OnHost": "expectation.function_values",
+    "OptimalBaselineLikelihoodRatio": "trajectory.optimal_baseline",
+    "OptimalControlVariate": "expectation.control_variates",
+    "Pathwise": "expectation.pathwise",
+    "PlugInOptimalControlVariate": "expectation.control_variates",
+    "PopulationEstimator": "population.population_estimator",
+    "QuadraticSurrogate": "expectation.relax",
+    "Rebar": "expectation.relax",
+    "Relax": "expectation.relax",
+    "ScoreFunction": "expectation.score_function_estimator",
+    "SmoothedScore": "expectation.smoothed_score",
+    "TDError": "trajectory.actor_critic",
+    "TRAJECTORY_ESTIMATORS": "trajectory.trajectory_estimators",
+    "TableCritic": "trajectory.critics",
+    "TimeBaseline": "trajectory.baselines",
+    "TimeTableCritic": "trajectory.critics",
+    "TrajectoryDiCE": "trajectory.trajectory_dice",
+    "VTrace": "trajectory.bootstrapped_returns",
+    "VTraceGradient": "trajectory.vtrace_actor_critic",
+    "ValueBaseline": "trajectory.baselines",
+    "dice": "expectation.dice",
+    "dice_return": "expectation.dice",
+    "effective_sample_size": "expectation.importance_weights",
+    "fit_control": "expectation.relax",
+    "generalized_advantages": "trajectory.advantages",
+    "group_advantages": "trajectory.group_relative",
+    "importance_estimate": "expectation.importance_weights",
+    "lambda_returns": "trajectory.bootstrapped_returns",
+    "log_ratios": "trajectory.off_policy",
+    "magic_box": "expectation.dice",
+    "measured_noise": "expectation.difference_step",
+    "n_step_returns": "trajectory.bootstrapped_returns",
+    "noisy_gradient": "expectation.noisy_gradient",
+    "normalized_weights": "expectation.importance_weights",
+    "optimal_step": "expectation.difference_step",
+    "score_arrows": "expectation.score_function_estimator",
+    "score_function_gradient": "expectation.score_function",
+    "surrogate": "expectation.score_function",
+    "tail_index": "expectation.importance_weights",
+    "vtrace": "trajectory.bootstrapped_returns",
+}
+
+
+__getattr__, __dir__, __all__ = lazy_names(__name__, TABLE)

@@ -9,10 +9,10 @@ import equinox as eqx
 from jax import Array
 
 from upslope.core.checks import UpslopeError
-from upslope.estimators.declaration import Declaration
+from upslope.core.records import Trajectories
+from upslope.estimators.bias import BiasStatement
 from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
-from upslope.sampling.records import Trajectories
 
 TARGET = "grad J"
 
@@ -42,7 +42,7 @@ class GradientEstimator(eqx.Module):
 
     @property
     @abc.abstractmethod
-    def declaration(self) -> Declaration:
+    def declaration(self) -> BiasStatement:
         """What it estimates and whether without bias, as far as its own settings decide that: under
         an objective that keeps its step weights and centres nothing."""
 
@@ -50,7 +50,7 @@ class GradientEstimator(eqx.Module):
         """Where the objective itself brings in a bias, or "" where it does not."""
         return lost_weights(objective) or centring(objective)
 
-    def declaration_for(self, objective: Objective) -> Declaration:
+    def declaration_for(self, objective: Objective) -> BiasStatement:
         """The declaration under one objective, its own biases included."""
         own = self.declaration
         bias = self.objective_bias(objective)
@@ -79,7 +79,7 @@ def lost_weights(objective: Objective) -> str:
 
 def centring(objective: Objective) -> str:
     """The bias of rewards measured against an average of the same batch, or ""."""
-    if objective.centred:
+    if objective.differential:
         return (
             "the average reward is measured on the same batch and sums stop where it ends: biases "
             "of order one over its size and one over its length"

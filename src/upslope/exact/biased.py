@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.exact.chain import induced_chain
-from upslope.exact.gradient import pull_back
+from upslope.exact.gradients import pull_back
 from upslope.exact.occupancy import episodic_occupancy, expected_visits, stationary_distribution
-from upslope.exact.policy_table import as_finite_mdp, policy_table
+from upslope.exact.tables import as_finite_mdp, policy_table
 from upslope.exact.values import check_discount, check_horizon, discounted_values, episodic_values
 
 P = TypeVar("P")

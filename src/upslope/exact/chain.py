@@ -10,8 +10,8 @@ import numpy as np
 from jax import Array
 
 from upslope.core.checks import UpslopeError
-from upslope.environments.finite_mdp import FiniteMDP
-from upslope.exact.policy_table import as_finite_mdp, known, policy_table
+from upslope.environments.tabular.finite_mdp import FiniteMDP
+from upslope.exact.tables import as_finite_mdp, known, policy_table
 
 EXACT = jax.lax.Precision.HIGHEST  # no accelerator may round a product to fewer bits
 

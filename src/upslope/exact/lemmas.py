@@ -10,10 +10,10 @@ import numpy as np
 from jax import Array
 
 from upslope.core.checks import UpslopeError, check_choice
-from upslope.environments.finite_mdp import FiniteMDP
+from upslope.environments.tabular.finite_mdp import FiniteMDP
 from upslope.exact.chain import successor_value
 from upslope.exact.occupancy import discounted_occupancy
-from upslope.exact.policy_table import as_finite_mdp, known, policy_table
+from upslope.exact.tables import as_finite_mdp, known, policy_table
 from upslope.exact.values import check_discount, discounted_values
 
 
@@ -28,7 +28,7 @@ class Bounds(NamedTuple):
     """How far the value in a model may be from the true one."""
 
     published: Array  # scalar
-    centred: Array  # scalar, never larger
+    differential: Array  # scalar, never larger
 
 
 def performance_difference(pi_new: Any, pi: Any, mdp: Any, gamma: float | Array) -> Sides:

@@ -12,13 +12,13 @@ from jax import Array
 from upslope.core.checks import UpslopeError
 from upslope.core.distributions import Deterministic, DiagonalGaussian
 from upslope.environments.linear_quadratic import LinearQuadratic
-from upslope.exact.policy_table import known
+from upslope.exact.tables import known
 
 # A mean is called linear if it is so at the points looked at, up to this share of its size.
 TOLERANCE = 1e-4
 
 
-class LinearLaw(NamedTuple):
+class LinearGaussianController(NamedTuple):
     """u = K [x; 1] + std * noise."""
 
     gain: Array  # [m, n + 1], the offset in the last column
@@ -43,7 +43,7 @@ def is_linear_quadratic(world: Any) -> bool:
     return isinstance(world, LinearQuadratic)
 
 
-def linear_law(policy: Any, world: LinearQuadratic) -> LinearLaw:
+def linear_controller(policy: Any, world: LinearQuadratic) -> LinearGaussianController:
     """What a policy does, as a gain, an offset and a noise; differentiable in the policy.
 
     The policy is asked at the origin and for its derivative there, so that any policy may be
@@ -90,10 +90,10 @@ def linear_law(policy: Any, world: LinearQuadratic) -> LinearLaw:
                 f"The standard deviation of {name} depends on the state: the exact value of a "
                 "linear-quadratic system needs a constant one (state_dependent_std=False)."
             )
-    return LinearLaw(jnp.concatenate([gain, offset[:, None]], axis=1), std(origin))
+    return LinearGaussianController(jnp.concatenate([gain, offset[:, None]], axis=1), std(origin))
 
 
-def linear_loop(law: LinearLaw, world: LinearQuadratic) -> LinearLoop:
+def linear_loop(law: LinearGaussianController, world: LinearQuadratic) -> LinearLoop:
     """The closed loop of a system under a law."""
     n = world.A.shape[-1]
     last = jnp.zeros(n + 1, world.A.dtype).at[n].set(1.0)

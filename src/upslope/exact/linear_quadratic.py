@@ -11,7 +11,13 @@ from jax import Array
 
 from upslope.core.checks import UpslopeError
 from upslope.environments.linear_quadratic import LinearQuadratic
-from upslope.exact.linear_loop import LinearLaw, LinearLoop, check_stable, linear_law, linear_loop
+from upslope.exact.linear_loop import (
+    LinearGaussianController,
+    LinearLoop,
+    check_stable,
+    linear_controller,
+    linear_loop,
+)
 from upslope.exact.values import check_horizon
 from upslope.objectives import (
     AverageReward,
@@ -57,7 +63,7 @@ def linear_quadratic_value(
       Fazel et al. (2018), section 2; Bertsekas (2017), section 3.1.
     """
     horizon = posed(policy, world, objective, horizon)
-    return _value(linear_law(policy, world), world, objective, horizon)
+    return _value(linear_controller(policy, world), world, objective, horizon)
 
 
 def posed(
@@ -83,15 +89,15 @@ def posed(
             f"{type(objective).__name__} has no exact value here: it is known for EpisodicReturn, "
             "DiscountedReturn, AverageReward and AverageValue."
         )
-    loop = linear_loop(linear_law(policy, world), world)
+    loop = linear_loop(linear_controller(policy, world), world)
     if horizon is None:
         gamma = objective.gamma if isinstance(objective, DiscountedReturn) else 1.0
         check_stable(loop, gamma, f"J under {type(objective).__name__}")
     return None if horizon is None else int(horizon)
 
 
-def value_of_law(
-    law: LinearLaw, world: LinearQuadratic, objective: Objective, horizon: int | None
+def value_of_gain(
+    law: LinearGaussianController, world: LinearQuadratic, objective: Objective, horizon: int | None
 ) -> Array:
     """J of a law to a question that was posed."""
     loop = linear_loop(law, world)
@@ -156,11 +162,11 @@ def push_sum(matrix: Array, vector: Array) -> Array:
     return jax.lax.scan(double, (matrix, vector), length=DOUBLINGS)[0][1]
 
 
-_value = partial(jax.jit, static_argnums=3)(value_of_law)
+_value = partial(jax.jit, static_argnums=3)(value_of_gain)
 
 
-def law_credit(
-    law: LinearLaw, world: LinearQuadratic, objective: Objective, horizon: int | None
+def gain_gradient(
+    law: LinearGaussianController, world: LinearQuadratic, objective: Objective, horizon: int | None
 ) -> LawCredit:
     r"""dJ with respect to gain and noise by the policy gradient theorem, without differentiating.
 
@@ -223,10 +229,10 @@ def _relative_cost(loop: LinearLoop) -> Array:
 def linear_quadratic_theorem(
     policy: Any, world: LinearQuadratic, objective: Objective, horizon: int | None = None
 ) -> Any:
-    """grad J as a tree of the policy by `law_credit`. Arguments and errors as for the value."""
+    """grad J as a tree of the policy by `gain_gradient`. Arguments and errors as for the value."""
     horizon = posed(policy, world, objective, horizon)
-    law, pull_back = jax.vjp(lambda policy: linear_law(policy, world), policy)
-    return pull_back(LinearLaw(*law_credit(law, world, objective, horizon)))[0]
+    law, pull_back = jax.vjp(lambda policy: linear_controller(policy, world), policy)
+    return pull_back(LinearGaussianController(*gain_gradient(law, world, objective, horizon)))[0]
 
 
 def linear_quadratic_gradient(
@@ -234,6 +240,6 @@ def linear_quadratic_gradient(
 ) -> tuple[Array, Any]:
     """J and grad J by differentiating it. Arguments and errors as for the value."""
     horizon = posed(policy, world, objective, horizon)
-    return jax.value_and_grad(lambda p: _value(linear_law(p, world), world, objective, horizon))(
-        policy
-    )
+    return jax.value_and_grad(
+        lambda p: _value(linear_controller(p, world), world, objective, horizon)
+    )(policy)

@@ -11,8 +11,8 @@ from jax import Array
 from upslope.core.checks import check_number
 from upslope.core.tree import ravel_parameters
 from upslope.exact.chain import EXACT
-from upslope.exact.gradient import gradient
-from upslope.exact.policy_table import as_finite_mdp, log_policy_table, policy_table
+from upslope.exact.gradients import gradient
+from upslope.exact.tables import as_finite_mdp, log_policy_table, policy_table
 from upslope.exact.visited_values import visited_values
 from upslope.objectives import Objective
 

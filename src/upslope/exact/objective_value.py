@@ -11,13 +11,13 @@ import numpy as np
 from jax import Array
 
 from upslope.core.checks import UpslopeError
-from upslope.environments.finite_mdp import FiniteMDP
-from upslope.environments.sparse_mdp import SparseMDP
+from upslope.environments.tabular.finite_mdp import FiniteMDP
+from upslope.environments.tabular.sparse_mdp import SparseMDP
 from upslope.exact.chain import Chain, check_one_recurrent_class, induced_chain, live_states
 from upslope.exact.linear_loop import is_linear_quadratic
 from upslope.exact.linear_quadratic import linear_quadratic_value
-from upslope.exact.policy_table import as_finite_mdp, known, policy_table
 from upslope.exact.sparse import sparse_value
+from upslope.exact.tables import as_finite_mdp, known, policy_table
 from upslope.exact.values import (
     backward,
     check_horizon,
@@ -35,7 +35,7 @@ from upslope.objectives import (
 )
 
 
-class Question(NamedTuple):
+class Query(NamedTuple):
     """What J is asked of, with everything that must be looked at before tracing."""
 
     mdp: FiniteMDP
@@ -79,7 +79,7 @@ def value(policy: Any, mdp: Any, objective: Objective, horizon: int | None = Non
     return _jitted(pi, *pose(pi, mdp, objective, horizon), objective)
 
 
-def pose(pi: Array, environment: Any, objective: Objective, horizon: int | None) -> Question:
+def pose(pi: Array, environment: Any, objective: Objective, horizon: int | None) -> Query:
     """Checks the question and finds the live states. Arguments as for `value`, pi a table.
 
     Raises:
@@ -92,8 +92,8 @@ def pose(pi: Array, environment: Any, objective: Objective, horizon: int | None)
     if isinstance(objective, EpisodicReturn):
         limits = [int(h) for h in (objective.horizon, horizon) if h is not None]
         if limits:
-            return Question(mdp, None, min(limits))
-        return Question(mdp, live_states(pi, mdp), None)
+            return Query(mdp, None, min(limits))
+        return Query(mdp, live_states(pi, mdp), None)
     if isinstance(objective, AverageReward | AverageValue):
         if known(mdp):
             _check_endless(mdp, objective)
@@ -104,7 +104,7 @@ def pose(pi: Array, environment: Any, objective: Objective, horizon: int | None)
             f"{type(objective).__name__} has no exact value here: it is known for EpisodicReturn, "
             "DiscountedReturn, AverageReward and AverageValue."
         )
-    return Question(mdp, None, horizon)
+    return Query(mdp, None, horizon)
 
 
 def value_of_table(

@@ -11,7 +11,7 @@ from jax import Array
 
 from upslope.core.checks import UpslopeError
 from upslope.exact.chain import EXACT, check_one_recurrent_class, induced_chain, live_states
-from upslope.exact.policy_table import as_finite_mdp, known, no_distributions, policy_table
+from upslope.exact.tables import as_finite_mdp, known, no_distributions, policy_table
 from upslope.exact.values import check_discount, check_horizon, live_system, solve_stationary
 
 

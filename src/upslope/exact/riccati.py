@@ -11,9 +11,9 @@ from jax import Array
 
 from upslope.core.checks import UpslopeError
 from upslope.environments.linear_quadratic import LinearQuadratic
-from upslope.exact.linear_loop import LinearLaw, spectral_radius, symmetric
-from upslope.exact.linear_quadratic import value_of_law
-from upslope.exact.policy_table import known
+from upslope.exact.linear_loop import LinearGaussianController, spectral_radius, symmetric
+from upslope.exact.linear_quadratic import value_of_gain
+from upslope.exact.tables import known
 from upslope.exact.values import check_horizon
 from upslope.objectives import (
     AverageReward,
@@ -94,8 +94,8 @@ def optimal_control(
         )
     _check_maximum(b, r, ahead[None])
     m = world.B.shape[-1]
-    law = LinearLaw(jnp.pad(gain, ((0, 0), (0, 1))), jnp.zeros(m, gain.dtype))
-    return OptimalControl(gain, ahead, value_of_law(law, world, objective, None))
+    law = LinearGaussianController(jnp.pad(gain, ((0, 0), (0, 1))), jnp.zeros(m, gain.dtype))
+    return OptimalControl(gain, ahead, value_of_gain(law, world, objective, None))
 
 
 def _check_maximum(b: Array, r: Array, ahead: Array) -> None:

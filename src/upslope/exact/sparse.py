@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core.checks import UpslopeError, check_number
-from upslope.environments.sparse_mdp import SparseMDP
-from upslope.exact.policy_table import checked_table, observations, policy_table
+from upslope.environments.tabular.sparse_mdp import SparseMDP
+from upslope.exact.tables import checked_table, observations, policy_table
 from upslope.objectives import DiscountedReturn, Objective
 
 # Residual asked for, as a share of the largest reward, in double and in single precision.

@@ -17,7 +17,7 @@ from upslope.exact.chain import (
     live_states,
     successor_value,
 )
-from upslope.exact.policy_table import as_finite_mdp, policy_table
+from upslope.exact.tables import as_finite_mdp, policy_table
 
 
 class Values(NamedTuple):

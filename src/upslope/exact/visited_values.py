@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from upslope.core.checks import UpslopeError, check_choice
-from upslope.environments.finite_mdp import FiniteMDP
+from upslope.environments.tabular.finite_mdp import FiniteMDP
 from upslope.exact.chain import induced_chain
 from upslope.exact.objective_value import pose
 from upslope.exact.occupancy import (
@@ -19,7 +19,7 @@ from upslope.exact.occupancy import (
     expected_visits,
     stationary_distribution,
 )
-from upslope.exact.policy_table import as_finite_mdp, known, policy_table
+from upslope.exact.tables import as_finite_mdp, known, policy_table
 from upslope.exact.values import (
     differential_values,
     discounted_values,

@@ -13,7 +13,7 @@ from jax import Array
 from upslope.core.checks import check_choice, check_number
 
 if TYPE_CHECKING:
-    from upslope.sampling.records import Trajectories
+    from upslope.core.records import Trajectories
 
 Credit = Literal["return", "reward-to-go"]
 
@@ -23,13 +23,13 @@ class Objective(eqx.Module):
 
     Attributes:
       name: the command line's name for it.
-      centred: whether values are differential, that is, measured against the average reward.
+      differential: whether values are differential, that is, measured against the average reward.
       cut_is_end: whether J stops counting where an episode is truncated, so that nothing is
         bootstrapped there.
     """
 
     name: ClassVar[str] = "objective"
-    centred: ClassVar[bool] = False
+    differential: ClassVar[bool] = False
     cut_is_end: ClassVar[bool] = False
 
     @property
@@ -38,7 +38,7 @@ class Objective(eqx.Module):
         """gamma as it enters returns and bootstraps (1 where nothing is discounted)."""
 
     @abc.abstractmethod
-    def step_weights(self, num_steps: int) -> Array:
+    def step_weights(self, n_steps: int) -> Array:
         """What the score of step t is multiplied with besides its advantage, [T]."""
 
     @abc.abstractmethod
@@ -58,7 +58,7 @@ class Objective(eqx.Module):
         error get nothing: in expectation they would add no more than that.
         """
         reward = jnp.where(episodes.valid, episodes.reward, 0.0)
-        if self.centred:
+        if self.differential:
             reward = jnp.where(episodes.valid, reward - self.average(episodes), 0.0)
         if credit == "reward-to-go":
             return discounted_to_go(reward, self.discount)
@@ -108,8 +108,8 @@ class EpisodicReturn(Objective):
     def discount(self) -> float:
         return 1.0
 
-    def step_weights(self, num_steps: int) -> Array:
-        return jnp.ones(num_steps)
+    def step_weights(self, n_steps: int) -> Array:
+        return jnp.ones(n_steps)
 
     def episode_return(self, discounted_sum: Array, length: Array) -> Array:
         return discounted_sum
@@ -152,10 +152,10 @@ class DiscountedReturn(Objective):
     def discount(self) -> float | Array:
         return self.gamma
 
-    def step_weights(self, num_steps: int) -> Array:
+    def step_weights(self, n_steps: int) -> Array:
         if self.weights == "undiscounted":
-            return jnp.ones(num_steps)
-        return self.gamma ** jnp.arange(num_steps, dtype=float)
+            return jnp.ones(n_steps)
+        return self.gamma ** jnp.arange(n_steps, dtype=float)
 
     def episode_return(self, discounted_sum: Array, length: Array) -> Array:
         return discounted_sum
@@ -174,14 +174,14 @@ class AverageReward(Objective):
     """
 
     name: ClassVar[str] = "average-reward"
-    centred: ClassVar[bool] = True
+    differential: ClassVar[bool] = True
 
     @property
     def discount(self) -> float:
         return 1.0
 
-    def step_weights(self, num_steps: int) -> Array:
-        return jnp.full(num_steps, 1.0 / num_steps)
+    def step_weights(self, n_steps: int) -> Array:
+        return jnp.full(n_steps, 1.0 / n_steps)
 
     def episode_return(self, discounted_sum: Array, length: Array) -> Array:
         return discounted_sum / jnp.maximum(length, 1)
@@ -203,7 +203,7 @@ class AverageValue(Objective):
     """
 
     name: ClassVar[str] = "average-value"
-    centred: ClassVar[bool] = True
+    differential: ClassVar[bool] = True
     gamma: float | Array = 0.99
 
     def __check_init__(self) -> None:
@@ -213,8 +213,8 @@ class AverageValue(Objective):
     def discount(self) -> float:
         return 1.0
 
-    def step_weights(self, num_steps: int) -> Array:
-        return jnp.full(num_steps, 1.0 / num_steps) / (1.0 - self.gamma)
+    def step_weights(self, n_steps: int) -> Array:
+        return jnp.full(n_steps, 1.0 / n_steps) / (1.0 - self.gamma)
 
     def episode_return(self, discounted_sum: Array, length: Array) -> Array:
         return discounted_sum / jnp.maximum(length, 1) / (1.0 - self.gamma)

@@ -12,7 +12,7 @@ import numpy as np
 from upslope.core.checks import StorageError, UpslopeError
 from upslope.optimization.loops import Progress, first_progress, keys_of, told
 from upslope.optimization.problem import check_seed, function_problem
-from upslope.training.checkpoint import checkpoints, load_latest, save_checkpoint
+from upslope.storage.checkpoint import checkpoints, load_latest, save_checkpoint
 
 
 class AskTell:

@@ -170,8 +170,8 @@ def _chunk(
     method, start, transform, objective = numbers
     problem = FunctionProblem("", method, start, transform, objective, dimension)
     keyed = wants_key(f)
-    collection: Any = problem.method.collection
-    episodes, common = collection.episodes_per_candidate, collection.common_random_numbers
+    spec: Any = problem.method.experience
+    episodes, common = spec.episodes_per_candidate, spec.common_random_numbers
 
     def evaluate(key: Array, points: Any, population: int) -> Array:
         if not keyed:
@@ -255,10 +255,10 @@ class HostSearch:
         """The values [P, E] of points, leaves [P, ...]."""
         points = jax.tree.map(np.asarray, points)
         population = jax.tree.leaves(points)[0].shape[0]
-        collection: Any = self.problem.method.collection
-        episodes = collection.episodes_per_candidate
+        spec: Any = self.problem.method.experience
+        episodes = spec.episodes_per_candidate
         each = [jax.tree.map(lambda leaf: leaf[i], points) for i in range(population)]  # noqa: B023
-        if collection.common_random_numbers:
+        if spec.common_random_numbers:
             keys = list(jax.random.split(key, episodes)) * population
         else:
             keys = list(jax.random.split(key, population * episodes))

@@ -131,10 +131,10 @@ def _search(
     with jax.enable_x64(True):
         problem = function_problem(x0, method, std, bounds, settings)
         budget = check_budget(budget, problem.dimension)
-        collection: Any = problem.method.collection
-        cost = collection.population_size * collection.episodes_per_candidate
+        spec: Any = problem.method.experience
+        cost = spec.population_size * spec.episodes_per_candidate
         aim = np.inf if target is None else sign * target
-        check_population_fits(method, budget, collection)
+        check_population_fits(method, budget, spec)
         limits = Limits(budget // cost, aim)
         # Noise of f's own would be drawn once, while it is traced.
         own_noise = bool(noisy) and not wants_key(f)

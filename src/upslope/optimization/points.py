@@ -10,7 +10,7 @@ import numpy as np
 
 from upslope.core.checks import UpslopeError
 from upslope.core.tree import ravel_parameters
-from upslope.search.box_transform import BoxTransform
+from upslope.search.evolution.cma.box_transform import BoxTransform
 
 
 def start_point(x0: Any, *, discrete: bool) -> Any:

@@ -10,15 +10,15 @@ import numpy as np
 from jax import Array
 
 from upslope.core.checks import UpslopeError, check_number, check_settings
+from upslope.core.records import Returns
 from upslope.core.tree import ravel_parameters
 from upslope.objectives.objective import EpisodicReturn, Objective
 from upslope.optimization.points import box, start_point
-from upslope.sampling.collections import EpisodeReturns
-from upslope.sampling.records import Returns
+from upslope.sampling.experience import EpisodeReturns
 from upslope.search import METHODS
-from upslope.search.box_transform import BoxTransform
-from upslope.search.product_space import space_of
+from upslope.search.evolution.cma.box_transform import BoxTransform
 from upslope.search.search_method import SearchMethod
+from upslope.search.spaces.product import space_of
 from upslope.training.settings import settings_of
 
 
@@ -92,10 +92,10 @@ def function_problem(
     if transform.active:
         start = unravel(transform.inverse(theta))
     built = target(**settings)
-    collection = built.collection
-    if not isinstance(collection, EpisodeReturns):
+    spec = built.experience
+    if not isinstance(spec, EpisodeReturns):
         raise UpslopeError(
-            f"{method} needs {type(collection).__name__.lower()} of an environment: a function "
+            f"{method} needs {type(spec).__name__.lower()} of an environment: a function "
             f"gives values alone. Methods that search functions: {', '.join(function_methods())}."
         )
     built = built.for_policy(start)
@@ -128,7 +128,7 @@ def function_methods() -> list[str]:
     names = []
     for entry in METHODS:
         try:
-            if isinstance(entry.load()().collection, EpisodeReturns):
+            if isinstance(entry.load()().experience, EpisodeReturns):
                 names.append(entry.name)
         except (UpslopeError, TypeError):
             continue
@@ -143,9 +143,9 @@ def check_budget(budget: int | None, dimension: int) -> int:
     return int(budget)
 
 
-def check_population_fits(method: str, budget: int, collection: EpisodeReturns) -> None:
+def check_population_fits(method: str, budget: int, spec: EpisodeReturns) -> None:
     """Raises unless the budget pays for one population."""
-    size, episodes = collection.population_size, collection.episodes_per_candidate
+    size, episodes = spec.population_size, spec.episodes_per_candidate
     if budget < size * episodes:
         each = f", {episodes} times each" if episodes > 1 else ""
         raise UpslopeError(

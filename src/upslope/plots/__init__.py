@@ -1,17 +1,16 @@
 """Pictures of policies, estimators and searches, drawn with matplotlib."""
 
-from upslope.plots.estimator_bars import estimator_bars
-from upslope.plots.gradient_fields import policy_simplex, value_surface
-from upslope.plots.learning_curves import learning_curves
-from upslope.plots.score_function import animate_score_function, score_function
-from upslope.plots.state_map import state_map
+from upslope.core.lazy_names import lazy_names
 
-__all__ = [
-    "animate_score_function",
-    "estimator_bars",
-    "learning_curves",
-    "policy_simplex",
-    "score_function",
-    "state_map",
-    "value_surface",
-]
+TABLE = {
+    "animate_score_function": "arrows",
+    "estimator_bars": "bars",
+    "learning_curves": "curves",
+    "policy_simplex": "gradient_fields",
+    "score_function": "arrows",
+    "state_map": "maps",
+    "value_surface": "gradient_fields",
+}
+
+
+__getattr__, __dir__, __all__ = lazy_names(__name__, TABLE)

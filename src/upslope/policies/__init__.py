@@ -1,41 +1,62 @@
 """Policies: parameterised distributions over actions given observations."""
 
-from upslope.policies.beta import BetaNetwork
-from upslope.policies.convolutional import (
-    ConvolutionalGaussian,
-    ConvolutionalPolicy,
-    ConvolutionalSoftmax,
-    ConvolutionalValue,
-)
-from upslope.policies.decision_tree import DecisionTree
-from upslope.policies.default import choose_kind, default_policy, fitting_kinds
-from upslope.policies.deterministic import DeterministicLinear, DeterministicNetwork
-from upslope.policies.features import (
-    BernoulliFeatures,
-    FeatureMap,
-    ProductFeatures,
-    TableFeatures,
-)
-from upslope.policies.finite_state_controller import FiniteStateController
-from upslope.policies.gaussian import GaussianNetwork, LinearGaussian
-from upslope.policies.linear_softmax import LinearSoftmax, LinearValue
-from upslope.policies.network import NetworkPolicy, NetworkValue
-from upslope.policies.normalized import NormalizedPolicy
-from upslope.policies.open_loop import OpenLoopPolicy, SineGait, SplineMotion
-from upslope.policies.policy import Policy, ValueFunction, act
-from upslope.policies.recurrent import (
-    RecurrentGaussian,
-    RecurrentPolicy,
-    RecurrentSoftmax,
-    RecurrentValue,
-)
-from upslope.policies.registry import POLICIES
-from upslope.policies.softmax_network import (
-    BernoulliNetwork,
-    MultiSoftmaxNetwork,
-    SoftmaxNetwork,
-)
-from upslope.policies.squashed_gaussian import SquashedGaussianNetwork
-from upslope.policies.tabular_softmax import TabularSoftmax, TabularValue
-from upslope.policies.threshold_rule import ThresholdRule
-from upslope.policies.unscored import UnscoredPolicy
+from upslope.core.lazy_names import lazy_names
+from upslope.storage.serializable import serializable_package
+
+TABLE = {
+    "BernoulliHead": "heads.discrete",
+    "BetaHead": "heads.continuous",
+    "GaussianHead": "heads.continuous",
+    "ModeHead": "heads.deterministic",
+    "MultiSoftmaxHead": "heads.discrete",
+    "PointHead": "heads.deterministic",
+    "RecurrentNetwork": "recurrent",
+    "SoftmaxHead": "heads.discrete",
+    "SquashedGaussianHead": "heads.continuous",
+    "BernoulliFeatures": "features",
+    "BernoulliNetwork": "softmax_network",
+    "BetaNetwork": "beta",
+    "ConvolutionalGaussian": "convolutional",
+    "ConvolutionalPolicy": "convolutional",
+    "ConvolutionalSoftmax": "convolutional",
+    "ConvolutionalValue": "convolutional",
+    "DecisionTree": "rules.decision_tree",
+    "DeterministicLinear": "deterministic",
+    "DeterministicNetwork": "deterministic",
+    "FeatureMap": "features",
+    "FiniteStateController": "rules.finite_state_controller",
+    "GaussianNetwork": "gaussian",
+    "LinearGaussian": "gaussian",
+    "LinearSoftmax": "linear_softmax",
+    "LinearValue": "linear_softmax",
+    "MultiSoftmaxNetwork": "softmax_network",
+    "NetworkPolicy": "network",
+    "NetworkValue": "network",
+    "NonDifferentiablePolicy": "rules.non_differentiable",
+    "NormalizedPolicy": "normalized",
+    "OpenLoopPolicy": "rules.open_loop",
+    "POLICIES": "registry",
+    "Policy": "policy",
+    "ProductFeatures": "features",
+    "RecurrentGaussian": "recurrent",
+    "RecurrentPolicy": "recurrent",
+    "RecurrentSoftmax": "recurrent",
+    "RecurrentValue": "recurrent",
+    "SineGait": "rules.open_loop",
+    "SoftmaxNetwork": "softmax_network",
+    "SplineMotion": "rules.open_loop",
+    "SquashedGaussianNetwork": "squashed_gaussian",
+    "TableFeatures": "features",
+    "TabularSoftmax": "tabular_softmax",
+    "TabularValue": "tabular_softmax",
+    "ThresholdRule": "rules.threshold_rule",
+    "ValueFunction": "policy",
+    "act": "policy",
+    "choose_kind": "default",
+    "compatible_kinds": "default",
+    "default_policy": "default",
+}
+
+serializable_package(__name__, TABLE)
+
+__getattr__, __dir__, __all__ = lazy_names(__name__, TABLE)

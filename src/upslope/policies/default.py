@@ -52,9 +52,11 @@ def default_policy(
     """
     kind = choose_kind(observation_space, action_space) if kind is None else kind
     builder = POLICIES.get(kind)
-    fitting = fitting_kinds(observation_space, action_space)
+    fitting = compatible_kinds(observation_space, action_space)
     if kind in FITS and kind not in fitting:
-        raise misfit(f"The policy {kind!r} does not fit", observation_space, action_space, fitting)
+        raise incompatible(
+            f"The policy {kind!r} does not fit", observation_space, action_space, fitting
+        )
 
     known = list(inspect.signature(builder).parameters)[3:]
     if "hidden" in known or tuple(hidden) != DEFAULT_HIDDEN:
@@ -79,7 +81,7 @@ def choose_kind(observation_space: Any, action_space: Any) -> str:
     """The kind of policy for these spaces when the user names none."""
     seen, done = observation_shape(observation_space).kind, action_shape(action_space).kind
     if seen == "other" or done == "other":
-        raise misfit("No policy fits", observation_space, action_space, [])
+        raise incompatible("No policy fits", observation_space, action_space, [])
     if seen == "image":
         return "convolutional"
     if seen == "discrete" and done == "discrete":
@@ -88,13 +90,13 @@ def choose_kind(observation_space: Any, action_space: Any) -> str:
     return by_action.get(done, "bernoulli" if done == "multi-binary" else "gaussian")
 
 
-def fitting_kinds(observation_space: Any, action_space: Any) -> list[str]:
+def compatible_kinds(observation_space: Any, action_space: Any) -> list[str]:
     """The names of the kinds of policy made for these spaces."""
     seen, done = observation_shape(observation_space).kind, action_shape(action_space).kind
     return [name for name, fit in FITS.items() if seen in fit.observations and done in fit.actions]
 
 
-def misfit(
+def incompatible(
     what: str, observation_space: Any, action_space: Any, fitting: Sequence[str]
 ) -> UpslopeError:
     """The error for a policy that does not fit, with the ones that do."""

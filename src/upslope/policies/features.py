@@ -8,11 +8,11 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
-from upslope.core.carried import Carried
+from upslope.core.non_trainable import NonTrainable
 from upslope.policies.encoding import encode
 
 
-class FeatureMap(Carried):
+class FeatureMap(NonTrainable):
     """phi(s, a) of all actions at once. Its numbers are given: carried, never searched.
 
     To use your own features, subclass it: sizes are static fields, numbers are leaves.

@@ -44,6 +44,6 @@ for name, observations, actions, summary in (
     ("recurrent", FLAT, ALL, "softmax or Gaussian with a GRU memory"),
     ("convolutional", ("image",), ALL, "softmax or Gaussian that looks at images"),
 ):
-    home = "rule_builders" if name in RULES else "builders"
+    home = "rules.builders" if name in RULES else "builders"
     POLICIES.register(name, f"upslope.policies.{home}:{name.replace('-', '_')}", summary)
     FITS[name] = Fit(observations, actions)

@@ -1,17 +1,15 @@
-"""The seam to the world: what is tried, and what comes back."""
+"""The seam to the environment: what is tried, and what comes back."""
 
-from upslope.sampling.collections import Collection, Dynamics, EpisodeReturns, Episodes, Steps
-from upslope.sampling.jax_sampler import JaxSampler
-from upslope.sampling.records import EpisodeStatistics, Returns, Trajectories
+from upslope.core.lazy_names import lazy_names
 
-__all__ = [
-    "Collection",
-    "Dynamics",
-    "EpisodeReturns",
-    "EpisodeStatistics",
-    "Episodes",
-    "JaxSampler",
-    "Returns",
-    "Steps",
-    "Trajectories",
-]
+TABLE = {
+    "Dynamics": "experience",
+    "EpisodeReturns": "experience",
+    "Episodes": "experience",
+    "ExperienceSpec": "experience",
+    "JaxSampler": "jax_sampler",
+    "Steps": "experience",
+}
+
+
+__getattr__, __dir__, __all__ = lazy_names(__name__, TABLE)

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core import tree
-from upslope.core.lockstep import anywhere
 from upslope.core.moments import Moments
+from upslope.core.records import EpisodeStatistics, Returns
+from upslope.core.unbatched_reductions import anywhere
 from upslope.environments.environment import Environment
 from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy, act
 from upslope.sampling.action_bounds import action_clipper
-from upslope.sampling.records import EpisodeStatistics, Returns
 
 # Episodes at a time; more take turns, so that their memory does not grow with the population.
 SLICE = 2**16
@@ -152,7 +152,7 @@ def sample_returns(
         episodes=jnp.asarray(population * episodes, int),
         steps=jnp.sum(end["length"]),
         broken=jnp.where(jnp.any(bad >= 0), where + 1, 0),
-        broken_step=jnp.maximum(bad[where], 0),
+        nonfinite_step=jnp.maximum(bad[where], 0),
     )
     moments = end["moments"].together() if normalises else None
     returns = objective.episode_return(end["total"], end["length"])

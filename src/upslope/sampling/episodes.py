@@ -8,15 +8,15 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from upslope.core.lockstep import anywhere
+from upslope.core.records import EpisodeStatistics, Trajectories, first_nonfinite
+from upslope.core.unbatched_reductions import anywhere
 from upslope.environments.environment import Environment
 from upslope.policies.policy import Policy, act
 from upslope.sampling.action_bounds import action_clipper
-from upslope.sampling.records import EpisodeStatistics, Trajectories, first_broken
 
 
 def sample_episodes(
-    key: Array, environment: Environment, policy: Policy, num_episodes: int, limit: int
+    key: Array, environment: Environment, policy: Policy, n_episodes: int, limit: int
 ) -> tuple[Trajectories, EpisodeStatistics]:
     """N whole episodes, padded to the time limit; the loop ends when every episode has ended.
 
@@ -28,16 +28,16 @@ def sample_episodes(
       The trajectories [T, N, ...] (zeros where not valid) and their statistics.
     """
     reset_key, act_key, step_key = jax.random.split(key, 3)
-    state, observation = jax.vmap(environment.reset)(jax.random.split(reset_key, num_episodes))
+    state, observation = jax.vmap(environment.reset)(jax.random.split(reset_key, n_episodes))
     memory = jax.tree.map(
-        lambda leaf: jnp.broadcast_to(leaf, (num_episodes, *jnp.shape(leaf))),
+        lambda leaf: jnp.broadcast_to(leaf, (n_episodes, *jnp.shape(leaf))),
         policy.initial_memory(),
     )
     clip = action_clipper(environment)
 
     def move(time: Array, state: Any, observation: Array, memory: Any) -> Any:
-        act_keys = jax.random.split(jax.random.fold_in(act_key, time), num_episodes)
-        step_keys = jax.random.split(jax.random.fold_in(step_key, time), num_episodes)
+        act_keys = jax.random.split(jax.random.fold_in(act_key, time), n_episodes)
+        step_keys = jax.random.split(jax.random.fold_in(step_key, time), n_episodes)
         distribution, memory = jax.vmap(act, in_axes=(None, 0, 0))(policy, observation, memory)
         action = jax.vmap(lambda d, k: d.sample(k))(distribution, act_keys)
         state, out = jax.vmap(environment.step)(step_keys, state, clip(action))
@@ -50,9 +50,9 @@ def sample_episodes(
         action=jnp.zeros((limit, *action.shape), action.dtype),
         reward=jnp.zeros((limit, *out.reward.shape), out.reward.dtype),
         next_observation=jnp.zeros((limit, *observation.shape), observation.dtype),
-        terminated=jnp.zeros((limit, num_episodes), bool),
-        truncated=jnp.zeros((limit, num_episodes), bool),
-        valid=jnp.zeros((limit, num_episodes), bool),
+        terminated=jnp.zeros((limit, n_episodes), bool),
+        truncated=jnp.zeros((limit, n_episodes), bool),
+        valid=jnp.zeros((limit, n_episodes), bool),
         memory=memory,
     )
 
@@ -83,16 +83,16 @@ def sample_episodes(
         alive = alive & ~terminated & ~truncated
         return time + 1, alive, state, out.observation, next_memory, buffers
 
-    start = (jnp.asarray(0), jnp.ones(num_episodes, bool), state, observation, memory, buffers)
+    start = (jnp.asarray(0), jnp.ones(n_episodes, bool), state, observation, memory, buffers)
     episodes = jax.lax.while_loop(unfinished, body, start)[-1]
     lengths = jnp.sum(episodes.valid, axis=0)
-    broken, broken_step = first_broken(episodes.reward, episodes.next_observation)
+    broken, nonfinite_step = first_nonfinite(episodes.reward, episodes.next_observation)
     statistics = EpisodeStatistics(
         returns=jnp.mean(jnp.sum(episodes.reward, axis=0)),
         lengths=jnp.mean(lengths.astype(episodes.reward.dtype)),
-        episodes=jnp.asarray(num_episodes, int),
+        episodes=jnp.asarray(n_episodes, int),
         steps=jnp.sum(lengths),
         broken=broken,
-        broken_step=broken_step,
+        nonfinite_step=nonfinite_step,
     )
     return episodes, statistics

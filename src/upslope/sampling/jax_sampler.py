@@ -9,13 +9,13 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core.checks import UpslopeError
+from upslope.core.records import EpisodeStatistics
 from upslope.environments.environment import Environment
 from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
-from upslope.sampling.collections import Collection, Dynamics, EpisodeReturns, Episodes, Steps
 from upslope.sampling.episode_returns import sample_returns
 from upslope.sampling.episodes import sample_episodes
-from upslope.sampling.records import EpisodeStatistics
+from upslope.sampling.experience import Dynamics, EpisodeReturns, Episodes, ExperienceSpec, Steps
 from upslope.sampling.streams import Streams, sample_steps, start_streams
 
 
@@ -25,7 +25,7 @@ class JaxSampler(eqx.Module):
     Attributes:
       environment: the world.
       objective: under which returns are counted.
-      collection: what the search method wants back. Static.
+      experience: what the search method wants back. Static.
       streams: the environments' states where a collection continues them (`Steps`), else None.
       statistics: of the last call, for training curves.
       axis: of the mesh whose devices share a population; None for one device. Static.
@@ -33,7 +33,7 @@ class JaxSampler(eqx.Module):
 
     environment: Environment
     objective: Objective
-    collection: Collection = eqx.field(static=True)
+    experience: ExperienceSpec = eqx.field(static=True)
     streams: Streams | None
     statistics: EpisodeStatistics
     axis: str | None = eqx.field(static=True, default=None)
@@ -43,7 +43,7 @@ class JaxSampler(eqx.Module):
         cls,
         key: Array,
         environment: Environment,
-        collection: Collection,
+        experience: ExperienceSpec,
         objective: Objective,
         policy: Policy,
     ) -> JaxSampler:
@@ -55,11 +55,11 @@ class JaxSampler(eqx.Module):
         Raises:
           UpslopeError: episodes have to end and may not (see `refuse_endless`).
         """
-        refuse_endless(environment, collection, objective)
+        refuse_endless(environment, experience, objective)
         streams = None
-        if isinstance(collection, Steps):
-            streams = start_streams(key, environment, collection.n_envs, policy)
-        return cls(environment, objective, collection, streams, EpisodeStatistics.nothing())
+        if isinstance(experience, Steps):
+            streams = start_streams(key, environment, experience.n_envs, policy)
+        return cls(environment, objective, experience, streams, EpisodeStatistics.nothing())
 
     def sample(self, key: Array, candidates: Policy) -> tuple[Any, JaxSampler]:
         """Tries the candidates and returns what the collection asks for.
@@ -73,35 +73,35 @@ class JaxSampler(eqx.Module):
         """
         limit = episode_limit(self.environment, self.objective)
         streams = self.streams
-        if isinstance(self.collection, Steps):
+        if isinstance(self.experience, Steps):
             assert streams is not None
-            experience, streams, statistics = sample_steps(
-                key, self.environment, candidates, streams, self.collection.n_steps, limit
+            result, streams, statistics = sample_steps(
+                key, self.environment, candidates, streams, self.experience.n_steps, limit
             )
-        elif isinstance(self.collection, Episodes):
+        elif isinstance(self.experience, Episodes):
             assert limit is not None
-            experience, statistics = sample_episodes(
-                key, self.environment, candidates, self.collection.num_episodes, limit
+            result, statistics = sample_episodes(
+                key, self.environment, candidates, self.experience.n_episodes, limit
             )
-        elif isinstance(self.collection, EpisodeReturns):
+        elif isinstance(self.experience, EpisodeReturns):
             assert limit is not None
-            experience, statistics = sample_returns(
+            result, statistics = sample_returns(
                 key,
                 self.environment,
                 candidates,
                 self.objective,
-                self.collection.episodes_per_candidate,
+                self.experience.episodes_per_candidate,
                 limit,
-                common_random_numbers=self.collection.common_random_numbers,
+                common_random_numbers=self.experience.common_random_numbers,
                 axis=self.axis,
             )
         else:
-            assert isinstance(self.collection, Dynamics)
+            assert isinstance(self.experience, Dynamics)
             # No step is taken; a budget still has to end: one look counts as one.
-            experience = self.environment
+            result = self.environment
             statistics = EpisodeStatistics.nothing()._replace(steps=jnp.ones((), int))
-        return experience, JaxSampler(
-            self.environment, self.objective, self.collection, streams, statistics, self.axis
+        return result, JaxSampler(
+            self.environment, self.objective, self.experience, streams, statistics, self.axis
         )
 
 
@@ -112,7 +112,7 @@ def episode_limit(environment: Environment, objective: Objective) -> int | None:
     return min(known) if known else None
 
 
-def refuse_endless(environment: Environment, collection: Collection, objective: Objective) -> None:
+def refuse_endless(environment: Environment, spec: ExperienceSpec, objective: Objective) -> None:
     """Refuses a world without any time limit where episodes have to end.
 
     Whole episodes have to, and so do sums that nothing discounts, however they are sampled:
@@ -122,16 +122,16 @@ def refuse_endless(environment: Environment, collection: Collection, objective: 
     Raises:
       UpslopeError: names the world and what would end its episodes.
     """
-    if isinstance(collection, Dynamics) or episode_limit(environment, objective) is not None:
+    if isinstance(spec, Dynamics) or episode_limit(environment, objective) is not None:
         return
     name = type(environment).__name__
-    if not isinstance(collection, Steps):
+    if not isinstance(spec, Steps):
         raise UpslopeError(
             f"{name} has time_limit=None and may never end: whole episodes need a time limit "
             "(time_limit=...) or an objective with a horizon."
         )
     discount = objective.discount
-    if isinstance(discount, int | float) and discount >= 1 and not objective.centred:
+    if isinstance(discount, int | float) and discount >= 1 and not objective.differential:
         raise UpslopeError(
             f"{name} has time_limit=None and may never end: a return without a discount "
             "(gamma = 1) needs a time limit (time_limit=...), an objective with a horizon, or a "

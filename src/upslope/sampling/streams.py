@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core import tree
+from upslope.core.records import EpisodeStatistics, Trajectories, first_nonfinite
 from upslope.environments.environment import Environment
 from upslope.policies.policy import Policy, act
 from upslope.sampling.action_bounds import action_clipper
-from upslope.sampling.records import EpisodeStatistics, Trajectories, first_broken
 
 # Below this many numbers a state is reset in advance for every step (one batched call instead of
 # a reset inside the loop); above it the resets would cost more memory than they save time.
@@ -127,14 +127,14 @@ def sample_steps(
     )
     ended = terminated | truncated
     episodes = jnp.sum(ended)
-    broken, broken_step = first_broken(reward, successor)
+    broken, nonfinite_step = first_nonfinite(reward, successor)
     statistics = EpisodeStatistics(
         returns=jnp.sum(jnp.where(ended, returns, 0.0)) / episodes,
         lengths=jnp.sum(jnp.where(ended, age, 0)) / episodes,
         episodes=episodes,
         steps=jnp.asarray(n_steps * n_envs, int),
         broken=broken,
-        broken_step=broken_step,
+        nonfinite_step=nonfinite_step,
     )
     return trajectories, after, statistics
 

@@ -11,7 +11,7 @@ from jax import Array
 
 from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
-from upslope.sampling.collections import Collection
+from upslope.sampling.experience import ExperienceSpec
 
 
 class SearchMethod(eqx.Module):
@@ -22,7 +22,7 @@ class SearchMethod(eqx.Module):
 
     Attributes:
       name: the command line's name for it.
-      collection: what it wants back from the world.
+      experience: what it wants back from the world.
       usual_timesteps: the budget of a run that names none.
     """
 
@@ -31,7 +31,7 @@ class SearchMethod(eqx.Module):
 
     @property
     @abc.abstractmethod
-    def collection(self) -> Collection:
+    def experience(self) -> ExperienceSpec:
         """What the method wants back; static."""
 
     def for_policy(self, policy: Any) -> SearchMethod:

@@ -6,9 +6,9 @@ import warnings
 
 import numpy as np
 
+from upslope.engine.history import KEYS, History
+from upslope.engine.progress import Evaluation
 from upslope.search.search_method import SearchMethod
-from upslope.training.history import KEYS, History
-from upslope.training.progress import Evaluation
 
 # The last part of a run that counts.
 SHARE = 0.25

@@ -12,7 +12,7 @@ import numpy as np
 from upslope.core import tree
 from upslope.core.checks import UpslopeError, check_path
 from upslope.policies.policy import Policy, act
-from upslope.training.policy_artifact import load_policy, save_policy
+from upslope.storage.policy_artifact import load_policy, save_policy
 from upslope.training.run_folder import RunFolder
 
 if TYPE_CHECKING:

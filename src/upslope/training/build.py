@@ -10,17 +10,17 @@ import numpy as np
 from jax import Array
 
 from upslope.core.checks import UpslopeError, check_number
+from upslope.engine.problem import Problem
 from upslope.environments import ENVIRONMENTS, make
 from upslope.environments.environment import Environment
-from upslope.environments.world_contract import check_world
+from upslope.environments.environment_contract import check_environment
 from upslope.objectives import OBJECTIVES
 from upslope.policies import default_policy
 from upslope.policies.policy import Policy
-from upslope.sampling.collections import EpisodeReturns
+from upslope.sampling.experience import EpisodeReturns
 from upslope.sampling.jax_sampler import refuse_endless
 from upslope.search import METHODS, SearchMethod
 from upslope.training.config import RunConfig
-from upslope.training.problem import Problem
 from upslope.training.settings import settings_of
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def build(config: RunConfig, world: Any = None) -> Built:
     method = method_of(config)
     objective = OBJECTIVES.get(config.objective)(**config.objective_settings)
     kind = config.policy
-    if kind is None and isinstance(method.collection, EpisodeReturns):
+    if kind is None and isinstance(method.experience, EpisodeReturns):
         kind = "deterministic"
     policy_settings = dict(config.policy_settings)
     if "hidden" in policy_settings:
@@ -73,8 +73,8 @@ def build(config: RunConfig, world: Any = None) -> Built:
     shapes = jax.eval_shape(policy, jax.random.key(0))
     check_score(config.method, method, shapes, kind)
     if isinstance(world, Environment):
-        check_world(world)
-        refuse_endless(world, method.collection, objective)
+        check_environment(world)
+        refuse_endless(world, method.experience, objective)
     method.check_problem(world, shapes, objective)
     method = method.for_policy(shapes)
     return Built(Problem(world, policy, method, objective), observation_space, action_space)
@@ -96,7 +96,7 @@ def method_of(config: RunConfig) -> SearchMethod:
 def tries_populations(config: RunConfig) -> bool:
     """Whether an iteration is many candidates, which cores can share. No error is raised here."""
     try:
-        return isinstance(method_of(config).collection, EpisodeReturns)
+        return isinstance(method_of(config).experience, EpisodeReturns)
     except UpslopeError:
         return False
 
@@ -107,7 +107,7 @@ def check_score(name: str, method: SearchMethod, policy: Any, kind: str | None) 
     Raises:
       UpslopeError: names methods that can search it.
     """
-    if isinstance(method.collection, EpisodeReturns) or getattr(policy, "scored", True):
+    if isinstance(method.experience, EpisodeReturns) or getattr(policy, "scored", True):
         return
     raise UpslopeError(
         f"{name} follows the gradient of log pi, and the policy {kind or type(policy).__name__!r} "
@@ -142,7 +142,7 @@ def spaces_of(world: Any) -> tuple[spaces.Space, spaces.Space]:
     """Observation and action space as policies see them: flat where the world's are not."""
     if isinstance(world, Environment):
         return world.observation_space, world.action_space
-    from upslope.sampling.gymnasium_spaces import policy_spaces
+    from upslope.sampling.simulators.gymnasium_spaces import policy_spaces
 
     return policy_spaces(world)
 

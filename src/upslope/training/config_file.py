@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from upslope.core import atomic
 from upslope.core.checks import StorageError
-from upslope.core.json_text import MAX_DEPTH, to_plain
+from upslope.storage import atomic
+from upslope.storage.json_text import MAX_DEPTH, to_plain
 
 MAX_BYTES = 1 << 20
 MAX_ALIASES = 32

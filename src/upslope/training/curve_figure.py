@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from upslope.core.checks import missing_extra
-from upslope.training.progress import Evaluation
+from upslope.engine.progress import Evaluation
 from upslope.training.statistics import bootstrap_interval, interquartile_mean
 
 

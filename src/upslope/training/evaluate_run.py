@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from upslope.core.checks import UpslopeError, check_number, check_path
+from upslope.engine.devices import prepare
+from upslope.engine.finite_checks import check_returns
+from upslope.engine.progress import Evaluation
+from upslope.storage.policy_artifact import load_policy
 from upslope.training.build import build, same_kind
 from upslope.training.config import RunConfig
-from upslope.training.devices import prepare
-from upslope.training.finite_checks import check_returns
-from upslope.training.policy_artifact import load_policy
 from upslope.training.programs import make_program
-from upslope.training.progress import Evaluation
 from upslope.training.run_folder import RunFolder
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from upslope.engine.jax_program import JaxProgram
+from upslope.engine.loop import Plan, Program
 from upslope.training.build import Built
 from upslope.training.config import RunConfig
-from upslope.training.jax_program import JaxProgram
-from upslope.training.loop import Plan, Program
 
 
 def plan_of(config: RunConfig) -> Plan:
@@ -23,6 +23,6 @@ def make_program(config: RunConfig, built: Built) -> Program:
     """What runs the problem: compiled as a whole, or on simulators."""
     if built.problem.in_jax:
         return JaxProgram(built.problem, config.seeds, config.seed)
-    from upslope.training.host_program import HostProgram
+    from upslope.engine.host_program import HostProgram
 
     return HostProgram(built.problem, config.seeds, config.seed, config.workers)

@@ -9,11 +9,11 @@ import jax
 import numpy as np
 
 from upslope.core.checks import StorageError, check_number, check_path
+from upslope.engine.history import History
+from upslope.engine.progress import Evaluation, Summary
+from upslope.storage.policy_artifact import save_policy
 from upslope.training.agent import Agent
 from upslope.training.config import RunConfig
-from upslope.training.history import History
-from upslope.training.policy_artifact import save_policy
-from upslope.training.progress import Evaluation, Summary
 from upslope.training.statistics import bootstrap_interval, interquartile_mean
 
 if TYPE_CHECKING:

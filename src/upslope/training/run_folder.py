@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from upslope.core import atomic, committed_folder
 from upslope.core.checks import StorageError
-from upslope.core.json_text import finite_or_null, parse_json
+from upslope.storage import atomic, atomic_folder
+from upslope.storage.evaluations_file import truncate_evaluations
+from upslope.storage.json_text import finite_or_null, parse_json
+from upslope.storage.lock import LOCK, RunLock
+from upslope.storage.metrics_file import MetricsFile
+from upslope.storage.quarantine import quarantine
 from upslope.training.config_file import read_config, write_config
-from upslope.training.damaged_file import set_aside
-from upslope.training.evaluations_file import truncate_evaluations
-from upslope.training.metrics_file import MetricsFile
-from upslope.training.run_lock import LOCK, RunLock
+from upslope.training.provenance import command_line, provenance
 from upslope.training.slug import inside, slug
-from upslope.training.surroundings import command_line, surroundings
 
 State = Literal["running", "done", "failed", "stopped"]
 STATES: tuple[State, ...] = ("running", "done", "failed", "stopped")
@@ -125,7 +125,7 @@ class RunFolder:
         """Removes what a writer that was killed has left; nobody else writes under the lock."""
         for parent in (self.path, self.checkpoints):
             try:
-                committed_folder.clean(parent)
+                atomic_folder.clean(parent)
                 atomic.clean_files(parent)
             except OSError as error:
                 raise atomic.storage_error("tidy up", parent, error) from error
@@ -138,7 +138,7 @@ class RunFolder:
             reason = f"{path} names no state of a run."
         except StorageError as error:
             reason = str(error)
-        aside = set_aside(path, copy=True)  # without a status.json this is no run folder
+        aside = quarantine(path, copy=True)  # without a status.json this is no run folder
         self.set_status("failed", step=0, message=f"status.json was damaged; see {aside.name}")
         self.notes.append(f"{reason} It is kept as {aside.name}; the run goes on without it.")
 
@@ -211,16 +211,16 @@ class RunFolder:
         Raises:
           StorageError: the run has none yet.
         """
-        if committed_folder.find(self.policy) is None:
+        if atomic_folder.find(self.policy) is None:
             raise StorageError(
                 f"{self.path} holds no policy yet (its state is {self.status().get('state')!r}). "
                 f"Finish it first: upslope resume {self.path}"
             )
         return self.policy
 
-    def record_surroundings(self) -> None:
+    def record_provenance(self) -> None:
         """Adds versions, machine and flags to `environment.json` (this starts JAX)."""
-        self._write_json("environment.json", self.environment() | surroundings())
+        self._write_json("environment.json", self.environment() | provenance())
 
     def environment(self) -> dict[str, Any]:
         """What `environment.json` says."""

@@ -10,23 +10,23 @@ from typing import Any
 import numpy as np
 
 from upslope.core.checks import UpslopeError, check_path, check_table
+from upslope.engine.devices import prepare
+from upslope.engine.history import History
+from upslope.engine.loop import Cursor, Hooks, evaluate_solutions, search
+from upslope.engine.progress import Reporter, Silent, Summary, Times
 from upslope.environments import make
 from upslope.environments.environment import Environment
 from upslope.training.advice import closing_advice
 from upslope.training.agent import load
 from upslope.training.build import Built, build, name_of, tries_populations
 from upslope.training.config import RunConfig, resolve
-from upslope.training.devices import prepare
 from upslope.training.evaluate_run import evaluate
-from upslope.training.history import History
-from upslope.training.loop import Position, Watch, evaluate_solutions, search
-from upslope.training.notebook import Notebook
+from upslope.training.loggers import check_loggers
 from upslope.training.programs import make_program, plan_of
-from upslope.training.progress import Reporter, Silent, Summary, Times
+from upslope.training.recorder import RunRecorder
 from upslope.training.run import Run
 from upslope.training.run_folder import RunFolder
 from upslope.training.signals import Stopped, StopSignals
-from upslope.training.sinks import check_loggers
 
 __all__ = ["evaluate", "load", "resume", "run", "train"]
 
@@ -114,10 +114,10 @@ def run(
     try:
         if folder is not None:
             folder.write_config(config.to_dict())
-            folder.record_surroundings()
-        notebook = Notebook(folder, loggers, config)
+            folder.record_provenance()
+        recorder = RunRecorder(folder, loggers, config)
         times.compile += time.perf_counter() - began
-        return _go(config, built, notebook, times, reporter or Silent(), History(), resuming=False)
+        return _go(config, built, recorder, times, reporter or Silent(), History(), resuming=False)
     finally:
         if folder is not None:
             folder.close()
@@ -161,10 +161,10 @@ def resume(
         began = time.perf_counter()
         built = build(config)
         times = Times(imports=import_seconds)
-        notebook = Notebook(folder, check_loggers(loggers), config)
+        recorder = RunRecorder(folder, check_loggers(loggers), config)
         folder.set_status("running")
         times.compile += time.perf_counter() - began
-        return _go(config, built, notebook, times, reporter, History(), resuming=True)
+        return _go(config, built, recorder, times, reporter, History(), resuming=True)
     finally:
         folder.close()
 
@@ -172,7 +172,7 @@ def resume(
 def _go(
     config: RunConfig,
     built: Built,
-    notebook: Notebook,
+    recorder: RunRecorder,
     times: Times,
     reporter: Reporter,
     history: History,
@@ -190,17 +190,17 @@ def _go(
             program.compile(plan.block, plan.deterministic_evaluation)
             position = None
             if resuming:
-                position = notebook.read(program.shapes(), history, plan, reporter.note)
+                position = recorder.read(program.shapes(), history, plan, reporter.note)
             if signals.received is not None:
-                raise _stopped(signals.received, notebook, position)
-            watch = Watch(
-                reporter, notebook.record, notebook.save, lambda: signals.received is not None
+                raise _stopped(signals.received, recorder, position)
+            watch = Hooks(
+                reporter, recorder.record, recorder.save, lambda: signals.received is not None
             )
             position, done = search(program, plan, history, times, watch, position)
             steps = position.steps
             if not done:
-                notebook.save(position)
-                raise _stopped(signals.received, notebook, position)
+                recorder.save(position)
+                raise _stopped(signals.received, recorder, position)
             moment, compiled = time.perf_counter(), program.compile_seconds
             final = evaluate_solutions(
                 program,
@@ -217,7 +217,7 @@ def _go(
             advice = closing_advice(built.problem.method, history, final)
             notes = [] if advice is None else [advice]
             seen = history.best_seen() if config.objective == "episodic" else None
-            summary = Summary("done", steps, final, times, notebook.path, notes, seen)
+            summary = Summary("done", steps, final, times, recorder.path, notes, seen)
             result = Run(
                 config,
                 program.solutions(position.carry),
@@ -226,19 +226,19 @@ def _go(
                 built.observation_space,
                 built.action_space,
             )
-            notebook.finish(result, position)
+            recorder.finish(result, position)
             return result
         except BaseException as error:
-            notebook.fail(error)
+            recorder.fail(error)
             raise
         finally:
             if program is not None:
                 program.close()
 
 
-def _stopped(number: int | None, notebook: Notebook, position: Position | None) -> Stopped:
+def _stopped(number: int | None, recorder: RunRecorder, position: Cursor | None) -> Stopped:
     steps = 0 if position is None else int(position.steps.min())
-    how = f" Go on with: upslope resume {notebook.path}" if notebook.path else ""
+    how = f" Go on with: upslope resume {recorder.path}" if recorder.path else ""
     if steps == 0:
         return Stopped(f"Stopped before the first iteration.{how}", number or 15)
     return Stopped(f"Stopped after {steps:,} steps of each seed; all is saved.{how}", number or 15)

@@ -1,0 +1,144 @@
+"""Learning curves: one row per seed and iteration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from upslope.engine.progress import Evaluation, Progress
+
+KEYS = ("seed", "iteration", "steps")
+# Diagnostics that hold the best return of a candidate, whichever the method has.
+BEST = ("best", "population_best")
+
+
+class History:
+    """Everything that was logged in a run, as columns that grow.
+
+    Attributes:
+      columns: name to values, one entry per row: `seed, iteration, steps, return, length,
+        episodes` and the method's diagnostics.
+      evaluations: of the solutions, in order.
+    """
+
+    def __init__(self) -> None:
+        self.columns: dict[str, list[Any]] = {}
+        self.evaluations: list[Evaluation] = []
+        self.rows = 0
+        self._iterations: np.ndarray | None = None
+        self._latest: dict[str, np.ndarray] = {}
+
+    def add(self, records: Any, steps: np.ndarray) -> np.ndarray:
+        """Adds the rows of one call of `advance`; returns the steps [S] each seed has taken now."""
+        statistics = records.statistics
+        values = {
+            "return": np.asarray(statistics.returns, float),
+            "length": np.asarray(statistics.lengths, float),
+            "episodes": np.asarray(statistics.episodes),
+        } | {
+            name: np.asarray(getattr(records.diagnostics, name), float)
+            for name in records.diagnostics._fields
+        }
+        seeds = steps.size
+        if self._iterations is None:
+            self._iterations = np.zeros(seeds, np.int64)
+        if not self._latest:
+            self._latest = {name: np.full(seeds, np.nan) for name in values}
+        steps = steps.copy()
+        taken = np.asarray(statistics.steps)
+        for k in range(records.active.shape[0]):
+            if not records.active[k].any():
+                break
+            for seed in np.flatnonzero(records.active[k]):
+                steps[seed] += taken[k, seed]
+                self._iterations[seed] += 1
+                row = {
+                    "seed": int(seed),
+                    "iteration": int(self._iterations[seed]),
+                    "steps": int(steps[seed]),
+                }
+                for name, value in values.items():
+                    row[name] = value[k, seed].item()
+                    if not np.isnan(value[k, seed]):
+                        self._latest[name][seed] = value[k, seed]
+                self.append(row)
+        return steps
+
+    def append(self, row: dict[str, Any]) -> None:
+        """Adds one row."""
+        for name, value in row.items():
+            self.columns.setdefault(name, []).append(value)
+        self.rows += 1
+        if self._iterations is not None:
+            self._iterations[row["seed"]] = row["iteration"]
+
+    def row(self, index: int) -> dict[str, Any]:
+        """One row by name."""
+        return {name: column[index] for name, column in self.columns.items()}
+
+    def restore(self, rows: list[dict[str, Any]], iterations: np.ndarray) -> None:
+        """Takes up the rows of an earlier process.
+
+        Args:
+          rows: as they were logged; some may have been lost.
+          iterations: [S], how many each seed has done; rows are numbered from there.
+        """
+        seeds = iterations.size
+        self._iterations = np.zeros(seeds, np.int64)
+        names = [name for row in rows[:1] for name in row if name not in KEYS]
+        self._latest = {name: np.full(seeds, np.nan) for name in names}
+        for saved in rows:
+            row: dict[str, Any] = {k: np.nan if v is None else v for k, v in saved.items()}
+            for name in names:
+                if not np.isnan(row[name]):
+                    self._latest[name][row["seed"]] = row[name]
+            self.append(row)
+        self._iterations = iterations.astype(np.int64)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The columns as arrays."""
+        return {name: np.asarray(column) for name, column in self.columns.items()}
+
+    def best_seen(self) -> np.ndarray | None:
+        """The best return of a candidate of each seed [S]; None where no candidates were tried."""
+        columns = self.arrays()
+        name = next((name for name in BEST if name in columns), None)
+        if name is None:
+            return None
+        seeds = [columns[name][columns["seed"] == seed] for seed in np.unique(columns["seed"])]
+        known = [seed[np.isfinite(seed)] for seed in seeds]
+        return np.asarray([part.max() if part.size else np.nan for part in known])
+
+    def curve(self, name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Steps and values of one column for one seed."""
+        columns = self.arrays()
+        mine = columns["seed"] == seed
+        return columns["steps"][mine], columns[name][mine]
+
+    def look(
+        self,
+        steps: np.ndarray,
+        total_timesteps: int,
+        elapsed: float,
+        steps_per_second: float,
+        remaining: float,
+    ) -> Progress:
+        """The latest of everything."""
+        assert self._iterations is not None
+        diagnostics = {
+            name: value.copy()
+            for name, value in self._latest.items()
+            if name not in ("return", "length", "episodes")
+        }
+        return Progress(
+            steps=steps.copy(),
+            total_timesteps=total_timesteps,
+            iterations=self._iterations.copy(),
+            returns=self._latest["return"].copy(),
+            lengths=self._latest["length"].copy(),
+            diagnostics=diagnostics,
+            elapsed=elapsed,
+            steps_per_second=steps_per_second,
+            remaining=remaining,
+        )

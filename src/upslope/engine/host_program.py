@@ -1,0 +1,217 @@
+"""The same search on simulators: ask and tell are compiled, the sampler runs between them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.flatten_util import ravel_pytree
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from upslope.core import tree
+from upslope.core.records import Returns
+from upslope.engine.devices import devices_for, place_empty
+from upslope.engine.iteration import iteration_key, stream_key
+from upslope.engine.jax_program import EVALUATION_LIMIT, Records
+from upslope.engine.problem import Problem
+from upslope.objectives.objective import EpisodicReturn
+from upslope.sampling.experience import EpisodeReturns
+from upslope.sampling.simulators.gymnasium_sampler import GymnasiumSampler
+
+
+class HostCarry(NamedTuple):
+    """All that a seed needs to go on besides its simulators; leaves [S, ...]."""
+
+    state: Any  # the search method's
+    iteration: Array  # int: how many this seed has done
+
+
+class HostProgram:
+    """Runs S seeds of one problem on simulators, all of them stepped together.
+
+    A simulator's state cannot be saved. Instead, `start_fresh_episodes` starts fresh episodes at every
+    checkpoint, in the run that goes on as in one that resumes from there: both do the same.
+
+    Args:
+      problem: what to run; its world builds Gymnasium environments.
+      seeds: S.
+      seed: the run's seed.
+      workers: simulator processes; `"auto"` decides by a quick timing.
+    """
+
+    def __init__(self, problem: Problem, seeds: int, seed: int, workers: int | str = "auto"):
+        self.problem, self.seeds, self.seed, self.workers = problem, seeds, seed, workers
+        mesh = Mesh(np.asarray(devices_for(seeds)), ("seeds",))
+        self.split = NamedSharding(mesh, PartitionSpec("seeds"))
+        self.whole = NamedSharding(mesh, PartitionSpec())
+        self.search_key = stream_key(seed, "search")
+        self.start_key = stream_key(seed, "start")
+        self.evaluation_key = stream_key(seed, "evaluation")
+        self.compile_seconds = 0.0
+        self.block = 1
+        self._evaluators: dict[tuple[int, bool], GymnasiumSampler] = {}
+        self._tell: dict[Any, Any] = {}
+        method, objective = problem.method, problem.objective
+        rows, everything = PartitionSpec("seeds"), PartitionSpec()
+
+        def shard(function: Any, inputs: tuple[PartitionSpec, ...]) -> Any:
+            return jax.jit(
+                jax.shard_map(function, mesh=mesh, in_specs=inputs, out_specs=rows, check_vma=False)
+            )
+
+        def start(method: Any, objective: Any, keys: Array) -> HostCarry:
+            def one(key: Array) -> HostCarry:
+                policy_key, method_key = jax.random.split(key)
+                state = method.init(method_key, problem.policy(policy_key), objective)
+                return jax.tree.map(jnp.asarray, HostCarry(state, jnp.asarray(0)))
+
+            return jax.vmap(one)(keys)
+
+        def ask(method: Any, keys: Array, state: Any) -> Any:
+            return jax.vmap(method.ask)(keys, state)
+
+        def tell(
+            method: Any, objective: Any, keys: Array, state: Any, candidates: Any, experience: Any
+        ) -> Any:
+            def one(key: Array, state: Any, candidates: Any, experience: Any) -> Any:
+                state, diagnostics = method.tell(key, state, candidates, experience, objective)
+                finite = jnp.all(jnp.isfinite(ravel_pytree(method.solution(state))[0]))
+                return state, diagnostics, finite
+
+            return jax.vmap(one)(keys, state, candidates, experience)
+
+        def keys(key: Array, iteration: Array) -> Any:
+            def one(index: Array, iteration: Array) -> Array:
+                return jax.random.split(iteration_key(key, index, iteration), 3)
+
+            return jax.vmap(one)(jnp.arange(seeds), iteration)
+
+        self._numbers = jax.tree.map(jnp.asarray, (method, objective))
+        self._start_jit = shard(start, (everything, everything, rows))
+        self._ask_jit = shard(ask, (everything, rows, rows))
+        self._tell_jit = shard(tell, (everything, everything, rows, rows, rows, rows))
+        self._keys = jax.jit(keys)
+        self.sampler = GymnasiumSampler(
+            problem.world,
+            method.experience,
+            objective,
+            n_seeds=seeds,
+            seed=seed,
+            workers=workers,  # pyright: ignore[reportArgumentType]
+        )
+
+    def compile(self, block: int, deterministic: bool = True) -> None:
+        """Compiles start and ask; tell is compiled when the first experience is there."""
+        began = time.perf_counter()
+        self.block = block
+        method, objective = self._numbers
+        indices = jnp.arange(self.seeds)
+        self.start_keys = jax.device_put(
+            jax.vmap(lambda i: jax.random.fold_in(self.start_key, i))(indices), self.split
+        )
+        start = self._start_jit.lower(method, objective, self.start_keys)
+        self._shapes = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self.split),
+            start.out_info,
+        )
+        self._start = start.compile()
+        self.compile_seconds += time.perf_counter() - began
+
+    def shapes(self) -> HostCarry:
+        """The shapes and types of a carry, for reading a checkpoint."""
+        return self._shapes
+
+    def place(self, carry: HostCarry) -> HostCarry:
+        """A carry read from a checkpoint, put on the devices."""
+        return jax.device_put(carry, self.split)
+
+    def start(self) -> HostCarry:
+        """All seeds before their first iteration."""
+        return self._start(*self._numbers, self.start_keys)
+
+    def advance(
+        self, carry: HostCarry, wanted: np.ndarray, count: int
+    ) -> tuple[HostCarry, Records]:
+        """Up to `count` iterations; each seed stops when it has taken the `wanted` steps."""
+        taken, rows = np.zeros(self.seeds, np.int64), []
+        for _ in range(count):
+            active = taken < wanted
+            if not active.any():
+                break
+            carry, record = self._iterate(carry, active)
+            rows.append(record)
+            taken += np.where(active, record.statistics.steps, 0)
+            broken = np.asarray(record.statistics.broken) > 0
+            if np.any(active & (broken | ~record.finite)):
+                break
+        return carry, jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+
+    def _iterate(self, carry: HostCarry, active: np.ndarray) -> tuple[HostCarry, Records]:
+        method, objective = self._numbers
+        keys = self._keys(self.search_key, carry.iteration)
+        ask_keys, sample_keys, tell_keys = (
+            jax.device_put(keys[:, i], self.split) for i in range(3)
+        )
+        carry = place_empty(carry, self.whole)
+        candidates = self._ask_jit(method, ask_keys, carry.state)
+        experience, self.sampler = self.sampler.sample(sample_keys, candidates)
+        experience = jax.device_put(experience, self.split)
+        arguments = (method, objective, tell_keys, carry.state, candidates, experience)
+        # Whole episodes come in batches of different lengths: one program for each.
+        shape = tuple(np.shape(leaf) for leaf in jax.tree.leaves(experience))
+        if shape not in self._tell:
+            began = time.perf_counter()
+            self._tell[shape] = self._tell_jit.lower(*arguments).compile()
+            self.compile_seconds += time.perf_counter() - began
+        state, diagnostics, finite = self._tell[shape](*arguments)
+        new = HostCarry(state, carry.iteration + 1)
+        if not active.all():
+            new = tree.where(jnp.asarray(active), new, carry)
+        statistics = jax.tree.map(np.asarray, self.sampler.statistics)
+        return new, Records(active, statistics, jax.device_get(diagnostics), np.asarray(finite))
+
+    def solutions(self, carry: HostCarry) -> Any:
+        """The policies to keep, leaves [S, ...], as numpy arrays."""
+        return jax.device_get(jax.vmap(self.problem.method.solution)(carry.state))
+
+    def evaluate(
+        self, policies: Any, episodes: int, evaluation_index: int, deterministic: bool = True
+    ) -> Returns:
+        """Held-out undiscounted returns [S, E] of the policies, on simulators of their own."""
+        sampler = self._evaluator(episodes, deterministic)
+        sampler.start_fresh_episodes(evaluation_index)
+        key = jax.random.fold_in(self.evaluation_key, evaluation_index)
+        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(self.seeds))
+        population = jax.tree.map(lambda leaf: jnp.asarray(leaf)[:, None], policies)
+        returns, _ = sampler.sample(keys, population)
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[:, 0], returns._replace(moments=None))
+
+    def _evaluator(self, episodes: int, deterministic: bool) -> GymnasiumSampler:
+        which = (episodes, deterministic)
+        if which not in self._evaluators:
+            self._evaluators[which] = GymnasiumSampler(
+                self.problem.world,
+                EpisodeReturns(1, episodes),
+                EpisodicReturn(self.sampler.limit or EVALUATION_LIMIT),
+                n_seeds=self.seeds,
+                seed=self.seed,
+                workers=self.workers,  # pyright: ignore[reportArgumentType]
+                stream="evaluation",
+                deterministic=deterministic,
+            )
+        return self._evaluators[which]
+
+    def start_fresh_episodes(self, carry: HostCarry, border: int) -> HostCarry:
+        """Fresh episodes from here on, a function of the run's seed and the border alone."""
+        self.sampler.start_fresh_episodes(border)
+        return carry
+
+    def close(self) -> None:
+        """Ends the simulators and their processes."""
+        self.sampler.close()
+        for evaluator in self._evaluators.values():
+            evaluator.close()

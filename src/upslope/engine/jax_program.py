@@ -1,0 +1,299 @@
+"""The compiled programs of a search in a JAX world: start, advance, evaluate."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.flatten_util import ravel_pytree
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from upslope.core import tree
+from upslope.core.records import EpisodeStatistics, Returns
+from upslope.engine.devices import devices_for_populations, place_empty
+from upslope.engine.executables import compiled, over_seeds
+from upslope.engine.iteration import iterate, iteration_key, stream_key
+from upslope.engine.problem import Problem
+from upslope.objectives.objective import EpisodicReturn
+from upslope.sampling.episode_returns import sample_returns
+from upslope.sampling.experience import Dynamics, Steps
+from upslope.sampling.jax_sampler import JaxSampler, episode_limit
+
+# Iterations between two looks at the host, at most.
+MAX_CHUNK = 128
+# Steps an evaluation episode may take in a world that has no time limit of its own.
+EVALUATION_LIMIT = 10_000
+
+
+class Carry(NamedTuple):
+    """All that a seed needs to go on; leaves [S, ...]."""
+
+    state: Any  # the search method's
+    streams: Any  # the sampler's
+    iteration: Array  # int: how many this seed has done
+
+
+class Records(NamedTuple):
+    """What happened in each of K iterations of S seeds."""
+
+    active: np.ndarray  # [K, S] bool: whether the seed did this iteration
+    statistics: EpisodeStatistics  # leaves [K, S]
+    diagnostics: Any  # leaves [K, S]
+    finite: np.ndarray  # [K, S] bool: whether the policy was still finite afterwards
+
+
+class JaxProgram:
+    """Runs S seeds of one problem side by side, sharded over the host devices.
+
+    Every seed is a function of (run seed, its own number, its own iteration) alone: how many
+    iterations a call does changes nothing else, and how many seeds or devices share it only how
+    matrix products round. Devices that seeds leave over share the populations of each seed.
+
+    Args:
+      problem: what to run; its world is a JAX environment.
+      seeds: S.
+      seed: the run's seed.
+    """
+
+    def __init__(self, problem: Problem, seeds: int, seed: int):
+        self.problem = problem
+        self.seeds = seeds
+        population = getattr(problem.method.experience, "population_size", 1)
+        devices = devices_for_populations(seeds, population)
+        self.devices = devices.reshape(-1).tolist()
+        mesh = Mesh(devices, ("seeds", "population"))
+        self._axis = "population" if devices.shape[1] > 1 else None
+        self.split = NamedSharding(mesh, PartitionSpec("seeds"))
+        self.whole = NamedSharding(mesh, PartitionSpec())
+        self.mesh = mesh
+        # Everything a call needs besides is numpy: no small program is compiled on the way.
+        self.seed = np.uint32(seed)
+        self.compile_seconds = 0.0
+        self._numbers = jax.device_put(
+            (problem.method, problem.objective, problem.world), self.whole
+        )
+        self._start = self._advance = None
+        self._evaluate: dict[bool, Any] = {}
+        self.block = 1
+
+    # What is compiled.
+
+    def _start_seed(self, numbers: Any, seed: Array, index: Array) -> Carry:
+        method, objective, world = numbers
+        key = jax.random.fold_in(stream_key(seed, "start"), index)
+        policy_key, method_key, sampler_key = jax.random.split(key, 3)
+        policy = self.problem.policy(policy_key)
+        state = method.init(method_key, policy, objective)
+        sampler = JaxSampler.create(sampler_key, world, method.experience, objective, policy)
+        # Python numbers would change type on the first step.
+        return jax.tree.map(jnp.asarray, Carry(state, sampler.streams, jnp.asarray(0)))
+
+    def _iterate_seed(self, numbers: Any, key: Array, index: Array, carry: Carry) -> Any:
+        method, objective, world = numbers
+        nothing = EpisodeStatistics.nothing()
+        sampler = JaxSampler(
+            world, objective, method.experience, carry.streams, nothing, self._axis
+        )
+        state, sampler, diagnostics = iterate(
+            iteration_key(key, index, carry.iteration), method, objective, carry.state, sampler
+        )
+        finite = jnp.all(jnp.isfinite(ravel_pytree(method.solution(state))[0]))
+        new = Carry(state, sampler.streams, carry.iteration + 1)
+        return new, (sampler.statistics, diagnostics, finite)
+
+    def _advance_shard(
+        self, numbers: Any, seed: Array, indices: Array, carry: Carry, wanted: Array, count: Array
+    ) -> tuple[Carry, Records]:
+        fixed = isinstance(numbers[0].experience, Steps)
+        key = stream_key(seed, "search")
+        seeds = indices.shape[0]
+        solution = jax.eval_shape(jax.vmap(numbers[0].solution), carry.state)
+        parameters = sum(leaf.size for leaf in jax.tree.leaves(solution)) // seeds
+        solves = isinstance(numbers[0].experience, Dynamics)
+        step = over_seeds(self._iterate_seed, seeds, parameters, in_turn=solves)
+
+        def body(loop: Any) -> Any:
+            put = lambda b, x: jax.lax.dynamic_update_index_in_dim(b, x, number, 0)  # noqa: E731
+            number, carry, taken, healthy, buffers = loop
+            active = taken < wanted
+            new, (statistics, diagnostics, finite) = step(numbers, key, indices, carry)
+            if not fixed:  # with fixed batches all seeds need the same number of iterations
+                new = tree.where(active, new, carry)
+            taken = taken + jnp.where(active, statistics.steps, 0).astype(taken.dtype)
+            healthy = healthy & jnp.all(~active | (finite & (statistics.broken == 0)))
+            record = Records(active, statistics, diagnostics, finite)
+            buffers = jax.tree.map(put, buffers, record)
+            return number + 1, new, taken, healthy, buffers
+
+        def going(loop: Any) -> Array:
+            number, _, taken, healthy, _ = loop
+            return (number < count) & healthy & jnp.any(taken < wanted)
+
+        _, shapes = jax.eval_shape(step, numbers, key, indices, carry)
+        blank = Records(jax.ShapeDtypeStruct((seeds,), bool), *shapes)  # pyright: ignore[reportArgumentType]
+        buffers = jax.tree.map(lambda leaf: jnp.zeros((MAX_CHUNK, *leaf.shape), leaf.dtype), blank)
+        loop = (jnp.int32(0), carry, jnp.zeros((seeds,), jnp.int32), jnp.asarray(True), buffers)
+        _, carry, _, _, buffers = jax.lax.while_loop(going, body, loop)
+        return carry, buffers
+
+    def shapes(self) -> Carry:
+        """The shapes and types of a carry, for reading a checkpoint."""
+        return self._shapes
+
+    def place(self, carry: Carry) -> Carry:
+        """A carry read from a checkpoint, put on the devices."""
+        return jax.device_put(carry, self.split)
+
+    def _evaluate_all(
+        self, numbers: Any, which: Any, policies: Any, episodes: int, deterministic: bool
+    ) -> Returns:
+        _, objective, world = numbers
+        seed, evaluation_index, block = which
+        key = stream_key(seed, "evaluation")
+        key = jax.random.fold_in(jax.random.fold_in(key, evaluation_index), block)
+        limit = episode_limit(world, objective) or EVALUATION_LIMIT
+        returns, _ = sample_returns(
+            key, world, policies, EpisodicReturn(), episodes, limit, deterministic=deterministic
+        )
+        return returns
+
+    # What the loop calls.
+
+    def compile(self, block: int, deterministic: bool = True) -> None:
+        """Compiles all programs, one while the next is traced: side by side they need more memory.
+
+        Args:
+          block: how many episodes an evaluation runs at a time; larger ones run several blocks,
+            so that one program serves all of them.
+          deterministic: the kind of evaluation to be ready for; the other is compiled when asked.
+        """
+        self.block = block
+        began = time.perf_counter()
+        indices = jax.device_put(np.arange(self.seeds, dtype=np.int32), self.split)
+        seed = jax.device_put(self.seed, self.whole)
+        start = jax.jit(
+            jax.vmap(self._start_seed, in_axes=(None, None, 0)), out_shardings=self.split
+        ).lower(self._numbers, seed, indices)
+        shapes = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self.split),
+            start.out_info,
+        )
+        self._shapes = shapes
+        pool = ThreadPoolExecutor(1)
+        start_job = pool.submit(compiled, start, seldom=True)
+        # The largest program comes last: it takes up the memory that the others have freed.
+        solutions = jax.eval_shape(jax.vmap(self.problem.method.solution), shapes.state)
+        self._evaluate[deterministic] = pool.submit(
+            compiled, self._lower_evaluation(solutions, deterministic), seldom=True
+        )
+        everything, rows = PartitionSpec(), PartitionSpec("seeds")
+        columns = PartitionSpec(None, "seeds")
+        advance = jax.jit(
+            jax.shard_map(
+                self._advance_shard,
+                mesh=self.mesh,
+                in_specs=(everything, everything, rows, rows, rows, everything),
+                out_specs=(rows, columns),
+                check_vma=False,
+            ),
+            donate_argnums=3,
+        ).lower(
+            self._numbers,
+            seed,
+            indices,
+            shapes,
+            jax.ShapeDtypeStruct((self.seeds,), np.int32, sharding=self.split),
+            jax.ShapeDtypeStruct((), np.int32, sharding=self.whole),
+        )
+        advance_job = pool.submit(compiled, advance)
+        pool.shutdown(wait=False)
+        # The main thread only waits, so that it can hear signals.
+        self._start, self._advance = start_job.result(), advance_job.result()
+        self._indices = indices
+        self.compile_seconds += time.perf_counter() - began
+
+    def _lower_evaluation(self, policies: Any, deterministic: bool) -> Any:
+        plain = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), policies)
+        run = jax.jit(
+            lambda numbers, which, policies: self._evaluate_all(
+                numbers, which, policies, self.block, deterministic
+            )
+        )
+        which = (self.seed, np.int32(0), np.int32(0))
+        return run.lower(self._host_numbers(), which, plain)
+
+    def _host_numbers(self) -> Any:
+        problem = self.problem
+        return jax.tree.map(jnp.asarray, (problem.method, problem.objective, problem.world))
+
+    def start(self) -> Carry:
+        """All seeds before their first iteration."""
+        assert self._start is not None, "compile first"
+        return self._start(self._numbers, jax.device_put(self.seed, self.whole), self._indices)
+
+    def advance(self, carry: Carry, wanted: np.ndarray, count: int) -> tuple[Carry, Records]:
+        """Up to `count` iterations; the carry is consumed.
+
+        Args:
+          carry: where the seeds are.
+          wanted: [S] environment steps that each seed is still to take; it stops at the first
+            iteration that reaches them.
+          count: iterations at most (and never more than `MAX_CHUNK`).
+
+        Returns:
+          Where the seeds are then, and what happened. After an iteration with a NaN or an infinity
+          nothing more is done.
+        """
+        assert self._advance is not None, "compile first"
+        limit = np.iinfo(np.int32).max
+        carry, records = self._advance(
+            self._numbers,
+            jax.device_put(self.seed, self.whole),
+            self._indices,
+            carry,
+            jax.device_put(np.minimum(wanted, limit).astype(np.int32), self.split),
+            jax.device_put(np.int32(min(count, MAX_CHUNK)), self.whole),
+        )
+        return place_empty(carry, self.split), jax.device_get(records)
+
+    def solutions(self, carry: Carry) -> Any:
+        """The policies to keep, leaves [S, ...], as numpy arrays."""
+        return jax.device_get(jax.vmap(self.problem.method.solution)(carry.state))
+
+    def evaluate(
+        self, policies: Any, episodes: int, evaluation_index: int, deterministic: bool = True
+    ) -> Returns:
+        """Held-out undiscounted returns [S, E] of the policies.
+
+        Args:
+          evaluation_index: numbers the evaluation; each has episodes of its own, the same however many
+            seeds share it, and none of them is ever used in training.
+        """
+        began = time.perf_counter()
+        if deterministic not in self._evaluate:
+            lowered = self._lower_evaluation(policies, deterministic)
+            self._evaluate[deterministic] = compiled(lowered, seldom=True)
+        elif isinstance(self._evaluate[deterministic], Future):
+            self._evaluate[deterministic] = self._evaluate[deterministic].result()
+        self.compile_seconds += time.perf_counter() - began
+        run, numbers = self._evaluate[deterministic], self._host_numbers()
+        blocks = [
+            jax.device_get(
+                run(numbers, (self.seed, np.int32(evaluation_index), np.int32(n)), policies)
+            )
+            for n in range(-(-episodes // self.block))
+        ]
+        join = lambda name: np.concatenate([getattr(b, name) for b in blocks], 1)[:, :episodes]  # noqa: E731
+        return Returns(join("returns"), join("lengths"))  # pyright: ignore[reportArgumentType]
+
+    def start_fresh_episodes(self, carry: Carry, border: int) -> Carry:
+        """Nothing to do: the world's state is in the carry, so resuming is exact anywhere."""
+        return carry
+
+    def close(self) -> None:
+        """Nothing to close."""

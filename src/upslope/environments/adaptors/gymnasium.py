@@ -1,0 +1,240 @@
+"""A simulator of Gymnasium's interface: how to build it and what it looks like."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import importlib.util
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from upslope.core.checks import (
+    EnvironmentContractError,
+    UpslopeError,
+    check_number,
+    check_settings,
+    missing_extra,
+    nearest,
+)
+
+if TYPE_CHECKING:
+    from gymnasium import Env, spaces
+
+# Where in an entry point an optional part of Gymnasium shows, and the extra that installs it.
+EXTRAS = {"box2d": ("Box2D", "box2d"), "mujoco": ("mujoco", "mujoco")}
+
+
+@dataclass(frozen=True)
+class GymnasiumSpec:
+    """How to build a simulator, as plain data that can be sent to worker processes.
+
+    Attributes:
+      id: Gymnasium's id, or the class's name for a world that was passed in.
+      kwargs: keyword arguments of `gymnasium.make`.
+      factory: builds the simulator instead of `gymnasium.make`, for worlds that were passed in.
+    """
+
+    id: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    factory: Callable[[], Env] | None = field(default=None, repr=False)
+
+    @classmethod
+    def registered(cls, id: str, settings: Mapping[str, Any] | None = None) -> GymnasiumSpec:
+        """The world that Gymnasium has registered under an id.
+
+        `time_limit` becomes Gymnasium's `max_episode_steps`; other settings are passed on.
+
+        Raises:
+          UpslopeError: an id that is not registered or a setting that it does not have (the
+            nearest is offered), or an optional package is missing (with the command for it).
+        """
+        if not is_registered(id):
+            guess = nearest_id(id)
+            hint = f" Did you mean {guess!r}?" if guess else ""
+            raise UpslopeError(
+                f"Gymnasium has no environment {id!r}.{hint} An environment of another package is "
+                "registered when that package is imported: import it before."
+            )
+        kwargs = dict(settings or {})
+        _check_package(id)
+        if kwargs:
+            _check_keywords(id, kwargs)
+        if "time_limit" in kwargs:
+            limit = kwargs.pop("time_limit")
+            if limit is not None:
+                check_number(id, "time_limit", limit, at_least=1, integer=True)
+            # Gymnasium reads None as "the id's own limit" and -1 as "no limit"
+            kwargs["max_episode_steps"] = -1 if limit is None else int(limit)
+        return cls(id, kwargs)
+
+    @classmethod
+    def of(cls, env: Env) -> GymnasiumSpec:
+        """The world of which an environment is an instance; the instance itself is not stepped.
+
+        Raises:
+          UpslopeError: it can neither be rebuilt from its specification nor copied.
+        """
+        spec = _complete_spec(env)
+        if spec is not None:
+            return cls(spec.id, {}, functools.partial(_from_spec, spec))
+        try:
+            copy.deepcopy(env)
+        except Exception as error:
+            raise UpslopeError(
+                f"{env} can neither be rebuilt (it was not made by gymnasium.make, or a wrapper "
+                f"does not record its arguments) nor copied ({error}). Pass a function that builds "
+                "it instead."
+            ) from error
+        return cls(_name_of(env), {}, functools.partial(copy.deepcopy, env))
+
+    @classmethod
+    def built_by(cls, factory: Callable[[], Env]) -> GymnasiumSpec:
+        """The world that a function without arguments builds."""
+        name = getattr(factory, "__name__", type(factory).__name__)
+        return cls(name, {}, factory)
+
+    @property
+    def name(self) -> str:
+        """The name that `make` understands (for a world that was passed in: what to call it)."""
+        return f"gymnasium:{self.id}"
+
+    def build(self) -> Env:
+        """A new simulator.
+
+        Raises:
+          UpslopeError: a package is missing, or the simulator cannot be built with the keyword
+            arguments.
+          EnvironmentContractError: the factory returned something else.
+        """
+        import gymnasium
+
+        try:
+            with _quiet_bindings():
+                if self.factory is None:
+                    env = gymnasium.make(self.id, **self.kwargs)
+                else:
+                    env = self.factory()
+        except Exception as error:
+            if "pygame" in str(error):
+                raise missing_extra(self.id, "pygame", "classic") from error
+            raise UpslopeError(
+                f"{self.id} could not be built: {type(error).__name__}: {error}"
+            ) from error
+        if not is_gymnasium(env):
+            raise EnvironmentContractError(
+                f"{self.id} built a {type(env).__name__}: it must be a gymnasium.Env."
+            )
+        return env
+
+    @property
+    def observation_space(self) -> spaces.Space:
+        """Of one simulator."""
+        return _described(self)[0]
+
+    @property
+    def action_space(self) -> spaces.Space:
+        """Of one simulator."""
+        return _described(self)[1]
+
+    @property
+    def time_limit(self) -> int | None:
+        """After how many steps the simulator itself truncates; None if it does not say."""
+        return _described(self)[2]
+
+    def __hash__(self) -> int:
+        return hash((self.id, repr(sorted(self.kwargs.items())), self.factory))
+
+
+def is_registered(id: str) -> bool:
+    """Whether Gymnasium has an environment of exactly this id."""
+    return id in _registry()
+
+
+def nearest_id(id: str) -> str | None:
+    """Gymnasium's registered id that `id` most likely meant, the newest version first."""
+    ids = sorted(_registry(), key=_version, reverse=True)
+    stem = id.rpartition("-v")[0] or id
+    same = [known for known in ids if known.rpartition("-v")[0].lower() == stem.lower()]
+    return same[0] if same else nearest(id, ids)
+
+
+def _check_package(id: str) -> None:
+    """Raises if the optional package that an environment needs is not installed."""
+    entry = str(_registry()[id].entry_point)
+    for part, (package, extra) in EXTRAS.items():
+        if f".{part}" in entry and importlib.util.find_spec(package) is None:
+            raise missing_extra(id, package, extra)
+
+
+def _check_keywords(id: str, settings: Mapping[str, Any]) -> None:
+    """Raises for the first setting that the simulator's constructor does not take."""
+    from gymnasium.envs.registration import load_env_creator
+
+    spec = _registry()[id]
+    with _quiet_bindings():
+        entry = spec.entry_point
+        creator = load_env_creator(entry) if isinstance(entry, str) else entry
+    parameters = inspect.signature(creator).parameters
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        check_settings(id, settings, [*parameters, *spec.kwargs, "time_limit"])
+
+
+@contextlib.contextmanager
+def _quiet_bindings() -> Iterator[None]:
+    """Box2D's bindings crash the interpreter if the warning they give is made an error."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="builtin type [Ss]wig")
+        yield
+
+
+def is_gymnasium(thing: Any) -> bool:
+    """Whether something is a Gymnasium environment."""
+    import gymnasium
+
+    return isinstance(thing, gymnasium.Env)
+
+
+def _registry() -> Mapping[str, Any]:
+    import gymnasium
+
+    return gymnasium.registry
+
+
+def _version(id: str) -> int:
+    tail = id.rpartition("-v")[2]
+    return int(tail) if tail.isdigit() else 0
+
+
+@functools.lru_cache(maxsize=64)
+def _described(world: GymnasiumSpec) -> tuple[Any, Any, int | None]:
+    env = world.build()
+    try:
+        limit = env.spec.max_episode_steps if env.spec is not None else None
+        return env.observation_space, env.action_space, limit
+    finally:
+        env.close()
+
+
+def _complete_spec(env: Env) -> Any:
+    """The specification from which `gymnasium.make` rebuilds an environment, wrappers and all."""
+    try:
+        spec = env.spec
+    except Exception:
+        return None
+    if spec is None or not is_registered(spec.id):
+        return None
+    return None if any(w.kwargs is None for w in spec.additional_wrappers) else spec
+
+
+def _from_spec(spec: Any) -> Env:
+    import gymnasium
+
+    return gymnasium.make(spec)
+
+
+def _name_of(env: Env) -> str:
+    return type(env.unwrapped).__name__

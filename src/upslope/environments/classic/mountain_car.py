@@ -1,0 +1,99 @@
+"""MountainCar: an engine too weak for the hill must swing up the other side first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from upslope.environments.environment import Environment, Step
+
+if TYPE_CHECKING:
+    from gymnasium import spaces
+
+    from upslope.environments.classic.mountain_car_continuous import MountainCarContinuous
+
+
+class MountainCar(Environment):
+    r"""The mountain car of Moore, step for step Gymnasium's `MountainCar-v0`.
+
+    .. math:: v' = \mathrm{clip}(v + F (a - 1) - g \cos 3x), \qquad x' = \mathrm{clip}(x + v')
+
+    State and observation are (position, velocity), [2], in the units of the source (velocity per
+    step). Actions 0, 1, 2 push left, not at all, right. The wall on the left stops the car.
+    Reward is -1 for every step taken, the terminating one included.
+
+    Attributes:
+      force: of a push, per step^2.
+      gravity: per step^2.
+      min_position: the wall.
+      max_position: to which the position is clipped.
+      max_speed: to which the velocity is clipped.
+      goal_position: at or beyond which, and with at least
+      goal_velocity: the process terminates.
+      time_limit: steps; 200 is v0's.
+
+    References:
+      Moore (1990); Sutton and Barto (2018), example 10.1; Gymnasium
+      `classic_control/mountain_car.py`.
+    """
+
+    name: ClassVar[str] = "MountainCar-v0"
+    positive: ClassVar[tuple[str, ...]] = ("max_speed",)
+    force: float = 0.001
+    gravity: float = 0.0025
+    min_position: float = -1.2
+    max_position: float = 0.6
+    max_speed: float = 0.07
+    goal_position: float = 0.5
+    goal_velocity: float = 0.0
+    time_limit: int | None = eqx.field(static=True, default=200)
+
+    def reset(self, key: Array) -> tuple[Array, Array]:
+        position = jax.random.uniform(key, minval=-0.6, maxval=-0.4)
+        state = jnp.stack([position, jnp.zeros_like(position)])
+        return state, state
+
+    def step(self, key: Array, state: Array, action: Array) -> tuple[Array, Step]:
+        state, terminated = roll(self, state, (action - 1) * self.force)
+        return state, Step(state, -jnp.ones(()), terminated)
+
+    @property
+    def observation_space(self) -> spaces.Box:
+        return track_space(self)
+
+    @property
+    def action_space(self) -> spaces.Discrete:
+        from gymnasium import spaces
+
+        return spaces.Discrete(3)
+
+
+def roll(
+    car: MountainCar | MountainCarContinuous, state: Array, push: Array
+) -> tuple[Array, Array]:
+    """One step of the car in its valley under an engine's acceleration.
+
+    Returns:
+      The next (position, velocity) [2] and whether the goal is reached.
+    """
+    position, velocity = state[0], state[1]
+    velocity = velocity + push - car.gravity * jnp.cos(3 * position)
+    velocity = jnp.clip(velocity, -car.max_speed, car.max_speed)
+    position = jnp.clip(position + velocity, car.min_position, car.max_position)
+    velocity = jnp.where((position == car.min_position) & (velocity < 0), 0.0, velocity)
+    reached = (position >= car.goal_position) & (velocity >= car.goal_velocity)
+    return jnp.stack([position, velocity]), reached
+
+
+def track_space(car: MountainCar | MountainCarContinuous) -> spaces.Box:
+    """The box of all positions and velocities of a car."""
+    import numpy as np
+    from gymnasium import spaces
+
+    low = np.array([float(car.min_position), -float(car.max_speed)], np.float32)
+    high = np.array([float(car.max_position), float(car.max_speed)], np.float32)
+    return spaces.Box(low, high, dtype=np.float32)

@@ -1,0 +1,130 @@
+"""Whether a JAX world keeps its contract: read from shapes and types, before anything compiles."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+import jax
+import jax.numpy as jnp
+
+from upslope.core.checks import EnvironmentContractError, UpslopeError
+from upslope.environments.environment import Environment
+
+
+def check_environment(world: Environment) -> None:
+    """Traces one `reset` and one `step`, and looks at what they give. No number is computed.
+
+    Raises:
+      EnvironmentContractError: one of them raises, or gives something else than an `Environment`
+        has to; names the world, the field, what was found and what is expected.
+    """
+    name = type(world).__name__
+    space, action_space = world.observation_space, world.action_space
+    first = _traced(name, "reset", world.reset, jax.random.key(0))
+    if not isinstance(first, tuple | list) or len(first) != 2:
+        _refuse(name, "reset", "returns", _kind(first), "a pair (state, observation)")
+    state, observation = first
+    _check_observation(name, "reset", observation, space)
+
+    action = jax.ShapeDtypeStruct(action_space.shape, _number_type(action_space))
+    second = _traced(name, "step", world.step, jax.random.key(0), state, action)
+    if not isinstance(second, tuple | list) or len(second) != 2:
+        _refuse(name, "step", "returns", _kind(second), "a pair (state, Step)")
+    after, out = second
+    if not all(hasattr(out, field) for field in ("observation", "reward", "terminated")):
+        wanted = "upslope.environments.Step(observation, reward, terminated)"
+        _refuse(name, "step", "returns beside the state", _kind(out), wanted)
+    _check_state(name, state, after)
+    _check_observation(name, "step", out.observation, space)
+    if out.observation.dtype != observation.dtype:
+        wanted = f"{_shown(observation)}, as reset gives it"
+        _refuse(name, "step", "gives the observation", _shown(out.observation), wanted)
+    numbers = (jnp.floating, jnp.integer)
+    _check_scalar(name, "reward", out.reward, numbers, f"{jnp.zeros(()).dtype}[], one number")
+    _check_scalar(name, "terminated", out.terminated, (jnp.bool_,), "bool[], True or False")
+
+
+def _traced(name: str, method: str, function: Any, *inputs: Any) -> Any:
+    """Shapes and types of what a method of the world gives; its own errors are explained."""
+    try:
+        return jax.eval_shape(function, *inputs)
+    except UpslopeError:
+        raise
+    except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
+        raise EnvironmentContractError(
+            f"{name}.{method} needs a number that is known only when it runs{_where(error)}: a "
+            "Python `if`, `while`, `int()`, `float()` or numpy call on the state, the action or "
+            "the key cannot be compiled. Use jnp.where, jax.lax.cond and jax.numpy instead."
+        ) from error
+    except Exception as error:
+        reason = (str(error).strip() or "no message").splitlines()[0]
+        raise EnvironmentContractError(
+            f"{name}.{method} raised {type(error).__name__}{_where(error)}: {reason:.300} "
+            f"Mend it; `jax.eval_shape` of {name}.{method} shows the whole error."
+        ) from error
+
+
+def _where(error: BaseException) -> str:
+    """The last line of the world's own code on the way to the error."""
+    libraries = (str(Path(jax.__file__).parent), str(Path(__file__).parents[1]))
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith(libraries) and "site-packages" not in frame.filename:
+            return f" ({Path(frame.filename).name}, line {frame.lineno})"
+    return ""
+
+
+def _check_observation(name: str, method: str, observation: Any, space: Any) -> None:
+    """The observation is one array of the space's shape, whole numbers in a Discrete one."""
+    wanted = f"{_number_type(space)}{list(space.shape)}, the shape of its observation_space"
+    whole = hasattr(space, "n") and space.shape == ()
+    if (
+        not _is_array(observation)
+        or observation.shape != space.shape
+        or (whole and not jnp.issubdtype(observation.dtype, jnp.integer))
+    ):
+        _refuse(name, method, "gives the observation", _shown(observation), wanted)
+
+
+def _check_state(name: str, before: Any, after: Any) -> None:
+    """A step keeps the tree, the shapes and the types of the state: a loop carries it."""
+    old, old_tree = jax.tree_util.tree_flatten_with_path(before)
+    new, new_tree = jax.tree_util.tree_flatten_with_path(after)
+    if old_tree != new_tree:
+        _refuse(name, "step", "gives the state", str(new_tree), f"{old_tree}, as reset gives it")
+    for (path, leaf), (_, later) in zip(old, new, strict=True):
+        if leaf.shape != later.shape or leaf.dtype != later.dtype:
+            field = f"gives the state{jax.tree_util.keystr(path)}"
+            _refuse(name, "step", field, _shown(later), f"{_shown(leaf)}, as reset gives it")
+
+
+def _check_scalar(name: str, field: str, value: Any, kinds: Any, wanted: str) -> None:
+    fits = _is_array(value) and any(jnp.issubdtype(value.dtype, kind) for kind in kinds)
+    if not fits or value.shape != ():
+        _refuse(name, "step", f"gives {field}", _shown(value), wanted)
+
+
+def _refuse(name: str, method: str, field: str, found: str, wanted: str) -> NoReturn:
+    raise EnvironmentContractError(
+        f"{name}.{method} {field} {found}; expected is {wanted}. Change {name}.{method}."
+    )
+
+
+def _number_type(space: Any) -> Any:
+    """The type of the numbers of a space inside a compiled program."""
+    continuous = jnp.issubdtype(space.dtype, jnp.floating)
+    return jnp.zeros((), float if continuous else int).dtype
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def _shown(value: Any) -> str:
+    return f"{value.dtype}{list(value.shape)}" if _is_array(value) else _kind(value)
+
+
+def _kind(value: Any) -> str:
+    size = f" of {len(value)}" if isinstance(value, tuple | list | dict) else ""
+    return f"a {type(value).__name__}{size}"

@@ -1,0 +1,142 @@
+"""From a name, with settings, to a world."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from upslope.core.checks import UpslopeError, check_number, check_settings, nearest
+from upslope.environments import ENVIRONMENTS
+from upslope.environments.environment import Environment
+
+if TYPE_CHECKING:
+    from upslope.environments.adaptors.gymnasium import GymnasiumSpec
+
+PREFIXES = ("gymnasium", "gymnax", "brax")
+
+
+def make(name: Any, **settings: Any) -> Environment | GymnasiumSpec:
+    """The world of that name.
+
+    Args:
+      name: one of
+
+        - a name in `ENVIRONMENTS`, such as "CartPole-v1": the native JAX world;
+        - "gymnasium:ID", "gymnax:NAME", "brax:NAME": that library's world;
+        - any other id that Gymnasium has registered, such as "LunarLander-v3";
+        - an `Environment` or a `GymnasiumSpec`: returned as it is (with settings: a copy of the
+          environment with those fields replaced);
+        - a Gymnasium environment, or a function without arguments that builds one.
+      settings: of the world: the fields of a native one, the keyword arguments of another
+        library's. `time_limit` is known to all of them.
+
+    Returns:
+      An `Environment` (JAX) or a `GymnasiumSpec` (simulators on the host).
+
+    Raises:
+      UpslopeError: an unknown name or setting (the nearest is offered), a number out of its range,
+        or a library that is not installed (with the command that installs it).
+    """
+    if not isinstance(name, str):
+        return _wrap(name, settings)
+    prefix, colon, rest = name.partition(":")
+    if not colon:
+        return _bare(name, settings)
+    if prefix == "gymnasium":
+        from upslope.environments.adaptors.gymnasium import GymnasiumSpec
+
+        return GymnasiumSpec.registered(rest, settings)
+    if prefix == "gymnax":
+        from upslope.environments.adaptors.gymnax import GymnaxEnvironment
+
+        return GymnaxEnvironment.make(rest, **settings)
+    if prefix == "brax":
+        from upslope.environments.adaptors.brax import BraxEnvironment
+
+        return BraxEnvironment.make(rest, **settings)
+    guess = nearest(prefix, PREFIXES)
+    hint = f" Did you mean '{guess}:{rest}'?" if guess else ""
+    raise UpslopeError(
+        f"Unknown environment {name!r}: {prefix!r} is not a library of worlds.{hint} "
+        f"Known: {', '.join(PREFIXES)}."
+    )
+
+
+def _bare(name: str, settings: dict[str, Any]) -> Environment | GymnasiumSpec:
+    if name in ENVIRONMENTS:
+        return _native(name, ENVIRONMENTS.get(name), settings)
+    from upslope.environments.adaptors import gymnasium as gymnasium_spec
+
+    if gymnasium_spec.is_registered(name):
+        return gymnasium_spec.GymnasiumSpec.registered(name, settings)
+    known = ENVIRONMENTS.names()
+    guess = nearest(name, known) or gymnasium_spec.nearest_id(name)
+    hint = f" Did you mean {guess!r}?" if guess else ""
+    raise UpslopeError(
+        f"Unknown environment {name!r}.{hint} Known: {', '.join(known)}; any id registered with "
+        "Gymnasium; and 'gymnasium:ID', 'gymnax:NAME' and 'brax:NAME'."
+    )
+
+
+def _native(name: str, target: Callable[..., Any], settings: dict[str, Any]) -> Environment:
+    parameters = inspect.signature(target).parameters
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        check_settings(f"Environment {name!r}", settings, parameters)
+    for setting, value in settings.items():
+        default = parameters[setting].default if setting in parameters else None
+        _check_kind(name, setting, value, default)
+    missing = [
+        p.name
+        for p in parameters.values()
+        if p.default is p.empty
+        and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        and p.name not in settings
+    ]
+    if missing:
+        raise UpslopeError(f"Environment {name!r} needs the settings {', '.join(missing)}.")
+    return target(**settings)
+
+
+def _check_kind(name: str, setting: str, value: Any, default: Any) -> None:
+    """Raises if a setting is not of its default's kind: a switch, a whole number, a number."""
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise UpslopeError(f"{name} got {setting}={value!r}: it must be True or False.")
+    elif isinstance(value, bool) and isinstance(default, int | float):
+        raise UpslopeError(f"{name} got {setting}={value!r}: it must be a number.")
+    elif isinstance(default, int | float) and value is not None and not hasattr(value, "shape"):
+        check_number(name, setting, value, integer=isinstance(default, int))
+
+
+def _wrap(world: Any, settings: dict[str, Any]) -> Environment | GymnasiumSpec:
+    if isinstance(world, Environment):
+        return _replaced(world, settings) if settings else world
+    if isinstance(world, type) and issubclass(world, Environment):
+        return _native(world.__name__, world, settings)
+    from upslope.environments.adaptors import gymnasium as gymnasium_spec
+
+    if isinstance(world, gymnasium_spec.GymnasiumSpec) and not settings:
+        return world
+    if settings:
+        raise UpslopeError(
+            f"make got {type(world).__name__} with the settings {', '.join(settings)}: settings go "
+            "with a name or a JAX environment. Build the world with them instead."
+        )
+    given: Any = world
+    if gymnasium_spec.is_gymnasium(given):
+        return gymnasium_spec.GymnasiumSpec.of(given)
+    if callable(world):
+        return gymnasium_spec.GymnasiumSpec.built_by(given)
+    raise UpslopeError(
+        f"make got a {type(world).__name__}: it must be a name, an upslope Environment, a "
+        "Gymnasium environment or a function that builds one."
+    )
+
+
+def _replaced(world: Environment, settings: dict[str, Any]) -> Environment:
+    import dataclasses
+
+    check_settings(type(world).__name__, settings, [f.name for f in dataclasses.fields(world)])
+    fields = {f.name: getattr(world, f.name) for f in dataclasses.fields(world)}
+    return type(world)(**{**fields, **settings})

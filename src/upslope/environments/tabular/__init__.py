@@ -1,0 +1,1 @@
+"""Environments with finitely many states: mazes, corridors, random MDPs."""

@@ -1,0 +1,1 @@
+"""The gradient of any expectation: grad E_p[f]."""

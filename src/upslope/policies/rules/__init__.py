@@ -1,0 +1,1 @@
+"""Policies without a gradient: rules, decision trees, finite-state controllers, open-loop gaits."""

@@ -1,0 +1,89 @@
+"""What a policy says along trajectories it (or another one) has taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from upslope.core import tree
+from upslope.core.unbatched_reductions import anywhere
+from upslope.policies.policy import act
+
+
+def along(model: Any, observation: Array, ended: Array, memory: Any) -> tuple[Any, Any]:
+    """Calls a policy or a value function at every step of streams.
+
+    Args:
+      model: a `Policy` or a `ValueFunction`.
+      observation: [T, N, ...].
+      ended: booleans [T, N]; the memory starts anew after such a step.
+      memory: [N, ...] before the first step; `()` without memory.
+
+    Returns:
+      What the model says, leaves [T, N, ...], and its memory after the last step, [N, ...].
+    """
+    if not model.has_memory:
+        return jax.vmap(jax.vmap(model))(observation), memory
+    first = jax.tree.map(jnp.asarray, model.initial_memory())
+
+    def step(memory: Any, inputs: tuple[Array, Array]) -> tuple[Any, Any]:
+        observation, ended = inputs
+        said, memory = jax.vmap(act, in_axes=(None, 0, 0))(model, observation, memory)
+        restart = jax.tree.map(lambda new, old: jnp.broadcast_to(old, new.shape), memory, first)
+        return tree.where(ended, restart, memory), said
+
+    memory, said = jax.lax.scan(step, memory, (observation, ended))
+    return said, memory
+
+
+def successor_values(
+    critic: Any,
+    observation: Array,
+    successor: Array,
+    terminated: Array,
+    truncated: Array,
+    memory: Any,
+) -> tuple[Array, Array, Any]:
+    """V at every step and at every step's true successor.
+
+    The value after a terminated step is nobody's: whatever is returned there must not be used.
+
+    Args:
+      critic: a `ValueFunction`.
+      observation: [T, N, ...], as the critic reads it (normalised).
+      successor: [T, N, ...], the true next observations, normalised likewise.
+      terminated: booleans [T, N].
+      truncated: booleans [T, N].
+      memory: the critic's memory before the first step, [N, ...].
+
+    Returns:
+      V(s_t) [T, N], V(s_{t+1}) [T, N], and the memory after the last step.
+    """
+    if not critic.has_memory:
+        value_of = jax.vmap(jax.vmap(critic))
+        value = value_of(observation)
+        # Where a stream goes on, the successor is the next observation: its value is known.
+        last = value_of(jax.tree.map(lambda leaf: leaf[-1:], successor))
+        shifted = jnp.concatenate([value[1:], last])
+        following = jax.lax.cond(
+            anywhere(truncated),
+            lambda: jnp.where(truncated, value_of(successor), shifted),
+            lambda: shifted,
+        )
+        return value, following, memory
+    ended = terminated | truncated
+    first = jax.tree.map(jnp.asarray, critic.initial_memory())
+
+    def step(memory: Any, inputs: Any) -> tuple[Any, Any]:
+        observation, successor, ended = inputs
+        call = jax.vmap(act, in_axes=(None, 0, 0))
+        value, memory = call(critic, observation, memory)
+        following, _ = call(critic, successor, memory)
+        restart = jax.tree.map(lambda new, old: jnp.broadcast_to(old, new.shape), memory, first)
+        return tree.where(ended, restart, memory), (value, following)
+
+    memory, (value, following) = jax.lax.scan(step, memory, (observation, successor, ended))
+    return value, following, memory

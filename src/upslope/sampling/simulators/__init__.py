@@ -1,0 +1,1 @@
+"""Samplers of host simulators, in this process and in workers."""

@@ -1,0 +1,178 @@
+"""The actions of all simulators, of all seeds, as one compiled call a step."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from upslope.core import tree
+from upslope.core.moments import Moments
+from upslope.policies.policy import Policy, act
+
+
+class ActionBatch(NamedTuple):
+    """What one call returns; the grid is [S, N] or [S, P, E]."""
+
+    action: Array  # grid + [...]
+    memory: Any  # grid + [...]
+    moments: Moments | None  # [S, ...] of the observations seen so far, where they are wanted
+
+
+class PolicyProgram(NamedTuple):
+    """Compiled functions for policies of one structure."""
+
+    choose: Callable[..., ActionBatch]
+    restart: Callable[..., Any]
+
+
+class ActionSampler:
+    """The policies of one call of a sampler, ready to act.
+
+    The key of an action depends on its seed, its step and its slot alone (with `common_keys`, on
+    its episode instead of its slot).
+
+    Args:
+      keys: typed keys [S].
+      candidates: leaves [S, ...], or [S, P, ...] where the grid is [S, P, E].
+      grid: how the simulators are laid out.
+      deterministic: act by the mode of the policy.
+      common_keys: in a grid [S, P, E], all candidates of a seed draw with the same keys.
+      count_moments: whether moments of the observations are gathered.
+    """
+
+    def __init__(
+        self,
+        keys: Array,
+        candidates: Policy,
+        grid: tuple[int, ...],
+        *,
+        deterministic: bool = False,
+        common_keys: bool = False,
+        count_moments: bool = False,
+    ):
+        # One device: a step's work is too small to be worth a second one.
+        device = jax.local_devices(backend="cpu")[0] if _on_cpu() else None
+        data = jax.random.key_data(keys)
+        leaves, structure = jax.tree.flatten(candidates)
+        self._data, self._leaves = jax.device_put((data, leaves), device)
+        self._grid = grid
+        implementation = str(jax.random.key_impl(keys))
+        self._program = policy_program(
+            structure, grid, deterministic, common_keys, count_moments, implementation
+        )
+        self.moments: Moments | None = None
+
+    def initial_memory(self) -> Any:
+        """The memory of every simulator at the start of an episode; `()` without memory."""
+        return self._program.restart(self._leaves, None, np.ones(self._grid, bool))
+
+    def restart(self, memory: Any, fresh: np.ndarray) -> Any:
+        """The memory, begun anew where an episode begins."""
+        if not jax.tree.leaves(memory) or not fresh.any():
+            return memory
+        return self._program.restart(self._leaves, memory, fresh)
+
+    def choose(
+        self,
+        time: int,
+        observation: np.ndarray,
+        memory: Any,
+        fresh: np.ndarray,
+        seen: np.ndarray,
+    ) -> tuple[np.ndarray, Any]:
+        """Actions, grid + [...], and the next memory.
+
+        Args:
+          time: the step within the call.
+          observation: grid + [...].
+          memory: grid + [...], before it is begun anew where `fresh`.
+          fresh: booleans of the grid: where an episode begins.
+          seen: booleans of the grid: which observations count in the moments.
+        """
+        out = self._program.choose(
+            self._leaves,
+            self._data,
+            np.uint32(time),
+            observation,
+            memory,
+            fresh,
+            seen,
+            self.moments,
+        )
+        self.moments = out.moments
+        return np.asarray(out.action), out.memory
+
+
+def _on_cpu() -> bool:
+    return jax.default_backend() == "cpu"
+
+
+@functools.lru_cache(maxsize=64)
+def policy_program(
+    structure: Any,
+    grid: tuple[int, ...],
+    deterministic: bool,
+    common_keys: bool,
+    count_moments: bool,
+    implementation: str,
+) -> PolicyProgram:
+    """The compiled functions for one structure of policies and one layout of simulators."""
+
+    def first(candidates: Policy) -> Any:
+        make: Any = lambda policy: jax.tree.map(jnp.asarray, policy.initial_memory())  # noqa: E731
+        for _ in grid[:-1]:
+            make = jax.vmap(make)
+        lead = len(grid) - 1
+
+        def spread(leaf: Array) -> Array:
+            return jnp.broadcast_to(jnp.expand_dims(leaf, lead), (*grid, *leaf.shape[lead:]))
+
+        return jax.tree.map(spread, make(candidates))
+
+    def one(policy: Policy, observation: Array, memory: Any, key: Array) -> tuple[Array, Any]:
+        distribution, memory = act(policy, observation, memory)
+        return distribution.mode() if deterministic else distribution.sample(key), memory
+
+    # A policy is shared by its own simulators: the innermost map is over them alone.
+    everyone = jax.vmap(one, in_axes=(None, 0, 0, 0))
+    for _ in grid[:-1]:
+        everyone = jax.vmap(everyone)
+
+    def slot_keys(key: Array) -> Array:
+        if common_keys and len(grid) == 3:
+            row = jax.random.split(key, grid[2:])
+            return jnp.broadcast_to(row[None], grid[1:])
+        return jax.random.split(key, grid[1:])
+
+    def choose(
+        leaves: Any,
+        data: Array,
+        time: Array,
+        observation: Array,
+        memory: Any,
+        fresh: Array,
+        seen: Array,
+        moments: Moments | None,
+    ) -> ActionBatch:
+        candidates = jax.tree.unflatten(structure, leaves)
+        keys = jax.random.wrap_key_data(data, impl=implementation)
+        keys = jax.vmap(lambda key: slot_keys(jax.random.fold_in(key, time)))(keys)
+        if jax.tree.leaves(memory):
+            memory = tree.where(fresh, first(candidates), memory)
+        action, memory = everyone(candidates, observation, memory, keys)
+        if count_moments:
+            now = jax.vmap(Moments.of)(observation.astype(float), seen)
+            moments = now if moments is None else jax.vmap(Moments.merge)(moments, now)
+        return ActionBatch(action, memory, moments)
+
+    def restart(leaves: Any, memory: Any, fresh: Array) -> Any:
+        initial = first(jax.tree.unflatten(structure, leaves))
+        return initial if memory is None else tree.where(fresh, initial, memory)
+
+    return PolicyProgram(jax.jit(choose), jax.jit(restart))

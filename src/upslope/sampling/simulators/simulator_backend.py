@@ -1,0 +1,155 @@
+"""Simulators for a sampler: in this process when they are cheap, in worker processes when not."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+
+from upslope.core.checks import UpslopeError, check_number
+from upslope.sampling.simulators.step_buffer import BufferLayout, SharedBuffer
+
+Workers = int | Literal["auto"]
+
+# A command to a worker process and back costs about 0.1 ms: above this much work a step, other
+# cores are worth it.
+WORTH_PROCESSES = 2e-3  # seconds
+TIMING_STEPS, TIMING_SECONDS = 100, 0.2
+
+
+class SimulatorBackend(Protocol):
+    """Simulators that step together."""
+
+    board: SharedBuffer
+
+    def reset_counters(self) -> None:
+        """A new call of the sampler begins."""
+
+    def advance(self) -> None:
+        """Does what the board says and writes what came of it on the board."""
+
+    def close(self) -> None:
+        """Ends the simulators."""
+
+
+class SimulatorInfo(NamedTuple):
+    """What must be known of a simulator before a fleet of it is built."""
+
+    name: str
+    observation_shape: tuple[int, ...]
+    observation_dtype: np.dtype
+    action_size: int
+    action_dtype: np.dtype
+    time_limit: int | None  # the environment's own
+    seconds: float  # of one step
+
+
+def describe(world: Any, measure: bool) -> SimulatorInfo:
+    """Builds one simulator of a world, looks at it and closes it.
+
+    Raises:
+      UpslopeError: its spaces cannot be used, with the remedy.
+    """
+    from upslope.sampling.simulators.gymnasium_spaces import ActionCoder, ObservationCoder
+    from upslope.sampling.simulators.simulators import guarded
+
+    name = str(getattr(world, "id", type(world).__name__))
+    env = guarded(world.build, f"{name} could not be built")
+    try:
+        observations = ObservationCoder(env.observation_space, name)
+        actions = ActionCoder(env.action_space, name)
+        seconds = seconds_of_a_step(env) if measure else 0.0
+        limit = getattr(env.spec, "max_episode_steps", None)
+    finally:
+        env.close()
+    limit = limit if limit is not None and limit > 0 else None
+    return SimulatorInfo(
+        name,
+        observations.shape,
+        observations.dtype,
+        actions.size,
+        actions.dtype,
+        limit,
+        seconds,
+    )
+
+
+def seconds_of_a_step(env: Any) -> float:
+    """The mean time of a step with random actions, resets included; 0 if it cannot be told."""
+    try:
+        env.action_space.seed(0)
+        env.reset(seed=0)
+        began, steps = time.perf_counter(), 0
+        while steps < TIMING_STEPS and time.perf_counter() - began < TIMING_SECONDS:
+            _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+            steps += 1
+            if terminated or truncated:
+                env.reset()
+        return (time.perf_counter() - began) / max(steps, 1)
+    except Exception:  # the simulators themselves report what is wrong, and where
+        return 0.0
+
+
+def choose_workers(workers: Workers, count: int, seconds: float) -> int:
+    """How many worker processes to use; 0 for none."""
+    if workers != "auto":
+        check_number("GymnasiumSampler", "workers", workers, at_least=0, integer=True)
+        return min(int(workers), count)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    if cores < 2 or count < 2 or count * seconds < WORTH_PROCESSES:
+        return 0
+    return min(cores, count)
+
+
+def build_fleet(
+    world: Any,
+    described: SimulatorInfo,
+    count: int,
+    *,
+    workers: Workers,
+    autoreset: bool,
+    limit: int | None,
+    deadline: float,
+    max_restarts: int,
+) -> SimulatorBackend:
+    """M simulators of a world.
+
+    Raises:
+      UpslopeError: worker processes are demanded for a world that only this process can build.
+    """
+    from upslope.sampling.simulators.factories import serialize_factory
+    from upslope.sampling.simulators.simulators import Simulators
+    from upslope.sampling.simulators.workers import WorkerPool
+
+    layout = BufferLayout(
+        count,
+        described.observation_shape,
+        described.observation_dtype.str,
+        described.action_size,
+        described.action_dtype.str,
+    )
+    processes = choose_workers(workers, count, described.seconds)
+    recipe = serialize_factory(world) if processes and os.name == "posix" else None
+    if processes and recipe is None and workers != "auto":
+        raise UpslopeError(
+            f"workers={workers} needs to build {described.name} in another process, which is only "
+            "possible for a registered id and for a module's own function or class with plain "
+            "keyword arguments (on Linux and macOS). Name it in one of these ways, or use "
+            "workers=0."
+        )
+    if recipe is None:
+        return Simulators(
+            world.build, layout.board(), name=described.name, autoreset=autoreset, limit=limit
+        )
+    return WorkerPool(
+        recipe,
+        layout,
+        name=described.name,
+        workers=processes,
+        autoreset=autoreset,
+        limit=limit,
+        deadline=deadline,
+        max_restarts=max_restarts,
+    )

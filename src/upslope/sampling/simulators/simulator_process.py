@@ -1,0 +1,142 @@
+"""What runs in a simulator process: it steps its simulators when told and says when it is done.
+
+It imports numpy and Gymnasium, never JAX: it starts quickly and may not disturb an accelerator.
+Relative imports keep it so, because the package is not imported by its public name here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import mmap
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+# The program of a simulator process. The packages above this module are put in place without
+# running their __init__ files.
+BOOTSTRAP = """
+import sys, types
+root = sys.argv[1]
+for name, path in (
+    ("_upslope", root),
+    ("_upslope.core", root + "/core"),
+    ("_upslope.sampling", root + "/sampling"),
+    ("_upslope.sampling.simulators", root + "/sampling/simulators"),
+):
+    package = types.ModuleType(name)
+    package.__path__ = [path]
+    sys.modules[name] = package
+from _upslope.sampling.simulators.simulator_process import serve
+serve(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+"""
+
+ADVANCE, MODULES, CLOSE, DONE = b"advance", b"modules", b"close", b"done"
+
+
+def serve(pipe: int, memory: int, parent: int) -> None:
+    """Obeys the commands that come through a pipe until it is closed.
+
+    Args:
+      pipe: file descriptor of the pipe to the parent.
+      memory: file descriptor of the shared board.
+      parent: process id; when that process is gone, so is this one.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    os.dup2(2, 1)  # what a simulator prints must not mix with the parent's output
+    threading.Thread(target=die_with, args=(parent,), daemon=True).start()
+    connection = Connection(pipe)
+    simulators = None
+    try:
+        task = json.loads(connection.recv_bytes())
+        simulators = attempt(connection, lambda: start(task, memory))
+        while True:
+            command = connection.recv_bytes()
+            if command == ADVANCE and simulators is not None:
+                attempt(connection, simulators.advance)
+            elif command == MODULES:
+                connection.send_bytes(json.dumps(sorted(sys.modules)).encode())
+            else:
+                break
+    except (EOFError, OSError):
+        pass
+    if simulators is not None:
+        simulators.close()
+
+
+def die_with(parent: int) -> None:
+    """Ends this process when its parent has gone, even if a simulator hangs."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+def attempt(connection: Connection, call: Callable[[], Any]) -> Any:
+    """Runs a command and reports that it is done, or what it raised."""
+    from ...core.checks import EnvironmentContractError
+    from .simulators import SimulatorRaised
+
+    try:
+        result = call()
+    except SimulatorRaised as error:
+        report = {"kind": "raised", "message": str(error)}
+    except EnvironmentContractError as error:
+        report = {"kind": "contract", "message": str(error)}
+    except Exception as error:
+        report = {"kind": "raised", "message": f"{type(error).__name__}: {error}"}
+    else:
+        connection.send_bytes(DONE)
+        return result
+    connection.send_bytes(json.dumps(report).encode())
+    return None
+
+
+def start(task: dict[str, Any], memory: int) -> Any:
+    """Builds the simulators of a task on their rows of the shared board."""
+    sys.path[:] = task["path"]
+    warnings.simplefilter("ignore")  # the parent has built one simulator and shown them
+    from .step_buffer import BufferLayout
+    from .simulators import Simulators
+
+    layout = task["layout"]
+    layout[1] = tuple(layout[1])
+    sizes = BufferLayout(*layout)
+    board = sizes.board(mmap.mmap(memory, max(sizes.size(), 1)))
+    first, last = task["rows"]
+    return Simulators(
+        builder(task["recipe"]),
+        board.rows(first, last),
+        name=task["name"],
+        autoreset=task["autoreset"],
+        limit=task["limit"],
+        first=first,
+    )
+
+
+def builder(recipe: dict[str, Any]) -> Callable[[], Any]:
+    """The function that builds one simulator: a registered id, or a callable by its name."""
+    kwargs = recipe.get("kwargs") or {}
+    if "callable" in recipe:
+        module, path = recipe["callable"].split(":")
+        if module == "__main__":
+            # As multiprocessing does it: the user's script, without its `if __name__` part.
+            found: Any = type("Main", (), runpy.run_path(recipe["main"], run_name="__mp_main__"))
+        else:
+            found = importlib.import_module(module)
+        for attribute in path.split("."):
+            found = found.__dict__[attribute] if module == "__main__" else getattr(found, attribute)
+            module = ""
+        return lambda: found(**kwargs)
+    import gymnasium
+    from gymnasium.envs.registration import EnvSpec
+
+    if recipe.get("spec"):
+        return lambda: gymnasium.make(EnvSpec.from_json(recipe["spec"]), **kwargs)
+    return lambda: gymnasium.make(recipe["id"], **kwargs)

@@ -1,0 +1,183 @@
+"""A set of Gymnasium simulators that step together, each at its own place in its own episode.
+
+Relative imports: this module also runs in simulator processes, which never import JAX.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...core.checks import EnvironmentContractError, UpslopeError
+from .gymnasium_spaces import ActionCoder, ObservationCoder
+from .step_buffer import RESET, STEP, SharedBuffer
+
+if TYPE_CHECKING:
+    import gymnasium
+
+
+class SimulatorRaised(UpslopeError):
+    """A simulator raised something that is not a breach of its contract."""
+
+    exit_code = EnvironmentContractError.exit_code
+
+
+class Simulators:
+    """Simulators of this process. `advance` does what every row of the board's `todo` says.
+
+    A simulator whose episode ends is reset at once where `autoreset` says so, with the seed on the
+    board: `successor` keeps the true end, `observation` is the first of the new episode.
+
+    Attributes:
+      board: commands and results.
+      limit: after how many steps an episode is truncated, besides the environment's own limit.
+
+    Raises:
+      EnvironmentContractError: the first reset or step of a simulator is not what its spaces
+        promise, naming it and the remedy.
+      SimulatorRaised: a simulator raised, with its traceback.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[], gymnasium.Env],
+        board: SharedBuffer,
+        *,
+        name: str,
+        autoreset: bool,
+        limit: int | None,
+        first: int = 0,
+    ):
+        self.board = board
+        self.name = name
+        self.autoreset = autoreset
+        self.limit = limit
+        self._first = first
+        count = len(board.todo)
+        self._envs = [guarded(build, f"{name} could not be built") for _ in range(count)]
+        self._age = [0] * count
+        self._checked: list[set[str]] = [set() for _ in range(count)]
+        if count:
+            self._observations = ObservationCoder(self._envs[0].observation_space, name)
+            self._actions = ActionCoder(self._envs[0].action_space, name)
+
+    def reset_counters(self) -> None:
+        """Nothing to prepare: simulators of this process are not restarted."""
+
+    def advance(self) -> None:
+        """Steps, resets or skips every simulator and writes what came of it on the board."""
+        todo = self.board.todo
+        for index in range(len(todo)):
+            command = todo[index]
+            if command == STEP:
+                self._step(index)
+            elif command == RESET:
+                self._reset(index)
+
+    def close(self) -> None:
+        """Closes the simulators; what one of them raises then is of no interest any more."""
+        for env in self._envs:
+            try:
+                env.close()
+            except Exception:
+                continue
+        self._envs = []
+
+    def _step(self, index: int) -> None:
+        board, env = self.board, self._envs[index]
+        action = self._actions.decode(board.action[index])
+        where = f"{self.name} (simulator {self._first + index})"
+        result = guarded(lambda: env.step(action), f"{where} raised in step")
+        if "step" not in self._checked[index]:
+            check_step(result, where)
+            self._observations.check(result[0], "step")
+            self._checked[index].add("step")
+        observation, reward, terminated, truncated, _ = result
+        self._age[index] += 1
+        terminated = bool(terminated)
+        truncated = bool(truncated) or self._age[index] == self.limit
+        board.reward[index] = reward
+        board.terminated[index] = terminated
+        board.truncated[index] = truncated and not terminated
+        self._store(board.successor, index, observation)
+        board.valid[index] = True
+        if self.autoreset and (terminated or truncated):
+            self._reset(index)
+        else:
+            board.observation[index] = board.successor[index]
+
+    def _reset(self, index: int) -> None:
+        env, seed = self._envs[index], int(self.board.seed[index])
+        where = f"{self.name} (simulator {self._first + index})"
+        result = guarded(lambda: env.reset(seed=seed), f"{where} raised in reset(seed={seed})")
+        if "reset" not in self._checked[index]:
+            if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)):
+                raise EnvironmentContractError(
+                    f"{where} broke its contract in reset: it must return (observation, info), "
+                    f"info a dict, not {shown(result)}. Environments of the old `gym` need "
+                    "shimmy's GymV21Environment."
+                )
+            self._observations.check(result[0], "reset")
+            self._checked[index].add("reset")
+        self._age[index] = 0
+        self._store(self.board.observation, index, result[0])
+
+    def _store(self, column: np.ndarray, index: int, observation: Any) -> None:
+        try:
+            column[index] = self._observations.encode(observation)
+        except (TypeError, ValueError, KeyError) as error:
+            raise EnvironmentContractError(
+                f"{self.name} (simulator {self._first + index}) broke its contract: the "
+                f"observation {shown(observation)} does not fit "
+                f"{self._observations.declared} ({error})."
+            ) from error
+
+
+def guarded(call: Callable[[], Any], what: str) -> Any:
+    """Runs a simulator's code; what it raises comes back with its traceback as text."""
+    try:
+        return call()
+    except UpslopeError:
+        raise
+    except Exception as error:
+        raise SimulatorRaised(
+            f"{what}: {type(error).__name__}: {error}\n{traceback.format_exc()}"
+        ) from error
+
+
+def check_step(result: Any, where: str) -> None:
+    """Raises EnvironmentContractError unless `result` is what `env.step` must return."""
+    start = f"{where} broke its contract in step: "
+    if not isinstance(result, tuple) or len(result) != 5:
+        remedy = ""
+        if isinstance(result, tuple) and len(result) == 4:
+            remedy = " Split `done` into them; environments of the old `gym` need shimmy."
+        raise EnvironmentContractError(
+            f"{start}it must return (observation, reward, terminated, truncated, info), "
+            f"not {shown(result)}.{remedy}"
+        )
+    _, reward, terminated, truncated, info = result
+    if np.ndim(reward) or not isinstance(reward, int | float | np.number | np.ndarray | np.bool_):
+        raise EnvironmentContractError(
+            f"{start}reward {reward!r} must be one number: return float(reward)."
+        )
+    for name, flag in (("terminated", terminated), ("truncated", truncated)):
+        if not isinstance(flag, bool | np.bool_):
+            raise EnvironmentContractError(
+                f"{start}{name} is {flag!r}: return bool({name}), not a {type(flag).__name__}."
+            )
+    if not isinstance(info, dict):
+        raise EnvironmentContractError(
+            f"{start}info is a {type(info).__name__}: return a dict, empty if there is none."
+        )
+
+
+def shown(value: Any) -> str:
+    """A short text for any value."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return f"a {type(value).__name__} of {len(value)} parts"
+    text = repr(value)
+    return text if len(text) < 80 else text[:77] + "..."

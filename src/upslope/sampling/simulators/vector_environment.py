@@ -1,0 +1,144 @@
+"""A vector environment that the user brings, in each of Gymnasium's three autoreset modes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import iterate
+
+from upslope.core.checks import EnvironmentContractError, UpslopeError
+from upslope.sampling.simulators.gymnasium_spaces import ActionCoder, ObservationCoder
+from upslope.sampling.simulators.step_buffer import RESET, STEP, BufferLayout
+
+
+class VectorEnvironment:
+    """A `gymnasium.vector.VectorEnv` behind the interface of `Simulators`.
+
+    The true successor of every step is kept in every mode. In DISABLED mode episodes start from
+    the sampler's seeds; in the other modes only the first ones do, the rest is the environment's
+    own randomness. In NEXT_STEP mode the step that resets is not valid.
+
+    Attributes:
+      board: commands and results.
+      late_reset: whether a reset takes a step of its own (NEXT_STEP).
+
+    Raises:
+      UpslopeError: the number of environments is wrong, the autoreset mode is not declared, or an
+        episode is to be cut that only the environment can cut.
+    """
+
+    def __init__(self, env: VectorEnv, count: int, *, limit: int | None):
+        name = env.spec.id if env.spec is not None else type(env).__name__
+        self._env, self._name = env, name
+        mode = env.metadata.get("autoreset_mode") if isinstance(env.metadata, dict) else None
+        if not isinstance(mode, AutoresetMode):
+            raise UpslopeError(
+                f"The vector environment {name} does not say how it resets (metadata"
+                f"['autoreset_mode'] is {mode!r}). Declare it: metadata = {{'autoreset_mode': "
+                "gymnasium.vector.AutoresetMode.SAME_STEP}, or NEXT_STEP or DISABLED."
+            )
+        if env.num_envs != count:
+            raise UpslopeError(
+                f"The vector environment {name} has num_envs={env.num_envs}, but {count} are "
+                "needed (seeds x environments): make it with that many."
+            )
+        if limit is not None and mode is not AutoresetMode.DISABLED:
+            raise UpslopeError(
+                f"horizon={limit} must cut episodes of {name}, which resets itself: wrap its "
+                "environments in gymnasium.wrappers.TimeLimit, or make it with "
+                "autoreset_mode=AutoresetMode.DISABLED."
+            )
+        self._mode, self._limit = mode, limit
+        self.late_reset = mode is AutoresetMode.NEXT_STEP
+        self._observations = ObservationCoder(env.single_observation_space, name)
+        self._actions = ActionCoder(env.single_action_space, name)
+        self.board = BufferLayout(
+            count,
+            self._observations.shape,
+            self._observations.dtype.str,
+            self._actions.size,
+            self._actions.dtype.str,
+        ).board()
+        self._age = np.zeros(count, int)
+        self._ended = np.zeros(count, bool)  # NEXT_STEP: whose next step is a reset
+        self._checked = False
+
+    def reset_counters(self) -> None:
+        """Nothing to prepare."""
+
+    def advance(self) -> None:
+        """Steps the environments, or resets those that the board says."""
+        resets = self.board.todo == RESET
+        if resets.any():
+            self._reset(resets)
+        elif (self.board.todo == STEP).any():
+            self._step()
+
+    def close(self) -> None:
+        """Closes the vector environment."""
+        self._env.close()
+
+    def _reset(self, rows: np.ndarray) -> None:
+        if not rows.all() and self._mode is not AutoresetMode.DISABLED:
+            # Only a broken environment is reset alone, and the search has stopped by then.
+            rows = np.ones_like(rows)
+        seeds: Any = [int(seed) for seed in self.board.seed]
+        options = None if rows.all() else {"reset_mask": rows.copy()}
+        observation, _ = self._env.reset(seed=seeds, options=options)
+        self._store(self.board.observation, observation, np.flatnonzero(rows))
+        self._age[rows] = 0
+        self._ended[rows] = False
+
+    def _step(self) -> None:
+        board = self.board
+        actions = np.stack([np.asarray(self._actions.decode(row)) for row in board.action])
+        result = self._env.step(actions)
+        if not isinstance(result, tuple) or len(result) != 5:
+            raise EnvironmentContractError(
+                f"{self._name} broke its contract in step: it must return (observations, rewards, "
+                "terminations, truncations, infos)."
+            )
+        observation, reward, terminated, truncated, infos = result
+        everyone = np.arange(len(board.todo))
+        self._store(board.observation, observation, everyone)
+        board.successor[:] = board.observation
+        board.reward[:] = reward
+        board.valid[:] = ~self._ended
+        self._age = np.where(self._ended, 0, self._age + 1)
+        board.terminated[:] = terminated & board.valid
+        cut = np.asarray(truncated, bool) | (self._age == self._limit)
+        board.truncated[:] = cut & ~board.terminated & board.valid
+        over = board.terminated | board.truncated
+        if self._mode is AutoresetMode.NEXT_STEP:
+            self._ended = over
+        elif over.any() and self._mode is AutoresetMode.SAME_STEP:
+            self._final_observations(over, infos)
+            self._age[over] = 0
+        elif over.any():
+            # Always at once: a DISABLED environment must not be stepped after an end.
+            self._reset(over)
+
+    def _final_observations(self, over: np.ndarray, infos: dict[str, Any]) -> None:
+        final, present = infos.get("final_obs"), infos.get("_final_obs")
+        if final is None or present is None or not np.asarray(present)[over].all():
+            raise EnvironmentContractError(
+                f"{self._name} declares SAME_STEP but gives no infos['final_obs'] (with the mask "
+                "infos['_final_obs']) where an episode ended: the true successor would be lost."
+            )
+        for row in np.flatnonzero(over):
+            if isinstance(final, dict | tuple):
+                value = list(iterate(self._env.observation_space, final))[row]
+            else:
+                value = final[row]
+            self.board.successor[row] = self._observations.encode(value)
+
+    def _store(self, column: np.ndarray, batch: Any, rows: np.ndarray) -> None:
+        singles = list(iterate(self._env.observation_space, batch))
+        for row in rows:
+            value = singles[row]
+            if not self._checked:
+                self._observations.check(value, "reset")
+                self._checked = True
+            column[row] = self._observations.encode(value)

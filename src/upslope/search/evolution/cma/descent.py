@@ -1,0 +1,87 @@
+"""One run of CMA-ES: its Gaussian, its paths and how a population moves them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+from upslope.search.evolution.cma.covariance import DiagonalCovariance, FullCovariance, Shape
+from upslope.search.evolution.cma.stopping import History
+
+
+class Run(NamedTuple):
+    """What the next population of a run needs."""
+
+    mean: Array  # [D]
+    sigma: Array  # scalar
+    path_sigma: Array  # [D]
+    path_c: Array  # [D]
+    shape: Shape
+    history: History
+
+
+def start_run(mean: Array, sigma: Any, population_size: int, *, separable: bool) -> Run:
+    """A run that starts at `mean` [D] with standard deviation `sigma` in every direction."""
+    shape = (DiagonalCovariance if separable else FullCovariance).isotropic(mean)
+    zero, sigma = jnp.zeros_like(mean), jnp.asarray(sigma, mean.dtype)
+    history = History.start(mean.size, population_size, mean.dtype)
+    return Run(mean, sigma, zero, zero, shape, history)
+
+
+def advance(
+    run: Run,
+    parameters: Any,
+    steps: Array,
+    returns: Array,
+    count: Any,
+    gap: Any,
+    widest: Array | None,
+) -> tuple[Run, Array]:
+    r"""The run after a population.
+
+    .. math:: m \leftarrow m + \sigma \textstyle\sum_i w_i^+ y_{i:P}, \qquad
+              \sigma \leftarrow \sigma \exp\Big( \frac{c_\sigma}{d_\sigma}
+              \Big( \frac{\|p_\sigma\|}{E\|N(0, I)\|} - 1 \Big) \Big)
+
+    Args:
+      run: before.
+      parameters: `StrategyParameters`, of the host or of the program.
+      steps: y [P, D], each candidate's (g - m) / sigma.
+      returns: [P]; -inf is the worst. Ties are broken by the order of the candidates.
+      count: how many candidates count; the others are padding and stand last.
+      gap: updates between two factorisations of the covariance.
+      widest: [D], which no standard deviation exceeds; None for no limit.
+
+    Returns:
+      The run, and the returns, best first.
+
+    References:
+      Hansen (2016), figure 6 and equations 41 to 47; Jastrebski and Arnold (2006) for the negative
+      weights.
+    """
+    order = jnp.argsort(-returns, stable=True)
+    ordered, steps = returns[order], steps[order]
+    size, c_s, c_c = run.mean.size, parameters.c_sigma, parameters.c_c
+    weights = jnp.asarray(parameters.weights, steps.dtype)
+    shift = jnp.sum(jnp.maximum(weights, 0.0)[:, None] * steps, axis=0)
+    history = run.history.recorded(ordered, count)
+
+    white = run.shape.whitened(shift)
+    path_sigma = (1 - c_s) * run.path_sigma + (c_s * (2 - c_s) * parameters.mu_eff) ** 0.5 * white
+    length = jnp.sqrt(jnp.sum(jnp.square(path_sigma)))
+    # While the path is longer than under random selection, sigma is too small: C does not learn it.
+    known = 1 - jnp.power(1 - jnp.asarray(c_s, length.dtype), 2 * history.iteration)
+    moving = jnp.square(length) / known / size - 1 < 1 + 4 / (size + 1)
+    gain = (c_c * (2 - c_c) * parameters.mu_eff) ** 0.5 * run.shape.along_path(shift)
+    path_c = (1 - c_c) * run.path_c + jnp.where(moving, gain, 0.0)
+    stall = 1 - moving.astype(length.dtype)
+    shape = run.shape.updated(parameters, path_c, steps, stall)
+    change = c_s / parameters.damping * (length / parameters.expected_norm - 1)
+    sigma = run.sigma * jnp.exp(jnp.clip(change, -1.0, 1.0))
+    if widest is not None:
+        shape = shape.times(jnp.minimum(1.0, widest / (sigma * shape.stds)))
+    mean = run.mean + run.sigma * shift
+    new = Run(mean, sigma, path_sigma, path_c, shape.refreshed(gap), history)
+    return new, ordered

@@ -1,0 +1,57 @@
+"""CMA-ES for policies of any size."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from jax import Array
+
+from upslope.search.evolution.cma.cma_es import CMAES
+
+
+def separable_cma_es(
+    population_size: int = 32,
+    episodes_per_candidate: int = 1,
+    std: float | Array = 0.5,
+    restarts: Literal["none", "ipop", "bipop"] = "none",
+    lower: float | Array | None = None,
+    upper: float | Array | None = None,
+    *,
+    active: bool = True,
+    common_random_numbers: bool = False,
+    racing: int = 1,
+    uncertainty_handling: bool = False,
+    max_evaluations: float | Array = 32.0,
+) -> CMAES:
+    """CMA-ES with a variance for each parameter: linear in their number, not rotation invariant.
+
+    Args:
+      population_size: P.
+      episodes_per_candidate: whose mean return ranks a candidate.
+      std: initial sigma, in units of theta.
+      restarts: `"none"`, `"ipop"` or `"bipop"`.
+      lower: bound of every parameter; None for none.
+      upper: the other bound.
+      active: let the worst candidates shrink the variances.
+      common_random_numbers: all candidates of an iteration meet the same randomness.
+      racing: rounds of a race among the candidates; 1 for none.
+      uncertainty_handling: evaluate more often where ranks do not stand.
+      max_evaluations: of a candidate with `uncertainty_handling`.
+
+    References:
+      Ros and Hansen (2008), A simple modification in CMA-ES achieving linear complexity.
+    """
+    return CMAES(
+        population_size,
+        episodes_per_candidate,
+        std,
+        "separable",
+        active,
+        restarts,
+        lower=lower,
+        upper=upper,
+        common_random_numbers=common_random_numbers,
+        racing=racing,
+        uncertainty_handling=uncertainty_handling,
+        max_evaluations=max_evaluations,
+    )

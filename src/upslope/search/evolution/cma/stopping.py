@@ -1,0 +1,144 @@
+"""Why a run of CMA-ES cannot be expected to get any better."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from upslope.search.evolution.cma.covariance import Shape
+
+REASONS = {
+    "flat": "the best quarter's returns are all equal: the objective is flat here",
+    "tolfun": "the returns of this population and the best of recent ones differ by less than that",
+    "tolfunhist": "the best returns of recent populations differ by less than that",
+    "tolx": "no parameter's standard deviation and step is larger than that",
+    "tolfacupx": "a standard deviation grew by more than that: the first one was far too small",
+    "tolconditioncov": "the covariance matrix is too ill-conditioned for these numbers",
+    "noeffectaxis": "a tenth of a standard deviation along an axis does not change the mean",
+    "noeffectcoord": "a fifth of a standard deviation of a parameter does not change the mean",
+    "stagnation": "medians and bests of populations have not improved for long",
+    "maxiter": "more iterations than a run of this size can use",
+}
+LONGEST = 2000  # half of the long history, in entries
+LOOK, LONG_LOOK = 5, 25  # populations between two looks, and two at the long history
+
+
+def stopping_reasons(stop: Any) -> list[str]:
+    """The names, keys of `REASONS`, of the reasons in a state's or a diagnostic's `stop`."""
+    return [name for bit, name in enumerate(REASONS) if int(stop) >> bit & 1]
+
+
+class History(NamedTuple):
+    """What of the past the reasons are read from. Zero where nothing is recorded yet."""
+
+    recent: Array  # [H] best return of recent populations, a ring
+    best: Array  # [2 L] best and median of every fifth population, the last first
+    median: Array  # [2 L]
+    flat: Array  # scalar int: populations in a row whose best quarter was flat
+    iteration: Array  # scalar int
+    stop: Array  # scalar int: reasons as bits, as last looked at
+
+    @classmethod
+    def start(cls, dimension: int, population_size: int, dtype: Any) -> History:
+        """Of no populations at all; sizes are for the smallest population in use."""
+        recent = 10 + int(30 * dimension / population_size)
+        half = min(LONGEST, max(50, int((100 + 100 * dimension**1.5 / population_size) / 10)))
+        blank = lambda size: jnp.zeros((size,), dtype)  # noqa: E731
+        zero = jnp.zeros((), int)
+        return cls(blank(recent), blank(2 * half), blank(2 * half), zero, zero, zero)
+
+    @property
+    def best_recent(self) -> Array:
+        """The best of the recent returns, a scalar; -inf before the first."""
+        return jnp.max(self.recent, initial=-jnp.inf, where=self._known)
+
+    @property
+    def worst_recent(self) -> Array:
+        """The worst of them; inf before the first."""
+        return jnp.min(self.recent, initial=jnp.inf, where=self._known)
+
+    @property
+    def _known(self) -> Array:
+        return jnp.arange(self.recent.size) < self.iteration
+
+    def recorded(self, ordered: Array, count: Any) -> History:
+        """With the returns [P] of one more population, best first; `count` of them count."""
+        # Written so that a NaN counts as flat.
+        flat = jnp.where(ordered[0] > ordered[(3 * count) // 4], 0, self.flat + 1)
+        recent = self.recent.at[self.iteration % self.recent.size].set(ordered[0])
+        return self._replace(recent=recent, flat=flat, iteration=self.iteration + 1)
+
+
+def looked_at(
+    history: History,
+    ordered: Array,
+    count: Any,
+    mean: Array,
+    sigma: Array,
+    path: Array,
+    shape: Shape,
+    tolerances: Any,
+) -> History:
+    """The history with its reasons to stop looked for anew, at every fifth population.
+
+    Stagnation, which is a matter of the long history, is looked for at every 25th.
+
+    Args:
+      history: with this population recorded.
+      ordered: returns [P], the best first.
+      count: how many of them there are.
+      mean: [D].
+      sigma: scalar.
+      path: p_c [D].
+      shape: of the Gaussian.
+      tolerances: has `tolfun`, `tolfunhist`, `tolx`, `tolfacupx`, `tolconditioncov` and `std`.
+
+    References:
+      Hansen (2016), section B.3; Hansen's pycma for the tolerances.
+    """
+    size, eps = mean.size, jnp.finfo(mean.dtype).eps
+
+    def look() -> tuple[Array, Array, Array]:
+        median = 0.5 * (ordered[(count - 1) // 2] + ordered[count // 2])
+        bests = jnp.roll(history.best, 1).at[0].set(ordered[0])
+        medians = jnp.roll(history.median, 1).at[0].set(median)
+        # A look at the long history takes as long as a population of a small problem.
+        long = history.iteration > jnp.maximum(size * (5 + 100 / count), LOOK * bests.size - 1)
+        long = long & (history.iteration % LONG_LOOK == 0)
+        stagnation = jax.lax.cond(long, no_better, lambda *_: jnp.asarray(False), bests, medians)
+        spread = ordered[0] - ordered[count - 1]
+        past = history.best_recent - history.worst_recent
+        stds = sigma * shape.stds
+        axis = 0.1 * sigma * shape.axis(history.iteration // LOOK % size)
+        limit = jnp.minimum(jnp.sqrt(tolerances.tolconditioncov), jnp.sqrt(0.5 / eps))
+        still = jnp.all(stds < tolerances.tolx) & jnp.all(jnp.abs(sigma * path) < tolerances.tolx)
+        reasons = {
+            "flat": history.flat > 1,
+            "tolfun": (spread < tolerances.tolfun) & (past < tolerances.tolfun),
+            "tolfunhist": (history.iteration > 9) & (past < tolerances.tolfunhist),
+            "tolx": still,
+            "tolfacupx": jnp.any(stds > tolerances.std * tolerances.tolfacupx),
+            "tolconditioncov": ~(shape.axis_ratio <= limit),
+            "noeffectaxis": jnp.all(mean == mean + axis),
+            "noeffectcoord": jnp.any(mean == mean + 0.2 * stds),
+            "stagnation": stagnation,
+            "maxiter": history.iteration >= 100 + 150 * (size + 3) ** 2 // count**0.5,
+        }
+        bits = [reasons[name].astype(int) << bit for bit, name in enumerate(REASONS)]
+        return bests, medians, jnp.sum(jnp.stack(bits))
+
+    due = history.iteration % LOOK == 0
+    best, median, stop = jax.lax.cond(
+        due, look, lambda: (history.best, history.median, history.stop)
+    )
+    return history._replace(best=best, median=median, stop=stop)
+
+
+def no_better(bests: Array, medians: Array) -> Array:
+    """Whether the newer halves of both [2 L], the last first, have medians no better."""
+    halves = jnp.sort(jnp.concatenate([bests, medians]).reshape(4, -1), axis=1)
+    middle = halves[:, halves.shape[1] // 2]
+    return (middle[0] <= middle[1]) & (middle[2] <= middle[3])

@@ -1,0 +1,165 @@
+"""The cross-entropy method."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from upslope.core.checks import UpslopeError, check_choice, check_number
+from upslope.core.records import Returns
+from upslope.core.tree import ravel_parameters
+from upslope.objectives.objective import Objective
+from upslope.policies.policy import Policy
+from upslope.sampling.experience import EpisodeReturns
+from upslope.search.evolution.candidate_returns import finite_mean, observed, ranked_returns
+from upslope.search.search_method import SearchMethod
+from upslope.search.wrappers.successive_halving import check_racing, with_racing
+
+COVARIANCES = ("diagonal", "full")
+
+
+class CrossEntropyState(NamedTuple):
+    """What the next iteration needs."""
+
+    mean: Policy  # the policy at the distribution's mean (with its observation moments)
+    std: Array  # [D] of every parameter, beyond what `deviations` span
+    deviations: Array  # [K, D] of the elites, over sqrt(K): the covariance; [0, D] if diagonal
+    iteration: Array  # scalar int
+
+
+class CrossEntropyDiagnostics(NamedTuple):
+    """What its users look at."""
+
+    best: Array  # best mean return of a candidate in this iteration (optimistic: a maximum)
+    elite_threshold: Array  # the worst elite's return
+    population_mean: Array
+    std: Array  # mean standard deviation of a parameter
+
+
+class CrossEntropyMethod(SearchMethod):
+    r"""Draws policies from a Gaussian, and fits it to the best of them.
+
+    .. math:: \theta_p \sim \mathcal N(\mu, \operatorname{diag} \sigma^2), \qquad
+              \mu', \sigma'^2 = \text{mean, variance of the } \theta_p \text{ with the } K
+              \text{ best returns} \quad (+\, Z_t)
+
+    With `covariance="full"` it is fitted with all its covariances,
+    :math:`\Sigma = \frac1K \sum_k (\theta_k - \mu')(\theta_k - \mu')^\top`, which are never
+    stored: a draw is a random combination of the K deviations, at a cost linear in D.
+
+    The decreasing extra variance :math:`Z_t = \max(0, z (1 - t / t_z))` keeps it from collapsing
+    before it has arrived. A NaN return counts as the worst.
+
+    Attributes:
+      population_size: P. Static.
+      n_elites: K. Static.
+      episodes_per_candidate: whose mean return ranks a candidate. Static.
+      std: initial standard deviation of every parameter.
+      extra_std: sqrt(z), the extra standard deviation at the start.
+      extra_iterations: t_z, after how many iterations the extra variance is gone.
+      min_std: below which no parameter's standard deviation falls.
+      covariance: `"diagonal"`, or `"full"`: of rank K - 1 once the first elites are known. Static.
+      racing: rounds of a race in which the better half of the candidates is evaluated again, see
+        `SuccessiveHalving`; 1 for none. Static.
+      common_random_numbers: all candidates of an iteration meet the same randomness. Static.
+
+    References:
+      Rubinstein and Kroese (2004); Szita and Lorincz (2006) for the extra variance.
+    """
+
+    name: ClassVar[str] = "cem"
+    population_size: int = eqx.field(static=True, default=64)
+    n_elites: int = eqx.field(static=True, default=16)
+    episodes_per_candidate: int = eqx.field(static=True, default=4)
+    std: float | Array = 1.0
+    extra_std: float | Array = 0.0
+    extra_iterations: float | Array = 50.0
+    min_std: float | Array = 0.0
+    covariance: Literal["diagonal", "full"] = eqx.field(static=True, default="diagonal")
+    common_random_numbers: bool = eqx.field(static=True, default=False)
+    racing: int = eqx.field(static=True, default=1)
+
+    def __check_init__(self) -> None:
+        check = lambda name, **limits: check_number(  # noqa: E731
+            "CrossEntropyMethod", name, getattr(self, name), **limits
+        )
+        check("population_size", at_least=2, integer=True)
+        check("n_elites", at_least=1, integer=True)
+        check("episodes_per_candidate", at_least=1, integer=True)
+        check("std", above=0)
+        check("extra_std", at_least=0)
+        check("extra_iterations", above=0)
+        check("min_std", at_least=0)
+        check_choice("CrossEntropyMethod", "covariance", self.covariance, COVARIANCES)
+        if self.n_elites > self.population_size:
+            raise UpslopeError(
+                f"CrossEntropyMethod keeps n_elites={self.n_elites} of population_size="
+                f"{self.population_size} candidates: it cannot keep more than it draws."
+            )
+        check_racing(self)
+
+    def for_policy(self, policy: Any) -> SearchMethod:
+        """The method whose candidates race, if they are to."""
+        return with_racing(self)
+
+    @property
+    def experience(self) -> EpisodeReturns:
+        return EpisodeReturns(
+            self.population_size, self.episodes_per_candidate, self.common_random_numbers
+        )
+
+    def init(self, key: Array, policy: Policy, objective: Objective) -> CrossEntropyState:
+        theta, _ = ravel_parameters(policy)
+        rank = self.n_elites if self.covariance == "full" else 0
+        return CrossEntropyState(
+            policy,
+            jnp.full_like(theta, self.std),
+            jnp.zeros((rank, theta.size), theta.dtype),
+            jnp.zeros((), int),
+        )
+
+    def ask(self, key: Array, state: CrossEntropyState) -> Policy:
+        mean, unravel = ravel_parameters(state.mean)
+        if self.covariance == "diagonal":
+            noise = jax.random.normal(key, (self.population_size, mean.size), mean.dtype)
+            return jax.vmap(unravel)(mean[None] + state.std[None] * noise)
+        key, mix = jax.random.split(key)
+        noise = jax.random.normal(key, (self.population_size, mean.size), mean.dtype)
+        mixed = jax.random.normal(mix, (self.population_size, self.n_elites), mean.dtype)
+        steps = state.std[None] * noise + mixed @ state.deviations
+        return jax.vmap(unravel)(mean[None] + steps)
+
+    def tell(
+        self,
+        key: Array,
+        state: CrossEntropyState,
+        candidates: Policy,
+        experience: Returns,
+        objective: Objective,
+    ) -> tuple[CrossEntropyState, CrossEntropyDiagnostics]:
+        theta = jax.vmap(lambda policy: ravel_parameters(policy)[0])(candidates)
+        returns = ranked_returns(experience)
+        elite_returns, elites = jax.lax.top_k(returns, self.n_elites)
+        kept = theta[elites]
+        left = jnp.maximum(0.0, 1.0 - state.iteration / self.extra_iterations)
+        centre = jnp.mean(kept, axis=0)
+        fitted = jnp.var(kept, axis=0)
+        extra = left * self.extra_std**2
+        total = jnp.maximum(jnp.sqrt(fitted + extra), self.min_std)
+        if self.covariance == "diagonal":
+            std, deviations = total, state.deviations
+        else:
+            deviations = (kept - centre[None]) / self.n_elites**0.5
+            std = jnp.sqrt(jnp.maximum(jnp.square(total) - fitted, 0.0))
+        mean = observed(ravel_parameters(state.mean)[1](centre), experience.moments)
+        diagnostics = CrossEntropyDiagnostics(
+            elite_returns[0], elite_returns[-1], finite_mean(returns), jnp.mean(total)
+        )
+        return CrossEntropyState(mean, std, deviations, state.iteration + 1), diagnostics
+
+    def solution(self, state: CrossEntropyState) -> Policy:
+        return state.mean

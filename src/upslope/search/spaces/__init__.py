@@ -1,0 +1,1 @@
+"""What is searched: reals, integers, permutations and their products."""

@@ -1,0 +1,53 @@
+"""Methods around methods: they ask and tell in their own way; the rest is the inner one's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from upslope.core import tree
+from upslope.core.moments import Moments
+from upslope.policies.policy import Policy
+from upslope.search.search_method import SearchMethod
+
+
+class MethodWrapper(SearchMethod):
+    """Solves, stops and advises as the method inside does.
+
+    Attributes:
+      method: inside; the state of a method around it has the inner one's as `inner`.
+    """
+
+    method: SearchMethod
+
+    def solution(self, state: Any) -> Policy:
+        return self.method.solution(state.inner)
+
+    def advice(self, diagnostics: dict[str, float]) -> str | None:
+        return self.method.advice(diagnostics)
+
+    def stopped(self, state: Any) -> Array:
+        return self.method.stopped(state.inner)
+
+    def stop_reason(self, code: int) -> str:
+        return self.method.stop_reason(code)
+
+
+def blank_candidates(method: SearchMethod, key: Array, state: Any) -> Policy:
+    """Zeros of the shapes and types that the method asks for."""
+    shapes = jax.eval_shape(method.ask, key, state)
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+
+
+def no_moments(policy: Policy) -> Moments | None:
+    """Moments of nothing for a policy that normalises what it sees, None for another."""
+    moments = getattr(policy, "moments", None)
+    return None if moments is None else Moments.zeros(moments.mean.shape)
+
+
+def gathered(moments: Moments | None, seen: Any, first: Array) -> Moments | None:
+    """The moments of all turns so far; those of a first turn alone."""
+    return None if moments is None else tree.where(first, seen, moments.merge(seen))

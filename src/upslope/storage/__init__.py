@@ -1,0 +1,1 @@
+"""Files that survive: atomic folders, checkpoints, artefacts. Nothing that is loaded runs code."""

@@ -1,0 +1,260 @@
+"""Checkpoints: the whole state of a run, complete or absent, checked when it is read."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+
+from upslope.core.checks import StorageError
+from upslope.storage import atomic, atomic_folder, leaves, tensors
+from upslope.storage.atomic_folder import DamagedFolder
+from upslope.storage.json_text import from_plain, parse_json, to_plain
+
+T = TypeVar("T")
+SCHEMA = 1
+_STEP = re.compile(r"step_(\d{1,18})(\.old-[0-9a-f]{16})?")
+
+
+class CheckpointIncomplete(DamagedFolder):
+    """The step that was asked for was never committed, or part of it is gone."""
+
+
+def save_checkpoint(
+    folder: Path, step: int, tree: Any, metadata: dict[str, Any], *, keep: int = 3
+) -> Path:
+    """Commits `tree` as the checkpoint of `step`, then deletes what need not be kept.
+
+    At no instant is there no checkpoint: the new one is durable before an old one goes. Checkpoints
+    of later steps are left from a future that was given up when the run went back; they go too.
+
+    Args:
+      folder: the run's `checkpoints/`.
+      step: the number of environment steps or iterations behind it.
+      tree: arrays, typed PRNG keys, Python numbers and strings.
+      metadata: plain values; comes back with `nonfinite` added, the paths of leaves that hold NaN
+        or infinity.
+      keep: how many of the latest to keep.
+
+    Raises:
+      StorageError: when it cannot be written; the earlier checkpoints are then untouched.
+    """
+    if step < 0 or keep < 1:
+        raise StorageError(f"save_checkpoint got step={step}, keep={keep}: 0 and 1 are the least.")
+    folder = Path(folder)
+    path = folder / f"step_{step:012d}"
+    try:
+        atomic_folder.clean(folder)
+    except OSError as error:
+        raise atomic.storage_error("write", path, error) from error
+    atomic_folder.commit_folder(path, _encode(tree, metadata, step), "checkpoint")
+    _retire(folder, step, path, keep)
+    return path
+
+
+def _retire(folder: Path, step: int, newest: Path, keep: int) -> None:
+    kept = 0
+    for found, path in sorted(_folders(folder), reverse=True):
+        if path == newest or (found < step and kept < keep and atomic_folder.is_complete(path)):
+            kept += 1
+        else:
+            try:
+                atomic.remove_folder(path)
+            except OSError as error:
+                raise atomic.storage_error("delete", path, error) from error
+
+
+def _folders(folder: Path) -> list[tuple[int, Path]]:
+    if not folder.is_dir():
+        return []
+    matches = [(_STEP.fullmatch(path.name), path) for path in folder.iterdir()]
+    return [(int(match[1]), path) for match, path in matches if match and path.is_dir()]
+
+
+def checkpoints(folder: Path) -> list[int]:
+    """The committed and complete steps, in ascending order, as the disk has them now."""
+    return sorted({step for step, path in _folders(folder) if atomic_folder.is_complete(path)})
+
+
+def _path_of(folder: Path, step: int) -> Path:
+    found = [path for number, path in _folders(folder) if number == step]
+    complete = [path for path in found if atomic_folder.is_complete(path)]
+    if complete:
+        return min(complete, key=lambda path: (".old-" in path.name, path.name))
+    if found:
+        return found[0]  # reading it says what is missing
+    have = ", ".join(map(str, checkpoints(folder))) or "none"
+    raise CheckpointIncomplete(f"{folder} has no checkpoint of step {step}. Complete: {have}.")
+
+
+def load_checkpoint(
+    folder: Path, step: int, like: T, warn: Callable[[str], None] = warnings.warn
+) -> tuple[T, dict[str, Any]]:
+    """The tree and the metadata saved at `step`.
+
+    Args:
+      folder: the run's `checkpoints/`.
+      step: one of `checkpoints(folder)`.
+      like: the structure to fill: its leaves may be arrays or `jax.ShapeDtypeStruct`s. Arrays
+        that are spread over several devices are spread in the same way.
+      warn: is told of leaves that hold NaN.
+
+    Raises:
+      CheckpointIncomplete: when the step was never committed.
+      DamagedFolder: when a file is missing, cut short or altered.
+      StorageError: when the saved tree is not like `like`: the first differing paths are listed.
+    """
+    return _load(_path_of(Path(folder), step), like, "checkpoint", warn)
+
+
+def load_latest(
+    folder: Path, like: T, warn: Callable[[str], None] = warnings.warn
+) -> tuple[int, T, dict[str, Any]]:
+    """The latest checkpoint that is whole: its step, tree and metadata.
+
+    A damaged one is passed over, and `warn` is told which, why, and what is used instead. A
+    checkpoint that is whole but of another structure, or of a newer version, is an error.
+
+    Raises:
+      StorageError: when there is no whole checkpoint, or the latest does not fit `like`.
+    """
+    folder = Path(folder)
+    damaged = []
+    for step in sorted({step for step, _ in _folders(folder)}, reverse=True):
+        try:
+            tree, metadata = _load(_path_of(folder, step), like, "checkpoint", warn)
+        except DamagedFolder as error:
+            damaged.append(f"step {step}: {error}")
+            continue
+        for reason in damaged:
+            warn(f"Passed over a damaged checkpoint, going on from step {step}. {reason}")
+        return step, tree, metadata
+    why = f" Damaged: {' '.join(damaged)}" if damaged else ""
+    raise StorageError(f"{folder} has no whole checkpoint to go on from.{why}")
+
+
+def save_best(folder: Path, step: int, tree: Any, metadata: dict[str, Any], score: float) -> bool:
+    """Keeps `tree` in `folder` if its score is above the one kept there.
+
+    A score that is NaN, or a tree that holds NaN, is never the best.
+
+    Returns:
+      Whether it was kept.
+    """
+    folder = Path(folder)
+    if math.isnan(score):
+        return False
+    try:
+        if best_score(folder) >= score:
+            return False
+    except StorageError:
+        pass  # nothing whole to beat
+    files = _encode(tree, {**metadata, "score": float(score)}, step)
+    if json.loads(files["state.json"])["nan"]:
+        return False
+    atomic_folder.commit_folder(folder, files, "checkpoint")
+    return True
+
+
+def best_score(folder: Path) -> float:
+    """The score of the tree that `save_best` kept in `folder`."""
+    return float(_read(_whole(folder))[0]["metadata"]["score"])
+
+
+def load_best(
+    folder: Path, like: T, warn: Callable[[str], None] = warnings.warn
+) -> tuple[T, dict[str, Any]]:
+    """The tree and the metadata (with `score` and `step`) that `save_best` kept in `folder`."""
+    return _load(_whole(folder), like, "checkpoint", warn)
+
+
+def _whole(folder: Path) -> Path:
+    path = atomic_folder.find(Path(folder))
+    if path is None:
+        raise CheckpointIncomplete(f"Nothing was kept as the best in {folder}.")
+    return path
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path) or "."
+
+
+def _encode(tree: Any, metadata: dict[str, Any], step: int) -> dict[str, bytes]:
+    rows: dict[str, Any] = {}
+    arrays: dict[str, np.ndarray] = {}
+    numbers: dict[str, float] = {}
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        name = _name(path)
+        if name in rows:
+            raise StorageError(f"Two leaves have the path {name}: rename a key.")
+        rows[name], array = leaves.encode(leaf, name)
+        if array is not None:
+            arrays[name] = array
+        elif isinstance(leaf, float):
+            numbers[name] = leaf
+    state = {
+        "schema": SCHEMA,
+        "upslope": atomic_folder.library_version(),
+        "step": int(step),
+        "metadata": to_plain(metadata),
+        "nonfinite": leaves.nonfinite({**arrays, **numbers}),
+        "nan": [n for n, x in {**arrays, **numbers}.items() if leaves.has_nan(x)],
+        "leaves": rows,
+    }
+    text = json.dumps(state, indent=1, allow_nan=False)
+    return {"state.safetensors": tensors.pack(arrays), "state.json": text.encode()}
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    files = atomic_folder.read_folder(path, "checkpoint")
+    if not {"state.json", "state.safetensors"} <= files.keys():
+        raise DamagedFolder(f"{path} lacks state.json or state.safetensors.")
+    state = parse_json(files["state.json"], str(path / "state.json"), max_bytes=256 << 20)
+    atomic_folder.check_schema(path, state, SCHEMA)
+    if not isinstance(state.get("leaves"), dict) or not isinstance(state.get("metadata"), dict):
+        raise DamagedFolder(f"{path / 'state.json'} has no leaves or no metadata.")
+    return state, tensors.unpack(files["state.safetensors"], str(path / "state.safetensors"))
+
+
+def _load(path: Path, like: T, kind: str, warn: Callable[[str], None]) -> tuple[T, dict[str, Any]]:
+    state, arrays = _read(path)
+    rows = state["leaves"]
+    wanted, structure = jax.tree_util.tree_flatten_with_path(like)
+    names = [_name(where) for where, _ in wanted]
+    _check_like(path, dict(zip(names, (leaf for _, leaf in wanted), strict=True)), rows)
+    found = []
+    for name, (_, leaf) in zip(names, wanted, strict=True):
+        value = leaves.decode(rows[name], arrays.get(name), name)
+        found.append(leaves.place_like(value, leaf))
+    if state.get("nan"):
+        warn(f"{path} holds NaN in {', '.join(map(str, state['nan'][:5]))}.")
+    metadata = from_plain(state["metadata"])
+    return jax.tree_util.tree_unflatten(structure, found), {
+        **metadata,
+        "step": state.get("step"),
+        "nonfinite": state.get("nonfinite", []),
+    }
+
+
+def _check_like(path: Path, wanted: dict[str, Any], rows: dict[str, Any]) -> None:
+    differences = []
+    for name, leaf in wanted.items():
+        saved = leaves.describe_row(rows[name]) if name in rows else "absent"
+        if saved != leaves.describe_leaf(leaf):
+            differences.append(f"{name}: saved {saved}, wanted {leaves.describe_leaf(leaf)}")
+    for name in rows:
+        if name not in wanted:
+            differences.append(f"{name}: saved {leaves.describe_row(rows[name])}, wanted absent")
+    if differences:
+        more = f" (and {len(differences) - 5} more)" if len(differences) > 5 else ""
+        raise StorageError(
+            f"{path} was saved from another configuration. {'; '.join(differences[:5])}{more}. "
+            f"Resume with the configuration of the run, or start a new one."
+        )

@@ -1,0 +1,40 @@
+"""A file beside the checkpoints that cannot be read: put aside, so that the run can go on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from upslope.core.checks import StorageError
+from upslope.storage import atomic
+
+SUFFIX = ".damaged"
+
+
+class DamagedFile(StorageError):
+    """A file that is cut short, altered, or holds something else than it should."""
+
+
+def quarantine(path: Path, *, copy: bool = False) -> Path:
+    """Gives a damaged file the suffix `.damaged`, in place of one that was set aside before.
+
+    Args:
+      path: of the file.
+      copy: leave it where it is, too, for a file that must never be missing.
+
+    Returns:
+      Where it is kept.
+
+    Raises:
+      StorageError: when it cannot be renamed or copied.
+    """
+    aside = path.with_name(path.name + SUFFIX)
+    try:
+        if copy:
+            atomic.write_bytes(aside, path.read_bytes())
+            return aside
+        atomic._interruption(f"rename {aside}")
+        os.replace(path, aside)
+    except OSError as error:
+        raise atomic.storage_error("set aside", path, error) from error
+    return aside

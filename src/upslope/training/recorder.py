@@ -1,0 +1,258 @@
+"""What the loop writes down as it goes, and reads when it goes on."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from upslope.core.checks import NumericalError, StorageError, UpslopeError
+from upslope.engine.history import KEYS, History
+from upslope.engine.loop import Cursor, Plan
+from upslope.engine.progress import Evaluation
+from upslope.storage.checkpoint import load_latest, save_best, save_checkpoint
+from upslope.storage.evaluations_file import (
+    Evaluations,
+    read_evaluations,
+    truncate_evaluations,
+    write_evaluations,
+)
+from upslope.storage.quarantine import DamagedFile, quarantine
+from upslope.training.config import RunConfig
+from upslope.training.loggers import (
+    EPISODE_LENGTH,
+    EPISODE_RETURN,
+    EVALUATION_LENGTH,
+    EVALUATION_RETURN,
+    Sinks,
+    open_sinks,
+    train_key,
+)
+from upslope.training.run_folder import RunFolder
+from upslope.training.signals import Stopped
+from upslope.training.statistics import interquartile_mean
+
+if TYPE_CHECKING:
+    from upslope.training.run import Run
+
+NAMES = {"return": EPISODE_RETURN, "length": EPISODE_LENGTH, "episodes": "rollout/episodes"}
+
+
+class RunRecorder:
+    """Writes a run into its folder; without a folder it writes nothing.
+
+    Args:
+      folder: of the run, or None.
+      loggers: further sinks by name.
+      config: for the sinks that show it.
+    """
+
+    def __init__(self, folder: RunFolder | None, loggers: Iterable[str], config: RunConfig):
+        self.folder, self.config = folder, config
+        self.sinks = Sinks([])
+        self._history: History | None = None
+        if folder is not None:
+            opened = open_sinks(loggers, folder.metrics, folder.path, config=config.to_dict())
+            self.sinks = Sinks(opened.sinks[1:])  # the folder's own log has a row per seed
+        elif list(loggers):
+            raise UpslopeError("Loggers write beside a run folder: give the run a folder (out=).")
+        self._total, self._steps = 0, np.zeros(config.seeds, np.int64)  # as far as is logged
+        self._step, self._told = 0, 0  # of the dashboards: where they are, evaluations they know
+
+    @property
+    def path(self) -> Path | None:
+        """The run folder's path."""
+        return None if self.folder is None else self.folder.path
+
+    def record(self, history: History, since: int) -> None:
+        """Logs the rows that were added since an index."""
+        self._history = history
+        if self.folder is None or since == history.rows:
+            return
+        rows = [history.row(index) for index in range(since, history.rows)]
+        for row in rows:
+            self._total += row["steps"] - int(self._steps[row["seed"]])
+            self._steps[row["seed"]] = row["steps"]
+            self.folder.metrics.append(self._total, {name_in_log(k): v for k, v in row.items()})
+        if self.sinks.sinks:
+            columns = {k: np.array([row[k] for row in rows]) for k in rows[0] if k not in KEYS}
+            self._tell(
+                float(np.mean([row["steps"] for row in rows])),
+                {name_in_log(k): v for k, v in columns.items()},
+            )
+
+    def _tell(self, step: float, values: dict[str, Any]) -> None:
+        """Hands a row to the dashboards; one that went back in steps would be dropped by W&B."""
+        self._step = max(self._step, int(step))
+        self.sinks.write(self._step, values)
+
+    def save(self, position: Cursor) -> None:
+        """A checkpoint, the evaluations so far and, if it is, the best one.
+
+        What goes with a checkpoint is on the disk before it: a run that goes on from there drops
+        what is later, and misses nothing.
+        """
+        if self.folder is None:
+            return
+        tree = {"carry": position.carry, "steps": position.steps}
+        step = int(position.steps.sum())
+        metadata = {"evaluated": position.evaluated, "rows": self._rows()}
+        evaluations = self._history.evaluations if self._history is not None else []
+        self.folder.metrics.sync()
+        if evaluations:
+            self._write_evaluations(evaluations)
+        save_checkpoint(self.folder.checkpoints, step, tree, metadata)
+        if evaluations:
+            for one in evaluations[self._told :]:
+                values = {
+                    EVALUATION_RETURN: one.returns.mean(),
+                    EVALUATION_LENGTH: one.lengths.mean(),
+                }
+                self._tell(one.steps.mean(), values)
+            self._told = len(evaluations)
+            score = interquartile_mean(evaluations[-1].returns.mean(axis=1))
+            save_best(self.folder.best, step, tree, metadata, score)
+        self.folder.set_status("running", step=int(position.steps.min()))
+
+    def _rows(self) -> int:
+        return 0 if self._history is None else self._history.rows
+
+    def _write_evaluations(self, evaluations: list[Evaluation]) -> None:
+        assert self.folder is not None
+        # Episodes are counted by the shortest evaluation: the file is one array.
+        episodes = min(e.returns.shape[1] for e in evaluations)
+        write_evaluations(
+            self.folder.evaluations,
+            Evaluations(
+                np.array([int(e.steps.max()) for e in evaluations]),
+                np.stack([e.returns[:, :episodes] for e in evaluations], 1),
+                np.stack([e.lengths[:, :episodes] for e in evaluations], 1),
+            ),
+        )
+
+    def read(
+        self, shapes: Any, history: History, plan: Plan, note: Callable[[str], None]
+    ) -> Cursor | None:
+        """The last whole checkpoint and the log up to it; None when there is none yet."""
+        assert self.folder is not None
+        self._history = history
+        for text in self.folder.notes:
+            note(text)
+        seeds = self.config.seeds
+        like = {"carry": shapes, "steps": np.zeros(seeds, np.int64)}
+        if not self.folder.checkpoints.is_dir() or not any(self.folder.checkpoints.iterdir()):
+            note("No checkpoint had been written: starting from the beginning.")
+            self.folder.metrics.truncate_after(-1)
+            self._read_evaluations(-1, note)
+            return None
+        step, tree, metadata = load_latest(self.folder.checkpoints, like, note)
+        bad = metadata.get("nonfinite") or []
+        if bad:
+            note(f"The checkpoint holds NaN or infinities in {', '.join(bad[:3])}.")
+        self.folder.metrics.truncate_after(step)
+        steps = np.asarray(tree["steps"])
+        rows = [
+            {name_in_history(k): v for k, v in row.items() if k != "step"}
+            for row in self.folder.metrics.rows()
+        ]
+        lost = int(metadata.get("rows", 0)) - len(rows)
+        if lost > 0:
+            note(
+                f"metrics.jsonl lacks {lost} of the {metadata['rows']} rows logged before the "
+                "checkpoint: the learning curves have a gap there; the search goes on from the "
+                "checkpoint itself and is not touched by that."
+            )
+        history.restore(rows, np.asarray(tree["carry"].iteration))
+        self._total, self._steps = step, steps.astype(np.int64)
+        saved = self._read_evaluations(int(steps.max()), note)
+        evaluated = int(metadata["evaluated"])
+        # The last one is of the end, and is done again.
+        wanted = min(evaluated, len(plan.targets()) - 1)
+        kept = min(wanted, saved.timesteps.size)
+        if kept < wanted:
+            note(
+                f"evaluations.npz lacks {wanted - kept} of the {wanted} evaluations before the "
+                "checkpoint: they are not done again, and the curve of evaluations has a gap."
+            )
+        for k in range(kept):
+            history.evaluations.append(
+                Evaluation(
+                    np.full(seeds, saved.timesteps[k]),
+                    saved.results[:, k],
+                    saved.ep_lengths[:, k],
+                )
+            )
+        self._told = kept
+        return Cursor(tree["carry"], steps, evaluated)
+
+    def _read_evaluations(self, step: int, note: Callable[[str], None]) -> Evaluations:
+        """The evaluations up to a step; a file that is damaged is put aside, and there are none."""
+        assert self.folder is not None
+        path = self.folder.evaluations
+        try:
+            saved = read_evaluations(path)
+            if saved.timesteps.size and saved.results.shape[0] != self.config.seeds:
+                raise DamagedFile(
+                    f"{path} holds evaluations of {saved.results.shape[0]} seeds; the run has "
+                    f"{self.config.seeds}."
+                )
+            truncate_evaluations(path, step)
+            return read_evaluations(path)
+        except DamagedFile as error:
+            note(f"{error} It is kept as {quarantine(path).name}; the run goes on without it.")
+            return Evaluations.none()
+
+    def finish(self, result: Run, position: Cursor) -> None:
+        """The last checkpoint, the policies, and the word that it is done."""
+        if self.folder is None:
+            return
+        self.save(position)
+        result.save(self.folder.policy)
+        self.sinks.close()
+        self.folder.set_status("done", exit_code=0, step=int(position.steps.min()))
+
+    def fail(self, error: BaseException) -> None:
+        """Says in the folder why the run is not done; the checkpoints stay."""
+        if self.folder is None:
+            return
+        code = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 1)
+        state = "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed"
+        try:
+            if state == "failed":
+                self.folder.write_diagnosis(self._diagnosis(error))
+            self.folder.set_status(state, exit_code=code, message=str(error))
+            self.sinks.close()
+        except (StorageError, OSError):
+            pass  # a full disk must not hide the first error
+
+    def _diagnosis(self, error: BaseException) -> dict[str, Any]:
+        rows = (
+            []
+            if self._history is None
+            else range(max(0, self._history.rows - 8), self._history.rows)
+        )
+        return {
+            "error": type(error).__name__,
+            "message": str(error),
+            "numerical": isinstance(error, NumericalError),
+            "traceback": traceback.format_exception(error)[-12:],
+            "last_rows": [self._history.row(i) for i in rows] if self._history else [],
+            "devices": [str(device) for device in jax.devices()],
+        }
+
+
+def name_in_log(name: str) -> str:
+    """The name a column has in `metrics.jsonl` and on dashboards."""
+    if name in KEYS:
+        return name
+    return NAMES.get(name) or train_key(name)
+
+
+def name_in_history(name: str) -> str:
+    """The inverse of `name_in_log`."""
+    back = {log: column for column, log in NAMES.items()}
+    return back.get(name, name.removeprefix("train/"))
