@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from upslope.environments.environment import Environment, Step
+from upslope.core.records import Step
+from upslope.environments.environment import Environment
 
 if TYPE_CHECKING:
     from gymnasium import spaces

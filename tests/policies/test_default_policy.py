@@ -11,7 +11,7 @@ import pytest
 from gymnasium import spaces
 
 from upslope.core.checks import UpslopeError
-from upslope.policies import POLICIES, NormalizedPolicy, act, compatible_kinds, default_policy
+from upslope.policies import POLICIES, NormalizedPolicy, compatible_kinds, default_policy, respond
 from upslope.policies.default import choose_kind
 from upslope.storage.serializable import name_in_files
 from upslope.storage.serialization import describe, rebuild
@@ -47,10 +47,10 @@ def test_every_fitting_policy_acts_and_values(observation, action):
         sized = small if "hidden" in takes else {}
         policy = default_policy(key, seen, done, kind=kind, **sized)
         value = policy.value_function(key)
-        d, memory = act(policy, x, policy.initial_memory())
-        v, other = act(value, x, value.initial_memory())
+        d, memory = respond(policy, x, policy.initial_memory())
+        v, other = respond(value, x, value.initial_memory())
         draw = d.sample(key)
-        score = d.log_prob(draw) if policy.scored else v
+        score = d.log_prob(draw) if policy.differentiable else v
         assert type(policy).__name__ == name_in_files(type(policy))
         assert type(value).__name__ == name_in_files(type(value))
         assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves((policy, value)))

@@ -13,8 +13,8 @@ from upslope.policies import (
     RecurrentGaussian,
     RecurrentSoftmax,
     SoftmaxNetwork,
-    act,
 )
+from upslope.policies.policy import respond
 from upslope.policies.unroll import along
 
 KEY = jax.random.key(0)
@@ -58,8 +58,8 @@ def test_normalised_policies_have_the_memory_of_the_inner_one():
     assert policy.has_memory
     assert not NormalizedPolicy(SoftmaxNetwork(KEY, 2, 3), moments).has_memory
     x = jnp.array([2.0, -1.0])
-    said, memory = act(policy, x, policy.initial_memory())
-    expected, other = act(inner, moments.normalize(x), inner.initial_memory())
+    said, memory = respond(policy, x, policy.initial_memory())
+    expected, other = respond(inner, moments.normalize(x), inner.initial_memory())
     np.testing.assert_array_equal(said.logits, expected.logits)
     np.testing.assert_array_equal(memory, other)
 

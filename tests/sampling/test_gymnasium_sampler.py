@@ -212,10 +212,10 @@ def test_the_first_nan_is_named(spec, tmp_path):
     simulators = world(Failing, how="nan", folder=str(tmp_path), at=3)
     many = sampler(simulators, spec)
     many.sample(KEYS, candidates)
-    assert many.statistics.broken.tolist() == [1, 0]
+    assert many.statistics.nonfinite_env.tolist() == [1, 0]
     assert many.statistics.nonfinite_step.tolist() == [2, 0]
     experience, _ = many.sample(KEYS, candidates)  # and it can go on
-    assert many.statistics.broken.tolist() == [0, 0]
+    assert many.statistics.nonfinite_env.tolist() == [0, 0]
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(experience))
 
 

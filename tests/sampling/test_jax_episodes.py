@@ -12,7 +12,7 @@ from small_worlds import Clock, Endless
 from upslope.core.checks import UpslopeError
 from upslope.core.records import first_nonfinite
 from upslope.objectives import AverageReward, AverageValue, DiscountedReturn, EpisodicReturn
-from upslope.policies.policy import act
+from upslope.policies.policy import respond
 from upslope.sampling import EpisodeReturns, Episodes, JaxSampler, Steps
 from upslope.sampling.episode_returns import sample_returns
 from upslope.sampling.episodes import sample_episodes
@@ -70,7 +70,7 @@ def python_return(key, candidate, n, objective, grid, index, deterministic):
     state, observation = ENVIRONMENT.reset(pick(reset_key))
     memory, total, weight = candidate.initial_memory(), 0.0, 1.0
     for time in range(LIMIT):
-        distribution, memory = act(candidate, observation, memory)
+        distribution, memory = respond(candidate, observation, memory)
         chosen = pick(jax.random.fold_in(act_key, time))
         action = distribution.mode() if deterministic else distribution.sample(chosen)
         state, out = ENVIRONMENT.step(pick(jax.random.fold_in(step_key, time)), state, action)
@@ -204,11 +204,11 @@ def test_what_a_world_says_after_its_end_is_not_heard():
     world = Exploding(end=12.0)
     candidates = population(jax.random.key(5), Watching.zeros(2, 2), 2)
     got, said = sample_returns(jax.random.key(2), world, candidates, EpisodicReturn(), 8, LIMIT)
-    assert int(said.broken) == 0
+    assert int(said.nonfinite_env) == 0
     np.testing.assert_array_equal(got.returns, got.lengths)
     assert bool(jnp.all(jnp.isfinite(got.moments.mean)))
     _batch, said = sample_episodes(jax.random.key(2), world, POLICY, 8, LIMIT)
-    assert int(said.broken) == 0
+    assert int(said.nonfinite_env) == 0
     assert float(said.returns) == float(said.lengths)
 
 
@@ -247,9 +247,9 @@ def test_every_collection_reports_what_broke(spec):
         sampler = JaxSampler.create(jax.random.key(1), world, spec, EpisodicReturn(), policy)
         for call in range(3):
             _, sampler = sampler.sample(jax.random.key(call), policy)
-            if int(sampler.statistics.broken):
+            if int(sampler.statistics.nonfinite_env):
                 break
-        assert bool(int(sampler.statistics.broken)) == broken
+        assert bool(int(sampler.statistics.nonfinite_env)) == broken
 
 
 @pytest.mark.parametrize("spec", [Steps(3, 9), Episodes(3), EpisodeReturns(3, 2)], ids=str)

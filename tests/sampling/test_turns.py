@@ -79,7 +79,7 @@ def test_a_broken_simulator_is_named_by_its_episode_and_the_others_go_on(tmp_pat
     (few,), statistics = returns(
         world(Failing, how="nan", folder=str(tmp_path), at=2), linear(S, P), 1, max_simulators=4
     )
-    assert statistics.broken.tolist() == [1, 0]
+    assert statistics.nonfinite_env.tolist() == [1, 0]
     same = np.asarray(few.returns) == np.asarray(usual[0].returns)
     assert same.sum() == S * P * E - 1
 

@@ -1,4 +1,4 @@
-"""What flows between worlds and search methods."""
+"""What flows between environments and search methods."""
 
 from __future__ import annotations
 
@@ -11,17 +11,52 @@ from jax import Array
 from upslope.core.moments import Moments
 
 
+class Step(NamedTuple):
+    """What one step of an environment shows.
+
+    `discount` is multiplied with the objective's gamma: -1 after a move in an alternating zero-sum
+    game (the next value is the opponent's), a learned continuation probability in a model. None
+    means 1 everywhere, and costs nothing.
+    """
+
+    observation: Any  # [...], or a tree of such arrays
+    reward: Array  # scalar
+    terminated: Array  # scalar bool: the process ended; never a time limit
+    discount: Array | None = None  # scalar; None: 1
+
+
+class Act(NamedTuple):
+    """What an actor does in one step."""
+
+    action: Any  # [...]
+    memory: Any = ()  # after this action: a filter or a warm-started planner remembers what it did
+    extras: Any = ()  # what the method wants back of this step: log-probability, visit counts, ...
+
+
 class Trajectories(NamedTuple):
     """Time first: T steps of N episodes or streams."""
 
-    observation: Array  # [T, N, ...]
-    action: Array  # [T, N, ...]
+    observation: Any  # [T, N, ...], or a tree of such arrays
+    action: Any  # [T, N, ...]
     reward: Array  # [T, N]
-    next_observation: Array  # [T, N, ...] the true successor, before any reset
+    next_observation: Any  # [T, N, ...] the true successor, before any reset
     terminated: Array  # [T, N] the process ended: its value is 0 from here
     truncated: Array  # [T, N] we stopped looking: its value is not 0
     valid: Array  # [T, N] False on padding after an episode's end
-    memory: Any = ()  # [N, ...] the policy's memory before the first step; () without memory
+    memory: Any = ()  # [N, ...] the actor's memory before the first step; () without memory
+    extras: Any = ()  # [T, N, ...] what the actor noted of each step
+    discount: Array | None = None  # [T, N] the environment's own, times gamma; None: 1 everywhere
+    restarted: Array | None = None  # [N] bool: the stream began anew before the first step
+
+
+class Replayed(NamedTuple):
+    """What `Replay` gives back: the fresh steps, and batches drawn from the last `capacity` ones."""
+
+    fresh: Trajectories  # [T, N, ...]
+    batches: Trajectories  # [B, L, M, ...]: B batches of M windows of L consecutive steps
+    indices: Array  # [B, M] int: where each window begins in the buffer
+    weights: Array  # [B, M] importance weights (N p)^-beta / max; 1 where drawing is uniform
+    filled: Array  # scalar int: how many steps the buffer holds
 
 
 class Returns(NamedTuple):
@@ -39,7 +74,9 @@ class EpisodeStatistics(NamedTuple):
     lengths: Array  # scalar: their mean length, NaN if none ended
     episodes: Array  # scalar int: how many ended
     steps: Array  # scalar int: environment steps taken by the call
-    broken: Array  # scalar int: 0, or 1 + index of the first environment with a NaN or an infinity
+    nonfinite_env: (
+        Array  # scalar int: 0, or 1 + index of the first environment with a NaN or an infinity
+    )
     nonfinite_step: Array  # scalar int: the step within the call at which it appeared
 
     @classmethod
@@ -49,17 +86,23 @@ class EpisodeStatistics(NamedTuple):
         return cls(nan, nan, zero, zero, zero, zero)
 
 
+def finite_steps(reward: Array, observation: Any) -> Array:
+    """Which steps [...] have a finite reward and, in floating point, a finite observation."""
+    fine = jnp.isfinite(reward)
+    for leaf in jax.tree.leaves(observation):
+        if jnp.issubdtype(leaf.dtype, jnp.floating):
+            flat = leaf.reshape(*reward.shape, -1)
+            fine = fine & jnp.all(jnp.isfinite(flat), axis=-1)
+    return fine
+
+
 def first_nonfinite(reward: Array, observation: Any) -> tuple[Array, Array]:
     """Where the first NaN or infinity stands in [T, N] steps.
 
     Returns:
       0 if there is none, else 1 + the environment's index; and the step at which it appeared.
     """
-    fine = jnp.isfinite(reward)
-    for leaf in jax.tree.leaves(observation):
-        if jnp.issubdtype(leaf.dtype, jnp.floating):
-            flat = leaf.reshape(*reward.shape, -1)
-            fine = fine & jnp.all(jnp.isfinite(flat), axis=-1)
+    fine = finite_steps(reward, observation)
     index = jnp.argmin(fine.reshape(-1))
     broken = ~jnp.all(fine)
     n_envs = reward.shape[1]

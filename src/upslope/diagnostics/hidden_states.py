@@ -11,8 +11,8 @@ from jax import Array
 
 from upslope.core.distributions.distribution import Distribution
 from upslope.core.non_trainable import NonTrainable
-from upslope.core.records import Trajectories
-from upslope.environments.environment import Environment, Step
+from upslope.core.records import Step, Trajectories
+from upslope.environments.environment import Environment
 from upslope.policies.policy import Policy, ValueFunction
 
 

@@ -13,10 +13,10 @@ from upslope.engine.progress import Evaluation
 def check_finite(records: Records, steps: np.ndarray) -> None:
     """Raises at the first NaN or infinity in a world or in a policy."""
     statistics = records.statistics
-    broken = records.active & (np.asarray(statistics.broken) > 0)
+    broken = records.active & (np.asarray(statistics.nonfinite_env) > 0)
     if broken.any():
         k, seed = np.argwhere(broken)[0]
-        index = int(statistics.broken[k, seed]) - 1
+        index = int(statistics.nonfinite_env[k, seed]) - 1
         step = int(statistics.nonfinite_step[k, seed])
         raise NumericalError(
             f"Seed {seed}: environment {index} gave a NaN or an infinity in its reward or "

@@ -145,7 +145,7 @@ class HostProgram:
             carry, record = self._iterate(carry, active)
             rows.append(record)
             taken += np.where(active, record.statistics.steps, 0)
-            broken = np.asarray(record.statistics.broken) > 0
+            broken = np.asarray(record.statistics.nonfinite_env) > 0
             if np.any(active & (broken | ~record.finite)):
                 break
         return carry, jax.tree.map(lambda *leaves: np.stack(leaves), *rows)

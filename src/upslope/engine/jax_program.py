@@ -125,7 +125,7 @@ class JaxProgram:
             if not fixed:  # with fixed batches all seeds need the same number of iterations
                 new = tree.where(active, new, carry)
             taken = taken + jnp.where(active, statistics.steps, 0).astype(taken.dtype)
-            healthy = healthy & jnp.all(~active | (finite & (statistics.broken == 0)))
+            healthy = healthy & jnp.all(~active | (finite & (statistics.nonfinite_env == 0)))
             record = Records(active, statistics, diagnostics, finite)
             buffers = jax.tree.map(put, buffers, record)
             return number + 1, new, taken, healthy, buffers

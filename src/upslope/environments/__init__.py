@@ -3,6 +3,7 @@
 `make(name)` builds one by name. The classes load on first use."""
 
 from upslope.core.lazy_names import Row, lazy_names, registry_of
+from upslope.core.records import Step
 from upslope.storage.serializable import serializable_package
 
 TABLE = {
@@ -55,7 +56,6 @@ TABLE = {
     "GymnaxEnvironment": "adaptors.gymnax",
     "Probe": "probes",
     "SparseMDP": "tabular.sparse_mdp",
-    "Step": "environment",
     "garnet": "tabular.random_mdp",
     "make": "factory",
     "sparse_garnet": "tabular.sparse_mdp",
@@ -64,4 +64,4 @@ TABLE = {
 ENVIRONMENTS = registry_of("environment", __name__, TABLE)
 serializable_package(__name__, TABLE)
 
-__getattr__, __dir__, __all__ = lazy_names(__name__, TABLE, "ENVIRONMENTS")
+__getattr__, __dir__, __all__ = lazy_names(__name__, TABLE, "ENVIRONMENTS", "Step")

@@ -2,24 +2,17 @@
 
 import abc
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 import numpy as np
 from jax import Array
 
 from upslope.core.checks import check_number
+from upslope.core.records import Step
 
 if TYPE_CHECKING:
     from gymnasium import spaces
-
-
-class Step(NamedTuple):
-    """What one step of the world shows."""
-
-    observation: Array  # [...]
-    reward: Array  # scalar
-    terminated: Array  # scalar bool: the process ended; never a time limit
 
 
 class Environment(eqx.Module):
@@ -57,11 +50,11 @@ class Environment(eqx.Module):
                 check_number(owner, field.name, value, above=0.0)
 
     @abc.abstractmethod
-    def reset(self, key: Array) -> tuple[Any, Array]:
+    def reset(self, key: Array) -> tuple[Any, Any]:
         """A first state and its observation. The key is consumed."""
 
     @abc.abstractmethod
-    def step(self, key: Array, state: Any, action: Array) -> tuple[Any, Step]:
+    def step(self, key: Array, state: Any, action: Any) -> tuple[Any, Step]:
         """The next state and what is seen of it. The key is consumed."""
 
     @property

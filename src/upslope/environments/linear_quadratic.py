@@ -12,7 +12,8 @@ from jax import Array
 from jax.core import Tracer
 
 from upslope.core.checks import UpslopeError
-from upslope.environments.environment import Environment, Step
+from upslope.core.records import Step
+from upslope.environments.environment import Environment
 
 if TYPE_CHECKING:
     from gymnasium import spaces

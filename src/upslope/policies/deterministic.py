@@ -18,7 +18,7 @@ class DeterministicNetwork(NetworkPolicy):
     gradient-free methods can search it.
     """
 
-    scored: ClassVar[bool] = False
+    differentiable: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class DeterministicLinear(NetworkPolicy):
       Mania, Guy and Recht (2018), for how far linear policies go.
     """
 
-    scored: ClassVar[bool] = False
+    differentiable: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from typing import Any
 from jax import Array
 
 from upslope.core.moments import Moments
+from upslope.core.records import Act
 from upslope.policies.policy import Policy, ValueFunction
 
 
@@ -26,9 +27,9 @@ class NormalizedPolicy(Policy):
     moments: Moments
 
     @property
-    def scored(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def differentiable(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the inner policy has a score."""
-        return self.policy.scored
+        return self.policy.differentiable
 
     @property
     def has_memory(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -38,6 +39,9 @@ class NormalizedPolicy(Policy):
     def __call__(self, observation: Array, memory: Any = None) -> Any:
         return self.policy(self.normalize(observation), memory)
 
+    def act(self, noise: Any, observation: Any, memory: Any) -> Act:
+        return self.policy.act(noise, self.normalize(observation), memory)
+
     def initial_memory(self) -> Any:
         return self.policy.initial_memory()
 
@@ -46,6 +50,13 @@ class NormalizedPolicy(Policy):
 
     def normalize(self, observation: Array) -> Array:
         return self.moments.normalize(observation)
+
+    @property
+    def observation_moments(self) -> Moments:
+        return self.moments
+
+    def noise(self, key: Array) -> Any:
+        return self.policy.noise(key)
 
     def observe(self, moments: Moments) -> NormalizedPolicy:
         return NormalizedPolicy(self.policy, self.moments.merge(moments))

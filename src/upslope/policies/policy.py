@@ -10,40 +10,74 @@ from jax import Array
 
 from upslope.core.distributions.distribution import Distribution
 from upslope.core.moments import Moments
+from upslope.core.records import Act
+from upslope.policies.actor import Actor
 
 
-class Policy(eqx.Module):
+class Policy(Actor):
     r"""A parameterised policy pi_theta(a|s). Its leaves are theta; the gradient with respect to the
     policy is the gradient with respect to theta.
 
     A memoryless policy maps one observation to a distribution: `policy(observation)`. A policy
     with memory (`has_memory`) maps an observation and its memory to a distribution and the next
     memory: `policy(observation, memory)`. Both are unbatched: `jax.vmap` them. Code that must work
-    with either calls `act(policy, observation, memory)`.
+    with either calls `respond(policy, observation, memory)`.
     """
 
     has_memory: ClassVar[bool] = False
-    scored: ClassVar[bool] = True  # whether log pi can be differentiated
+    differentiable: ClassVar[bool] = True  # whether log pi can be differentiated
 
     @abc.abstractmethod
-    def __call__(self, observation: Array, memory: Any = None) -> Any:
+    def __call__(self, observation: Any, memory: Any = None) -> Any:
         """The distribution of the action; with memory, a pair (distribution, next memory)."""
 
-    def initial_memory(self) -> Any:
-        """The memory at the start of an episode; `()` when there is none."""
-        return ()
+    def act(self, noise: Any, observation: Any, memory: Any) -> Act:
+        """A draw from the distribution, with the noise as its key."""
+        distribution, memory = respond(self, observation, memory)
+        return Act(distribution.sample(noise), memory)
+
+    def greedy(self) -> Actor:
+        """The policy's mode in the place of a draw."""
+        return Greedy(self)
 
     @abc.abstractmethod
     def value_function(self, key: Array) -> ValueFunction:
         """A fresh value function of the same architecture, for actor-critic methods."""
 
-    def normalize(self, observation: Array) -> Array:
+    def normalize(self, observation: Any) -> Any:
         """The observation as the policy's network sees it."""
         return observation
 
     def observe(self, moments: Moments) -> Policy:
         """The same policy with the moments of new observations merged into its normaliser."""
         return self
+
+
+class Greedy(Actor):
+    """Acts by the mode of a policy.
+
+    Attributes:
+      policy: whose mode it is.
+    """
+
+    policy: Policy
+
+    def initial_memory(self) -> Any:
+        return self.policy.initial_memory()
+
+    def noise(self, key: Array) -> Any:
+        return ()
+
+    def act(self, noise: Any, observation: Any, memory: Any) -> Act:
+        distribution, memory = respond(self.policy, observation, memory)
+        return Act(distribution.mode(), memory)
+
+    @property
+    def observation_moments(self) -> Moments | None:
+        return self.policy.observation_moments
+
+    def observe(self, moments: Moments) -> Greedy:
+        return Greedy(self.policy.observe(moments))
 
 
 class ValueFunction(eqx.Module):
@@ -55,7 +89,7 @@ class ValueFunction(eqx.Module):
     has_memory: ClassVar[bool] = False
 
     @abc.abstractmethod
-    def __call__(self, observation: Array, memory: Any = None) -> Any:
+    def __call__(self, observation: Any, memory: Any = None) -> Any:
         """The value, a scalar; with memory, a pair (value, next memory)."""
 
     def initial_memory(self) -> Any:
@@ -63,12 +97,12 @@ class ValueFunction(eqx.Module):
         return ()
 
 
-def act(policy: Any, observation: Array, memory: Any) -> tuple[Distribution, Any]:
-    """Calls a policy with or without memory (or a value function) in one shape.
+def respond(model: Any, observation: Any, memory: Any) -> tuple[Distribution, Any]:
+    """Calls a policy (or a value function) with or without memory in one shape.
 
     Returns:
-      What the policy says and the next memory (`()` for a memoryless one).
+      What the model says and the next memory (`()` for a memoryless one).
     """
-    if policy.has_memory:
-        return policy(observation, memory)
-    return policy(observation), memory
+    if model.has_memory:
+        return model(observation, memory)
+    return model(observation), memory

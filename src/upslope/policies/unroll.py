@@ -10,7 +10,7 @@ from jax import Array
 
 from upslope.core import tree
 from upslope.core.unbatched_reductions import anywhere
-from upslope.policies.policy import act
+from upslope.policies.policy import respond
 
 
 def along(model: Any, observation: Array, ended: Array, memory: Any) -> tuple[Any, Any]:
@@ -31,7 +31,7 @@ def along(model: Any, observation: Array, ended: Array, memory: Any) -> tuple[An
 
     def step(memory: Any, inputs: tuple[Array, Array]) -> tuple[Any, Any]:
         observation, ended = inputs
-        said, memory = jax.vmap(act, in_axes=(None, 0, 0))(model, observation, memory)
+        said, memory = jax.vmap(respond, in_axes=(None, 0, 0))(model, observation, memory)
         restart = jax.tree.map(lambda new, old: jnp.broadcast_to(old, new.shape), memory, first)
         return tree.where(ended, restart, memory), said
 
@@ -79,7 +79,7 @@ def successor_values(
 
     def step(memory: Any, inputs: Any) -> tuple[Any, Any]:
         observation, successor, ended = inputs
-        call = jax.vmap(act, in_axes=(None, 0, 0))
+        call = jax.vmap(respond, in_axes=(None, 0, 0))
         value, memory = call(critic, observation, memory)
         following, _ = call(critic, successor, memory)
         restart = jax.tree.map(lambda new, old: jnp.broadcast_to(old, new.shape), memory, first)

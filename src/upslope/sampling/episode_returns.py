@@ -10,11 +10,11 @@ from jax import Array
 
 from upslope.core import tree
 from upslope.core.moments import Moments
-from upslope.core.records import EpisodeStatistics, Returns
+from upslope.core.records import Act, EpisodeStatistics, Returns, finite_steps
 from upslope.core.unbatched_reductions import anywhere
 from upslope.environments.environment import Environment
 from upslope.objectives.objective import Objective
-from upslope.policies.policy import Policy, act
+from upslope.policies.actor import Actor
 from upslope.sampling.action_bounds import action_clipper
 
 # Episodes at a time; more take turns, so that their memory does not grow with the population.
@@ -24,7 +24,7 @@ SLICE = 2**16
 def sample_returns(
     key: Array,
     environment: Environment,
-    candidates: Policy,
+    candidates: Actor,
     objective: Objective,
     episodes_per_candidate: int,
     limit: int,
@@ -56,7 +56,9 @@ def sample_returns(
     population = jax.tree.leaves(candidates)[0].shape[0]
     episodes = episodes_per_candidate
     clip = action_clipper(environment)
-    normalises = getattr(candidates, "moments", None) is not None
+    normalises = candidates.observation_moments is not None
+    if deterministic:
+        candidates = candidates.greedy()
 
     def rollout(indices: Array) -> Any:
         """The episodes of some candidates [N]; numbers beyond the population are padding."""
@@ -79,40 +81,38 @@ def sample_returns(
             jax.vmap(lambda policy: jax.tree.map(jnp.asarray, policy.initial_memory()))(policies),
         )
 
-        def choose(policy: Policy, observation: Array, memory: Any, key: Array) -> Any:
-            distribution, memory = act(policy, observation, memory)
-            return distribution.mode() if deterministic else distribution.sample(key), memory
+        def act(actor: Actor, key: Array, observation: Any, memory: Any) -> Act:
+            return actor.act(actor.noise(key), observation, memory)
 
         # A candidate is shared by its episodes: the inner map is over episodes alone.
-        choose_all = jax.vmap(jax.vmap(choose, in_axes=(None, 0, 0, 0)))
+        act_all = jax.vmap(jax.vmap(act, in_axes=(None, 0, 0, 0)))
 
         def unfinished(carry: Any) -> Array:
             return (carry["time"] < limit) & anywhere(carry["alive"])
 
         def body(carry: Any) -> Any:
             time, alive = carry["time"], carry["alive"]
-            action, memory = choose_all(
+            done = act_all(
                 policies,
+                keys(jax.random.fold_in(act_key, time)),
                 carry["observation"],
                 carry["memory"],
-                keys(jax.random.fold_in(act_key, time)),
             )
             step_keys = keys(jax.random.fold_in(step_key, time))
-            state, out = both(environment.step)(step_keys, carry["state"], clip(action))
+            state, out = both(environment.step)(step_keys, carry["state"], clip(done.action))
             reward = jnp.where(alive, out.reward, 0.0)
-            bad = alive & ~(
-                jnp.isfinite(reward)
-                & jnp.all(jnp.isfinite(out.observation.reshape(count, episodes, -1)), axis=-1)
-            )
+            bad = alive & ~finite_steps(reward, out.observation)
             new = {
                 "time": time + 1,
                 "alive": alive & ~out.terminated,
                 "state": state,
                 "observation": out.observation,
-                "memory": memory,
-                "total": carry["total"] + carry["discount"] * reward,
-                "plain": carry["plain"] + reward,
+                "memory": done.memory,
+                "total": carry["total"] + carry["discount"] * carry["sign"] * reward,
+                "plain": carry["plain"] + carry["sign"] * reward,
                 "discount": carry["discount"] * objective.discount,
+                # the product of the environment's own discounts: the sign of who is to move
+                "sign": carry["sign"] if out.discount is None else carry["sign"] * out.discount,
                 "length": carry["length"] + alive,
                 "bad": jnp.where((carry["bad"] < 0) & bad, time, carry["bad"]),
             }
@@ -122,6 +122,8 @@ def sample_returns(
             return new
 
         zeros = jnp.zeros((count, episodes))
+        done = jax.eval_shape(act_all, policies, keys(act_key), observation, memory)
+        _, out = jax.eval_shape(both(environment.step), keys(step_key), state, done.action)
         start = {
             "time": jnp.asarray(0),
             "alive": jnp.broadcast_to(indices[:, None] < population, (count, episodes)),
@@ -131,6 +133,7 @@ def sample_returns(
             "total": zeros,
             "plain": zeros,
             "discount": jnp.ones(()),
+            "sign": jnp.ones(()) if out.discount is None else jnp.ones((count, episodes)),
             "length": jnp.zeros((count, episodes), int),
             "bad": jnp.full((count, episodes), -1, int),
         }
@@ -151,7 +154,7 @@ def sample_returns(
         lengths=jnp.mean(end["length"].astype(end["total"].dtype)),
         episodes=jnp.asarray(population * episodes, int),
         steps=jnp.sum(end["length"]),
-        broken=jnp.where(jnp.any(bad >= 0), where + 1, 0),
+        nonfinite_env=jnp.where(jnp.any(bad >= 0), where + 1, 0),
         nonfinite_step=jnp.maximum(bad[where], 0),
     )
     moments = end["moments"].together() if normalises else None

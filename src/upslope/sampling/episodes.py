@@ -11,12 +11,12 @@ from jax import Array
 from upslope.core.records import EpisodeStatistics, Trajectories, first_nonfinite
 from upslope.core.unbatched_reductions import anywhere
 from upslope.environments.environment import Environment
-from upslope.policies.policy import Policy, act
+from upslope.policies.actor import Actor
 from upslope.sampling.action_bounds import action_clipper
 
 
 def sample_episodes(
-    key: Array, environment: Environment, policy: Policy, n_episodes: int, limit: int
+    key: Array, environment: Environment, actor: Actor, n_episodes: int, limit: int
 ) -> tuple[Trajectories, EpisodeStatistics]:
     """N whole episodes, padded to the time limit; the loop ends when every episode has ended.
 
@@ -31,29 +31,34 @@ def sample_episodes(
     state, observation = jax.vmap(environment.reset)(jax.random.split(reset_key, n_episodes))
     memory = jax.tree.map(
         lambda leaf: jnp.broadcast_to(leaf, (n_episodes, *jnp.shape(leaf))),
-        policy.initial_memory(),
+        actor.initial_memory(),
     )
     clip = action_clipper(environment)
 
     def move(time: Array, state: Any, observation: Array, memory: Any) -> Any:
         act_keys = jax.random.split(jax.random.fold_in(act_key, time), n_episodes)
         step_keys = jax.random.split(jax.random.fold_in(step_key, time), n_episodes)
-        distribution, memory = jax.vmap(act, in_axes=(None, 0, 0))(policy, observation, memory)
-        action = jax.vmap(lambda d, k: d.sample(k))(distribution, act_keys)
-        state, out = jax.vmap(environment.step)(step_keys, state, clip(action))
-        return state, memory, action, out
+        done = jax.vmap(actor.act)(jax.vmap(actor.noise)(act_keys), observation, memory)
+        state, out = jax.vmap(environment.step)(step_keys, state, clip(done.action))
+        return state, done, out
 
-    shapes = jax.eval_shape(move, 0, state, observation, memory)
-    action, out = shapes[2], shapes[3]
+    _, done, out = jax.eval_shape(move, 0, state, observation, memory)
+
+    def blank(shapes: Any) -> Any:
+        return jax.tree.map(lambda leaf: jnp.zeros((limit, *leaf.shape), leaf.dtype), shapes)
+
+    flags = jnp.zeros((limit, n_episodes), bool)
     buffers = Trajectories(
-        observation=jnp.zeros((limit, *observation.shape), observation.dtype),
-        action=jnp.zeros((limit, *action.shape), action.dtype),
-        reward=jnp.zeros((limit, *out.reward.shape), out.reward.dtype),
-        next_observation=jnp.zeros((limit, *observation.shape), observation.dtype),
-        terminated=jnp.zeros((limit, n_episodes), bool),
-        truncated=jnp.zeros((limit, n_episodes), bool),
-        valid=jnp.zeros((limit, n_episodes), bool),
+        observation=blank(observation),
+        action=blank(done.action),
+        reward=blank(out.reward),
+        next_observation=blank(out.observation),
+        terminated=flags,
+        truncated=flags,
+        valid=flags,
         memory=memory,
+        extras=blank(done.extras),
+        discount=blank(out.discount),
     )
 
     def unfinished(carry: Any) -> Array:
@@ -62,26 +67,31 @@ def sample_episodes(
 
     def body(carry: Any) -> Any:
         time, alive, state, observation, memory, buffers = carry
-        state, next_memory, action, out = move(time, state, observation, memory)
+        state, done, out = move(time, state, observation, memory)
         terminated = alive & out.terminated
         truncated = alive & ~out.terminated & (time + 1 >= limit)
 
-        def put(buffer: Array, value: Array) -> Array:
-            mask = alive.reshape(alive.shape + (1,) * (value.ndim - 1))
-            return buffer.at[time].set(jnp.where(mask, value, jnp.zeros_like(value)))
+        def put(buffers: Any, values: Any) -> Any:
+            def one(buffer: Array, value: Array) -> Array:
+                mask = alive.reshape(alive.shape + (1,) * (value.ndim - 1))
+                return buffer.at[time].set(jnp.where(mask, value, jnp.zeros_like(value)))
+
+            return jax.tree.map(one, buffers, values)
 
         buffers = Trajectories(
-            put(buffers.observation, observation),
-            put(buffers.action, action),
-            put(buffers.reward, out.reward),
-            put(buffers.next_observation, out.observation),
-            buffers.terminated.at[time].set(terminated),
-            buffers.truncated.at[time].set(truncated),
-            buffers.valid.at[time].set(alive),
-            buffers.memory,
+            observation=put(buffers.observation, observation),
+            action=put(buffers.action, done.action),
+            reward=put(buffers.reward, out.reward),
+            next_observation=put(buffers.next_observation, out.observation),
+            terminated=buffers.terminated.at[time].set(terminated),
+            truncated=buffers.truncated.at[time].set(truncated),
+            valid=buffers.valid.at[time].set(alive),
+            memory=buffers.memory,
+            extras=put(buffers.extras, done.extras),
+            discount=put(buffers.discount, out.discount),
         )
         alive = alive & ~terminated & ~truncated
-        return time + 1, alive, state, out.observation, next_memory, buffers
+        return time + 1, alive, state, out.observation, done.memory, buffers
 
     start = (jnp.asarray(0), jnp.ones(n_episodes, bool), state, observation, memory, buffers)
     episodes = jax.lax.while_loop(unfinished, body, start)[-1]
@@ -92,7 +102,7 @@ def sample_episodes(
         lengths=jnp.mean(lengths.astype(episodes.reward.dtype)),
         episodes=jnp.asarray(n_episodes, int),
         steps=jnp.sum(lengths),
-        broken=broken,
+        nonfinite_env=broken,
         nonfinite_step=nonfinite_step,
     )
     return episodes, statistics

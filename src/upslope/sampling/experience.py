@@ -1,4 +1,4 @@
-"""What a search method wants back from the world."""
+"""What a search method may want back from the environment."""
 
 from __future__ import annotations
 
@@ -47,11 +47,46 @@ class Steps:
 
 
 @dataclass(frozen=True)
-class Dynamics:
-    """The world itself: a `FiniteMDP` or a linear-quadratic system.
+class Replay:
+    """Fresh steps, and batches drawn from the last `capacity` steps: off-policy methods.
 
-    It takes no step; a look at it counts as one step of a budget.
+    The buffer belongs to the sampler, as the streams do: `tell` sees `Replayed` and stays a pure
+    function of batches. A batch holds windows of `sequence_length` consecutive steps of one stream;
+    a window that runs over an episode's end is masked there (`valid`).
+
+    Attributes:
+      fresh: what each iteration samples.
+      capacity: how many steps are kept, per seed; rounded up to whole rows of `fresh.n_envs`.
+      n_batches: batches drawn per iteration.
+      batch_size: windows per batch.
+      sequence_length: steps per window: 1 for transitions, n for n-step returns, longer for
+        recurrent models.
+      prioritized: draw windows in proportion to p_i^alpha instead of uniformly; the method says
+        p_i by `priorities`.
+      priority_exponent: alpha.
+      importance_exponent: beta of the weights (N p)^-beta / max.
+    """
+
+    fresh: Steps
+    capacity: int
+    n_batches: int
+    batch_size: int
+    sequence_length: int = 1
+    prioritized: bool = False
+    priority_exponent: float = 0.6
+    importance_exponent: float = 0.4
+
+    def __post_init__(self) -> None:
+        for name in ("capacity", "n_batches", "batch_size", "sequence_length"):
+            check_number("Replay", name, getattr(self, name), at_least=1, integer=True)
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """The environment itself: a `FiniteMDP` or a linear-quadratic system.
+
+    It takes no step; a model query counts as one step of a budget.
     """
 
 
-ExperienceSpec = EpisodeReturns | Episodes | Steps | Dynamics
+ExperienceSpec = EpisodeReturns | Episodes | Steps | Replay | Dynamics

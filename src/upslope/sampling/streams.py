@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +12,7 @@ from jax import Array
 from upslope.core import tree
 from upslope.core.records import EpisodeStatistics, Trajectories, first_nonfinite
 from upslope.environments.environment import Environment
-from upslope.policies.policy import Policy, act
+from upslope.policies.actor import Actor
 from upslope.sampling.action_bounds import action_clipper
 
 # Below this many numbers a state is reset in advance for every step (one batched call instead of
@@ -25,17 +24,17 @@ class Streams(NamedTuple):
     """N environments in the middle of their episodes."""
 
     state: Any  # [N, ...] environment states
-    observation: Array  # [N, ...] what the policy sees next
-    memory: Any  # [N, ...] the policy's memory
+    observation: Any  # [N, ...] what the actor sees next
+    memory: Any  # [N, ...] the actor's memory
     age: Array  # [N] int: steps taken in the current episode
     returns: Array  # [N] undiscounted return of the current episode so far
 
 
-def start_streams(key: Array, environment: Environment, n_envs: int, policy: Policy) -> Streams:
+def start_streams(key: Array, environment: Environment, n_envs: int, actor: Actor) -> Streams:
     """N environments just reset. The key is consumed."""
     state, observation = jax.vmap(environment.reset)(jax.random.split(key, n_envs))
     memory = jax.tree.map(
-        lambda leaf: jnp.broadcast_to(leaf, (n_envs, *jnp.shape(leaf))), policy.initial_memory()
+        lambda leaf: jnp.broadcast_to(leaf, (n_envs, *jnp.shape(leaf))), actor.initial_memory()
     )
     return Streams(state, observation, memory, jnp.zeros(n_envs, int), jnp.zeros(n_envs))
 
@@ -43,7 +42,7 @@ def start_streams(key: Array, environment: Environment, n_envs: int, policy: Pol
 def sample_steps(
     key: Array,
     environment: Environment,
-    policy: Policy,
+    actor: Actor,
     streams: Streams,
     n_steps: int,
     limit: int | None,
@@ -60,7 +59,7 @@ def sample_steps(
     """
     n_envs = streams.age.shape[0]
     act_key, step_key, reset_key = jax.random.split(key, 3)
-    first_memory = jax.tree.map(jnp.asarray, policy.initial_memory())
+    first_memory = jax.tree.map(jnp.asarray, actor.initial_memory())
     clip = action_clipper(environment)
 
     def split(key: Array) -> Array:
@@ -77,10 +76,7 @@ def sample_steps(
 
     def step(streams: Streams, inputs: Any) -> tuple[Streams, Any]:
         noise, step_keys, reset_to = inputs
-        distribution, memory = jax.vmap(act, in_axes=(None, 0, 0))(
-            policy, streams.observation, streams.memory
-        )
-        action = jax.vmap(from_noise)(distribution, noise)
+        action, memory, extras = jax.vmap(actor.act)(noise, streams.observation, streams.memory)
         state, out = jax.vmap(environment.step)(step_keys, streams.state, clip(action))
         age = streams.age + 1
         returns = streams.returns + out.reward
@@ -95,6 +91,8 @@ def sample_steps(
             out.observation,
             jnp.stack([terminated, truncated]),
             jnp.stack([returns, age.astype(returns.dtype)]),
+            extras,
+            out.discount,
         )
         streams = Streams(
             tree.where(ended, fresh_state, state),
@@ -109,21 +107,23 @@ def sample_steps(
         )
         return streams, record
 
-    noise = jax.vmap(jax.vmap(noise_of(policy, streams)))(split(act_key))
+    noise = jax.vmap(jax.vmap(actor.noise))(split(act_key))
     inputs = (noise, split(step_key), resets)
     after, record = jax.lax.scan(step, streams, inputs)
-    observation, action, reward, successor, ends, tallies = record
+    observation, action, reward, successor, ends, tallies, extras, discount = record
     terminated, truncated = ends[:, 0], ends[:, 1]
     returns, age = tallies[:, 0], tallies[:, 1]
     trajectories = Trajectories(
-        observation,
-        action,
-        reward,
-        successor,
-        terminated,
-        truncated,
-        jnp.ones_like(terminated),
-        streams.memory,
+        observation=observation,
+        action=action,
+        reward=reward,
+        next_observation=successor,
+        terminated=terminated,
+        truncated=truncated,
+        valid=jnp.ones_like(terminated),
+        memory=streams.memory,
+        extras=extras,
+        discount=discount,
     )
     ended = terminated | truncated
     episodes = jnp.sum(ended)
@@ -133,23 +133,7 @@ def sample_steps(
         lengths=jnp.sum(jnp.where(ended, age, 0)) / episodes,
         episodes=episodes,
         steps=jnp.asarray(n_steps * n_envs, int),
-        broken=broken,
+        nonfinite_env=broken,
         nonfinite_step=nonfinite_step,
     )
     return trajectories, after, statistics
-
-
-def noise_of(policy: Policy, streams: Streams) -> Callable[[Array], Any]:
-    """The noise behind one action of the policy, as a function of the key alone.
-
-    Drawn for all steps at once, it costs a fraction of what it would inside the loop over time.
-    """
-    observation, memory = jax.tree.map(lambda leaf: leaf[0], (streams.observation, streams.memory))
-    shapes, _ = jax.eval_shape(act, policy, observation, memory)
-    distribution = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    return getattr(distribution, "noise", lambda key: key)
-
-
-def from_noise(distribution: Any, noise: Any) -> Array:
-    """The draw that the noise leads to; a foreign distribution gets it as its key."""
-    return getattr(distribution, "from_noise", distribution.sample)(noise)

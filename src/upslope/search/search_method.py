@@ -3,18 +3,54 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.environments.environment import Environment
 from upslope.objectives.objective import Objective
+from upslope.policies.actor import Actor
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import ExperienceSpec
 
+State = TypeVar("State")
+Experience = TypeVar("Experience")
 
-class SearchMethod(eqx.Module):
+
+class ProblemSpec(NamedTuple):
+    """The problem that a method is configured for: shapes and static facts, no numbers."""
+
+    observation: Any  # ShapeDtypeStructs of one observation
+    observation_space: Any
+    action_space: Any
+    policy: Any  # shapes of the policy the search starts from
+    objective: Objective
+    environment: Environment | None  # None on simulators
+
+
+class Defaults(NamedTuple):
+    """What a run of the method uses where the user says nothing.
+
+    Attributes:
+      policy: a kind of policy; None for the one that fits the spaces.
+      objective: a registered name.
+      objective_settings: its fields.
+      total_timesteps: environment steps per seed.
+      seeds: how many searches run side by side.
+    """
+
+    policy: str | None = None
+    objective: str = "episodic"
+    objective_settings: Mapping[str, Any] = MappingProxyType({})
+    total_timesteps: int = 100_000
+    seeds: int = 4
+
+
+class SearchMethod(eqx.Module, Generic[State, Experience]):
     """Ask which policies to try, tell what happened, and say which one is best so far.
 
     Its leaves are its hyper-parameters; sizes are static. Every method is pure: `init`, `ask` and
@@ -22,17 +58,29 @@ class SearchMethod(eqx.Module):
 
     Attributes:
       name: the command line's name for it.
-      experience: what it wants back from the world.
-      usual_timesteps: the budget of a run that names none.
+      defaults: of a run with it.
+      experience: what it wants back from the environment.
     """
 
     name: ClassVar[str] = "method"
-    usual_timesteps: ClassVar[int] = 100_000
+    defaults: ClassVar[Defaults] = Defaults()
 
     @property
     @abc.abstractmethod
     def experience(self) -> ExperienceSpec:
         """What the method wants back; static."""
+
+    def configure(self, spec: ProblemSpec) -> SearchMethod:
+        """The method fitted to a problem: sizes that depend on it are set here.
+
+        Raises:
+          UpslopeError: the method cannot search this problem: why not, and what to use instead.
+        """
+        return self
+
+    def priorities(self, state: State) -> Array | None:
+        """Of the windows that the last `tell` saw, [B, M]; None leaves them as they are."""
+        return None
 
     def for_policy(self, policy: Any) -> SearchMethod:
         """The same method, with what it asks for fitted to the policy it will start from.
@@ -57,21 +105,26 @@ class SearchMethod(eqx.Module):
         """
 
     @abc.abstractmethod
-    def init(self, key: Array, policy: Policy, objective: Objective) -> Any:
+    def init(self, key: Array, policy: Policy, objective: Objective) -> State:
         """The first state of a search that starts at `policy`. The key is consumed."""
 
     @abc.abstractmethod
-    def ask(self, key: Array, state: Any) -> Policy:
-        """The policy to try next; a population has a leading axis [P]. The key is consumed."""
+    def ask(self, key: Array, state: State) -> Actor:
+        """The actor to try next; a population has a leading axis [P]. The key is consumed."""
 
     @abc.abstractmethod
     def tell(
-        self, key: Array, state: Any, candidates: Policy, experience: Any, objective: Objective
-    ) -> tuple[Any, Any]:
+        self,
+        key: Array,
+        state: State,
+        candidates: Any,
+        experience: Experience,
+        objective: Objective,
+    ) -> tuple[State, Any]:
         """The next state and this iteration's diagnostics. The key is consumed."""
 
     @abc.abstractmethod
-    def solution(self, state: Any) -> Policy:
+    def solution(self, state: State) -> Actor:
         """The policy to keep, as of this state."""
 
     def advice(self, diagnostics: dict[str, float]) -> str | None:
@@ -82,7 +135,7 @@ class SearchMethod(eqx.Module):
         """
         return None
 
-    def stopped(self, state: Any) -> Array:
+    def stopped(self, state: State) -> Array:
         """A code of why the search cannot be expected to move any more, 0 while it can; an int."""
         return jnp.zeros((), int)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from upslope.core import tree
 from upslope.core.checks import UpslopeError, check_path
-from upslope.policies.policy import Policy, act
+from upslope.policies.policy import Policy, respond
 from upslope.storage.policy_artifact import load_policy, save_policy
 from upslope.training.run_folder import RunFolder
 
@@ -48,7 +48,7 @@ class Agent:
             def one(observation: Any, memory: Any, start: Any, key: Any) -> Any:
                 fresh = jax.tree.map(jnp.asarray, policy.initial_memory())
                 memory = tree.where(start, fresh, memory)
-                distribution, memory = act(policy, observation, memory)
+                distribution, memory = respond(policy, observation, memory)
                 action = distribution.mode() if deterministic else distribution.sample(key)
                 return action, memory
 

@@ -107,7 +107,7 @@ def check_score(name: str, method: SearchMethod, policy: Any, kind: str | None) 
     Raises:
       UpslopeError: names methods that can search it.
     """
-    if isinstance(method.experience, EpisodeReturns) or getattr(policy, "scored", True):
+    if isinstance(method.experience, EpisodeReturns) or getattr(policy, "differentiable", True):
         return
     raise UpslopeError(
         f"{name} follows the gradient of log pi, and the policy {kind or type(policy).__name__!r} "

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core.checks import UpslopeError, missing_extra, unknown_name
+from upslope.core.records import Step
 from upslope.environments.adaptors.foreign_state import like, strong
-from upslope.environments.environment import Environment, Step
+from upslope.environments.environment import Environment
 
 if TYPE_CHECKING:
     from gymnasium import spaces

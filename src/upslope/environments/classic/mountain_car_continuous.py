@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.records import Step
 from upslope.environments.classic.mountain_car import roll, track_space
-from upslope.environments.environment import Environment, Step
+from upslope.environments.environment import Environment
 
 if TYPE_CHECKING:
     from gymnasium import spaces

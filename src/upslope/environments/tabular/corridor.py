@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from upslope.environments.environment import Environment, Step
+from upslope.core.records import Step
+from upslope.environments.environment import Environment
 from upslope.environments.tabular.finite_mdp import FiniteMDP
 
 if TYPE_CHECKING:

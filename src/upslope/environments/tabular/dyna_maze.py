@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from upslope.environments.environment import Environment, Step
+from upslope.core.records import Step
+from upslope.environments.environment import Environment
 from upslope.environments.tabular.finite_mdp import FiniteMDP
 
 if TYPE_CHECKING:

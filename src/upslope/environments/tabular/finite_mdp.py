@@ -12,7 +12,7 @@ from jax import Array
 from jax.core import Tracer
 
 from upslope.core.checks import UpslopeError
-from upslope.environments.environment import Step
+from upslope.core.records import Step
 from upslope.environments.tabular.tabular_environment import (
     TOLERANCE,
     TabularEnvironment,

@@ -17,7 +17,7 @@ class NonDifferentiablePolicy(Policy):
     Its value function, should anybody want one, is a network of two layers of 64.
     """
 
-    scored: ClassVar[bool] = False
+    differentiable: ClassVar[bool] = False
 
     def network_value(
         self, key: Array, in_size: int, categories: tuple[int, ...] = ()

@@ -13,7 +13,7 @@ from jax import Array
 
 from upslope.core import tree
 from upslope.core.moments import Moments
-from upslope.policies.policy import Policy, act
+from upslope.policies.policy import Policy, respond
 
 
 class ActionBatch(NamedTuple):
@@ -136,7 +136,7 @@ def policy_program(
         return jax.tree.map(spread, make(candidates))
 
     def one(policy: Policy, observation: Array, memory: Any, key: Array) -> tuple[Array, Any]:
-        distribution, memory = act(policy, observation, memory)
+        distribution, memory = respond(policy, observation, memory)
         return distribution.mode() if deterministic else distribution.sample(key), memory
 
     # A policy is shared by its own simulators: the innermost map is over them alone.

@@ -142,7 +142,7 @@ class GymnasiumSampler:
             deterministic=self.deterministic,
             common_keys=self._common,
             count_moments=isinstance(self.experience, EpisodeReturns)
-            and getattr(candidates, "moments", None) is not None,
+            and candidates.observation_moments is not None,
         )
         if isinstance(self.experience, Steps):
             return self._steps(chooser, self.experience.n_steps), self

@@ -11,8 +11,8 @@ from upslope.core.checks import NumericalError, UpslopeError
 from upslope.sampling.experience import EpisodeReturns, Episodes, ExperienceSpec, Steps
 from upslope.sampling.simulators.action_sampler import ActionSampler
 from upslope.sampling.simulators.episode_seeds import EpisodeSeeds
-from upslope.sampling.simulators.step_buffer import RESET, SKIP, STEP, SharedBuffer
 from upslope.sampling.simulators.simulator_backend import SimulatorBackend
+from upslope.sampling.simulators.step_buffer import RESET, SKIP, STEP, SharedBuffer
 
 ENDLESS = 1_000_000  # steps after which an episode without any limit is taken to have no end
 

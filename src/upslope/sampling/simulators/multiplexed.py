@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from upslope.sampling.simulators.step_buffer import SKIP, SharedBuffer
 from upslope.sampling.simulators.simulator_backend import SimulatorBackend
+from upslope.sampling.simulators.step_buffer import SKIP, SharedBuffer
 
 # Simulators that whole episodes are worth at most. More of them gain nothing, since few cores step
 # them one after the other, and cost memory: a physics engine takes megabytes.

@@ -102,8 +102,8 @@ def start(task: dict[str, Any], memory: int) -> Any:
     """Builds the simulators of a task on their rows of the shared board."""
     sys.path[:] = task["path"]
     warnings.simplefilter("ignore")  # the parent has built one simulator and shown them
-    from .step_buffer import BufferLayout
     from .simulators import Simulators
+    from .step_buffer import BufferLayout
 
     layout = task["layout"]
     layout[1] = tuple(layout[1])

@@ -19,8 +19,8 @@ import numpy as np
 
 from upslope.core.checks import EnvironmentContractError, WorkerError
 from upslope.sampling.simulators.action_log import ActionLog
-from upslope.sampling.simulators.step_buffer import SKIP, BufferLayout, SharedBuffer
 from upslope.sampling.simulators.simulator_process import ADVANCE, BOOTSTRAP, CLOSE, DONE, MODULES
+from upslope.sampling.simulators.step_buffer import SKIP, BufferLayout, SharedBuffer
 
 START_DEADLINE = 120.0  # seconds for a new process to import Gymnasium and build its simulators
 

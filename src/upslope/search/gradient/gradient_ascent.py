@@ -183,7 +183,7 @@ class GradientAscent(SearchMethod):
         gradient, norm = clip_by_norm(ravel_pytree(estimate.gradient)[0], self.max_grad_norm)
         theta, optimizer = ascend(self.optimizer, state.optimizer, theta, gradient, learning_rate)
         policy = unravel(theta)
-        if getattr(policy, "moments", None) is not None:
+        if policy.observation_moments is not None:
             policy = policy.observe(Moments.of(experience.observation, experience.valid))
         steps = state.steps + jnp.sum(experience.valid)
         diagnostics = GradientAscentDiagnostics(

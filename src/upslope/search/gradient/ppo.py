@@ -210,7 +210,7 @@ class PPO(SearchMethod):
         (policy, critic), optimizer, losses, updates = self.improve(
             key, (policy, critic), state.optimizer, batch, memories, learning_rate, clip_range
         )
-        if getattr(policy, "moments", None) is not None:
+        if policy.observation_moments is not None:
             policy = policy.observe(Moments.of(experience.observation, valid))
         diagnostics = PPODiagnostics(
             losses.policy,

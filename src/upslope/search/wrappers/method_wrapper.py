@@ -44,7 +44,7 @@ def blank_candidates(method: SearchMethod, key: Array, state: Any) -> Policy:
 
 def no_moments(policy: Policy) -> Moments | None:
     """Moments of nothing for a policy that normalises what it sees, None for another."""
-    moments = getattr(policy, "moments", None)
+    moments = policy.observation_moments
     return None if moments is None else Moments.zeros(moments.mean.shape)
 
 

@@ -84,7 +84,7 @@ class SuccessiveHalving(MethodWrapper):
         state = self.method.init(key, policy, objective)
         zeros, zero = jnp.zeros(size), jnp.zeros((), int)
         blank = blank_candidates(self.method, key, state)
-        moments = getattr(policy, "moments", None)
+        moments = policy.observation_moments
         return SuccessiveHalvingState(
             state,
             blank,

@@ -110,7 +110,7 @@ class UncertaintyHandlingCMAES(MethodWrapper):
     def init(self, key: Array, policy: Policy, objective: Objective) -> UncertaintyHandlingState:
         inner = self.method.init(key, policy, objective)
         blank = blank_candidates(self.method, key, inner)
-        moments = getattr(policy, "moments", None)
+        moments = policy.observation_moments
         known = unknown_diagnostics(self.method, key, inner, blank, objective, moments)
         one = jnp.ones(())
         return UncertaintyHandlingState(
