@@ -50,7 +50,7 @@ class Trajectories(NamedTuple):
 
 
 class Replayed(NamedTuple):
-    """What `Replay` gives back: the fresh steps, and batches drawn from the last `capacity` ones."""
+    """What `Replay` gives back: fresh steps, and batches drawn from the last `capacity` ones."""
 
     fresh: Trajectories  # [T, N, ...]
     batches: Trajectories  # [B, L, M, ...]: B batches of M windows of L consecutive steps

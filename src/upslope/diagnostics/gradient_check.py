@@ -18,8 +18,7 @@ from upslope.diagnostics.hidden_states import what_is_seen
 from upslope.diagnostics.verdicts import FALSE_ALARMS
 from upslope.environments.environment import Environment
 from upslope.environments.factory import make
-from upslope.objectives import EpisodicReturn
-from upslope.objectives.objective import Objective
+from upslope.objectives.objective import EpisodicReturn, Objective
 from upslope.sampling.jax_sampler import episode_limit
 
 KEYS = ("policy", "sample", "behaviour", "reference", "critic")

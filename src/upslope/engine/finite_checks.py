@@ -6,26 +6,27 @@ import jax
 import numpy as np
 
 from upslope.core.checks import NumericalError
-from upslope.engine.jax_program import Records
 from upslope.engine.progress import Evaluation
+from upslope.engine.rows import Records
 
 
 def check_finite(records: Records, steps: np.ndarray) -> None:
-    """Raises at the first NaN or infinity in a world or in a policy."""
+    """Raises at the first NaN or infinity in an environment or in a policy."""
     statistics = records.statistics
-    broken = records.active & (np.asarray(statistics.nonfinite_env) > 0)
-    if broken.any():
-        k, seed = np.argwhere(broken)[0]
+    active = np.asarray(records.iterations) > 0
+    nonfinite = active & (np.asarray(statistics.nonfinite_env) > 0)
+    if nonfinite.any():
+        k, seed = np.argwhere(nonfinite)[0]
         index = int(statistics.nonfinite_env[k, seed]) - 1
         step = int(statistics.nonfinite_step[k, seed])
         raise NumericalError(
             f"Seed {seed}: environment {index} gave a NaN or an infinity in its reward or "
-            f"observation at step {step} of the iteration that began after "
-            f"{int(steps[seed]) - int(statistics.steps[k, seed])} environment steps. The run is "
-            "stopped; checkpoints written before are kept. Mend the environment, or end the "
-            "episode (terminated=True) before its numbers overflow."
+            f"observation at step {step} of the iteration that ended after "
+            f"{int(steps[seed])} environment steps. The run is stopped; checkpoints written before "
+            "are kept. Mend the environment, or end the episode (terminated=True) before its "
+            "numbers overflow."
         )
-    lost = records.active & ~records.finite
+    lost = active & ~np.asarray(records.finite)
     if lost.any():
         k, seed = np.argwhere(lost)[0]
         shown = ", ".join(

@@ -1,4 +1,4 @@
-"""Learning curves: one row per seed and iteration."""
+"""Learning curves: rows per seed, each the mean of one or several iterations."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from upslope.engine.progress import Evaluation, Progress
+from upslope.engine.rows import BEST
 
 KEYS = ("seed", "iteration", "steps")
-# Diagnostics that hold the best return of a candidate, whichever the method has.
-BEST = ("best", "population_best")
 
 
 class History:
@@ -46,13 +45,13 @@ class History:
         if not self._latest:
             self._latest = {name: np.full(seeds, np.nan) for name in values}
         steps = steps.copy()
-        taken = np.asarray(statistics.steps)
-        for k in range(records.active.shape[0]):
-            if not records.active[k].any():
+        taken, iterations = np.asarray(statistics.steps), np.asarray(records.iterations)
+        for k in range(iterations.shape[0]):
+            if not iterations[k].any():
                 break
-            for seed in np.flatnonzero(records.active[k]):
+            for seed in np.flatnonzero(iterations[k]):
                 steps[seed] += taken[k, seed]
-                self._iterations[seed] += 1
+                self._iterations[seed] += iterations[k, seed]
                 row = {
                     "seed": int(seed),
                     "iteration": int(self._iterations[seed]),

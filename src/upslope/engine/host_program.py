@@ -16,8 +16,9 @@ from upslope.core import tree
 from upslope.core.records import Returns
 from upslope.engine.devices import devices_for, place_empty
 from upslope.engine.iteration import iteration_key, stream_key
-from upslope.engine.jax_program import EVALUATION_LIMIT, Records
+from upslope.engine.jax_program import EVALUATION_LIMIT
 from upslope.engine.problem import Problem
+from upslope.engine.rows import Records, add, iterations_per_row, no_sums, row_of
 from upslope.objectives.objective import EpisodicReturn
 from upslope.sampling.experience import EpisodeReturns
 from upslope.sampling.simulators.gymnasium_sampler import GymnasiumSampler
@@ -33,8 +34,8 @@ class HostCarry(NamedTuple):
 class HostProgram:
     """Runs S seeds of one problem on simulators, all of them stepped together.
 
-    A simulator's state cannot be saved. Instead, `start_fresh_episodes` starts fresh episodes at every
-    checkpoint, in the run that goes on as in one that resumes from there: both do the same.
+    A simulator's state cannot be saved. Instead, `start_fresh_episodes` starts fresh episodes at
+    every checkpoint, in the run that goes on as in one that resumes from there: both do the same.
 
     Args:
       problem: what to run; its world builds Gymnasium environments.
@@ -43,7 +44,17 @@ class HostProgram:
       workers: simulator processes; `"auto"` decides by a quick timing.
     """
 
-    def __init__(self, problem: Problem, seeds: int, seed: int, workers: int | str = "auto"):
+    def __init__(
+        self,
+        problem: Problem,
+        seeds: int,
+        seed: int,
+        workers: int | str = "auto",
+        total_timesteps: int | None = None,
+    ):
+        self.iterations_per_row = iterations_per_row(
+            problem.method.experience, total_timesteps or 1
+        )
         self.problem, self.seeds, self.seed, self.workers = problem, seeds, seed, workers
         mesh = Mesh(np.asarray(devices_for(seeds)), ("seeds",))
         self.split = NamedSharding(mesh, PartitionSpec("seeds"))
@@ -53,15 +64,17 @@ class HostProgram:
         self.evaluation_key = stream_key(seed, "evaluation")
         self.compile_seconds = 0.0
         self.block = 1
+        self.resumes_anywhere = False
         self._evaluators: dict[tuple[int, bool], GymnasiumSampler] = {}
         self._tell: dict[Any, Any] = {}
         method, objective = problem.method, problem.objective
         rows, everything = PartitionSpec("seeds"), PartitionSpec()
 
-        def shard(function: Any, inputs: tuple[PartitionSpec, ...]) -> Any:
-            return jax.jit(
-                jax.shard_map(function, mesh=mesh, in_specs=inputs, out_specs=rows, check_vma=False)
+        def shard(function: Any, inputs: tuple[PartitionSpec, ...], donate: Any = ()) -> Any:
+            mapped = jax.shard_map(
+                function, mesh=mesh, in_specs=inputs, out_specs=rows, check_vma=False
             )
+            return jax.jit(mapped, donate_argnums=donate)
 
         def start(method: Any, objective: Any, keys: Array) -> HostCarry:
             def one(key: Array) -> HostCarry:
@@ -72,10 +85,11 @@ class HostProgram:
             return jax.vmap(one)(keys)
 
         def ask(method: Any, keys: Array, state: Any) -> Any:
-            return jax.vmap(method.ask)(keys, state)
+            # A copy: the state itself is donated to `tell`.
+            return jax.lax.optimization_barrier(jax.vmap(method.ask)(keys, state))
 
         def tell(
-            method: Any, objective: Any, keys: Array, state: Any, candidates: Any, experience: Any
+            method: Any, objective: Any, keys: Array, candidates: Any, experience: Any, state: Any
         ) -> Any:
             def one(key: Array, state: Any, candidates: Any, experience: Any) -> Any:
                 state, diagnostics = method.tell(key, state, candidates, experience, objective)
@@ -84,17 +98,34 @@ class HostProgram:
 
             return jax.vmap(one)(keys, state, candidates, experience)
 
-        def keys(key: Array, iteration: Array) -> Any:
+        def keys(key: Array, iteration: Array) -> tuple[Array, ...]:
             def one(index: Array, iteration: Array) -> Array:
                 return jax.random.split(iteration_key(key, index, iteration), 3)
 
-            return jax.vmap(one)(jnp.arange(seeds), iteration)
+            drawn = jax.vmap(one)(jnp.arange(seeds), iteration)
+            return tuple(drawn[:, i] for i in range(3))
+
+        def add_row(sums: Any, active: Array, statistics: Any, diagnostics: Any) -> Any:
+            return tree.where(active, jax.vmap(add)(sums, statistics, diagnostics), sums)
+
+        def close_row(sums: Any, ends: Array, last: Any, finite: Array) -> tuple[Any, Records]:
+            def one(sums: Any, last: Any, finite: Array) -> tuple[Any, Records]:
+                return no_sums(last[1]), row_of(sums, last, finite)
+
+            following, row = jax.vmap(one)(sums, last, finite)
+            row = row._replace(iterations=jnp.where(ends, row.iterations, 0))
+            return tree.where(ends, following, sums), row
 
         self._numbers = jax.tree.map(jnp.asarray, (method, objective))
         self._start_jit = shard(start, (everything, everything, rows))
         self._ask_jit = shard(ask, (everything, rows, rows))
-        self._tell_jit = shard(tell, (everything, everything, rows, rows, rows, rows))
-        self._keys = jax.jit(keys)
+        specs = (everything, everything, rows, rows, rows, rows)
+        # The state is donated, unless the seeds that stand still need the old one.
+        self._tell_jit = shard(tell, specs, donate=5)
+        self._tell_keeping_jit = shard(tell, specs)
+        self._keys = jax.jit(keys, out_shardings=self.split)
+        self._add, self._close = jax.jit(add_row), jax.jit(close_row)
+        self._row: Any = None  # sums of the log row under way
         self.sampler = GymnasiumSampler(
             problem.world,
             method.experience,
@@ -135,7 +166,7 @@ class HostProgram:
 
     def advance(
         self, carry: HostCarry, wanted: np.ndarray, count: int
-    ) -> tuple[HostCarry, Records]:
+    ) -> tuple[HostCarry, Records | None]:
         """Up to `count` iterations; each seed stops when it has taken the `wanted` steps."""
         taken, rows = np.zeros(self.seeds, np.int64), []
         for _ in range(count):
@@ -143,36 +174,60 @@ class HostProgram:
             if not active.any():
                 break
             carry, record = self._iterate(carry, active)
-            rows.append(record)
             taken += np.where(active, record.statistics.steps, 0)
-            broken = np.asarray(record.statistics.nonfinite_env) > 0
-            if np.any(active & (broken | ~record.finite)):
+            nonfinite = np.asarray(record.statistics.nonfinite_env) > 0
+            lost = bool(np.any(active & (nonfinite | ~record.finite)))
+            record = self._log(record, np.asarray(carry.iteration), taken >= wanted, lost)
+            if record is not None:
+                rows.append(record)
+            if lost:
                 break
+        if not rows:
+            return carry, None
         return carry, jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+
+    def _log(
+        self, record: Records, iteration: np.ndarray, reached: np.ndarray, lost: bool
+    ) -> Records | None:
+        """The row that ends with this iteration, if one does."""
+        if self.iterations_per_row == 1:
+            return record
+        active = record.iterations > 0
+        last = (record.statistics, record.diagnostics)
+        if self._row is None:
+            blank = jax.vmap(lambda _: no_sums(jax.tree.map(lambda leaf: leaf[0], last[1])))
+            self._row = blank(jnp.arange(self.seeds))
+        self._row = self._add(self._row, active, *last)
+        ends = active & ((iteration % self.iterations_per_row == 0) | reached | lost)
+        if not ends.any():
+            return None
+        self._row, row = self._close(self._row, ends, last, record.finite)
+        return jax.tree.map(np.asarray, row)
 
     def _iterate(self, carry: HostCarry, active: np.ndarray) -> tuple[HostCarry, Records]:
         method, objective = self._numbers
-        keys = self._keys(self.search_key, carry.iteration)
-        ask_keys, sample_keys, tell_keys = (
-            jax.device_put(keys[:, i], self.split) for i in range(3)
-        )
+        ask_keys, sample_keys, tell_keys = self._keys(self.search_key, carry.iteration)
         carry = place_empty(carry, self.whole)
         candidates = self._ask_jit(method, ask_keys, carry.state)
         experience, self.sampler = self.sampler.sample(sample_keys, candidates)
         experience = jax.device_put(experience, self.split)
-        arguments = (method, objective, tell_keys, carry.state, candidates, experience)
+        uneven = not active.all()
+        arguments = (method, objective, tell_keys, candidates, experience, carry.state)
         # Whole episodes come in batches of different lengths: one program for each.
-        shape = tuple(np.shape(leaf) for leaf in jax.tree.leaves(experience))
+        shape = (uneven, *(np.shape(leaf) for leaf in jax.tree.leaves(experience)))
         if shape not in self._tell:
             began = time.perf_counter()
-            self._tell[shape] = self._tell_jit.lower(*arguments).compile()
+            jitted = self._tell_keeping_jit if uneven else self._tell_jit
+            self._tell[shape] = jitted.lower(*arguments).compile()
             self.compile_seconds += time.perf_counter() - began
         state, diagnostics, finite = self._tell[shape](*arguments)
         new = HostCarry(state, carry.iteration + 1)
-        if not active.all():
+        if uneven:
             new = tree.where(jnp.asarray(active), new, carry)
         statistics = jax.tree.map(np.asarray, self.sampler.statistics)
-        return new, Records(active, statistics, jax.device_get(diagnostics), np.asarray(finite))
+        iterations = np.asarray(active, np.int32)
+        diagnostics, finite = jax.device_get((diagnostics, finite))
+        return new, Records(iterations, statistics, diagnostics, np.asarray(finite))
 
     def solutions(self, carry: HostCarry) -> Any:
         """The policies to keep, leaves [S, ...], as numpy arrays."""

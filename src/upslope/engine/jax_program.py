@@ -16,16 +16,24 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from upslope.core import tree
 from upslope.core.records import EpisodeStatistics, Returns
 from upslope.engine.devices import devices_for_populations, place_empty
-from upslope.engine.executables import compiled, over_seeds
+from upslope.engine.executables import batches_seeds, compiled
 from upslope.engine.iteration import iterate, iteration_key, stream_key
 from upslope.engine.problem import Problem
+from upslope.engine.rows import (
+    Records,
+    add,
+    iterations_per_row,
+    no_sums,
+    record_of,
+    row_of,
+)
 from upslope.objectives.objective import EpisodicReturn
 from upslope.sampling.episode_returns import sample_returns
-from upslope.sampling.experience import Dynamics, Steps
+from upslope.sampling.experience import Dynamics, Replay, Steps
 from upslope.sampling.jax_sampler import JaxSampler, episode_limit
 
-# Iterations between two looks at the host, at most.
-MAX_CHUNK = 128
+# Rows of the log between two returns to the host, at most.
+MAX_ROWS = 128
 # Steps an evaluation episode may take in a world that has no time limit of its own.
 EVALUATION_LIMIT = 10_000
 
@@ -36,15 +44,7 @@ class Carry(NamedTuple):
     state: Any  # the search method's
     streams: Any  # the sampler's
     iteration: Array  # int: how many this seed has done
-
-
-class Records(NamedTuple):
-    """What happened in each of K iterations of S seeds."""
-
-    active: np.ndarray  # [K, S] bool: whether the seed did this iteration
-    statistics: EpisodeStatistics  # leaves [K, S]
-    diagnostics: Any  # leaves [K, S]
-    finite: np.ndarray  # [K, S] bool: whether the policy was still finite afterwards
+    row: Any  # sums of the log row under way; () where every iteration is a row
 
 
 class JaxProgram:
@@ -58,10 +58,14 @@ class JaxProgram:
       problem: what to run; its world is a JAX environment.
       seeds: S.
       seed: the run's seed.
+      total_timesteps: of the whole run: how many iterations a row of the log sums up follows.
     """
 
-    def __init__(self, problem: Problem, seeds: int, seed: int):
+    def __init__(self, problem: Problem, seeds: int, seed: int, total_timesteps: int | None = None):
         self.problem = problem
+        self.iterations_per_row = iterations_per_row(
+            problem.method.experience, total_timesteps or 1
+        )
         self.seeds = seeds
         population = getattr(problem.method.experience, "population_size", 1)
         devices = devices_for_populations(seeds, population)
@@ -80,6 +84,7 @@ class JaxProgram:
         self._start = self._advance = None
         self._evaluate: dict[bool, Any] = {}
         self.block = 1
+        self.resumes_anywhere = True
 
     # What is compiled.
 
@@ -91,55 +96,126 @@ class JaxProgram:
         state = method.init(method_key, policy, objective)
         sampler = JaxSampler.create(sampler_key, world, method.experience, objective, policy)
         # Python numbers would change type on the first step.
-        return jax.tree.map(jnp.asarray, Carry(state, sampler.streams, jnp.asarray(0)))
+        carry = jax.tree.map(jnp.asarray, Carry(state, sampler.streams, jnp.asarray(0), ()))
+        if self.iterations_per_row == 1:
+            return carry
+        # What the method logs is known once an iteration has been traced.
+        shapes = jax.eval_shape(self._iterate, numbers, key, index, carry)
+        return carry._replace(row=no_sums(shapes[1][1]))
 
-    def _iterate_seed(self, numbers: Any, key: Array, index: Array, carry: Carry) -> Any:
-        method, objective, world = numbers
+    def _iterate(self, numbers: Any, key: Array, index: Array, carry: Carry) -> Any:
+        """One iteration of one seed: where it is then, and what happened."""
+        method, objective, environment = numbers
         nothing = EpisodeStatistics.nothing()
         sampler = JaxSampler(
-            world, objective, method.experience, carry.streams, nothing, self._axis
+            environment, objective, method.experience, carry.streams, nothing, self._axis
         )
         state, sampler, diagnostics = iterate(
             iteration_key(key, index, carry.iteration), method, objective, carry.state, sampler
         )
-        finite = jnp.all(jnp.isfinite(ravel_pytree(method.solution(state))[0]))
-        new = Carry(state, sampler.streams, carry.iteration + 1)
-        return new, (sampler.statistics, diagnostics, finite)
+        new = Carry(state, sampler.streams, carry.iteration + 1, carry.row)
+        if self.iterations_per_row > 1 and carry.row != ():
+            new = new._replace(row=add(carry.row, sampler.statistics, diagnostics))
+        return new, (sampler.statistics, diagnostics)
+
+    def _row(self, solution: Any, sums: Any, last: Any) -> tuple[Any, Records]:
+        """The log row that ends here, of one seed, and the sums of the next one."""
+        finite = jnp.all(jnp.isfinite(ravel_pytree(solution)[0]))
+        if self.iterations_per_row == 1:
+            return sums, record_of(last, finite)
+        return no_sums(last[1]), row_of(sums, last, finite)
+
+    def _search(
+        self, numbers: Any, key: Array, index: Array, carry: Carry, wanted: Array, count: Array
+    ) -> tuple[Carry, Records]:
+        """Up to `count` iterations of one seed, or of the seeds that are vmapped.
+
+        The axis of the seeds, where there is one, lies inside this loop; where there is none, no
+        state is copied from one iteration to the next.
+        """
+        batched = index.ndim > 0
+        step, close, solve = self._iterate, self._row, numbers[0].solution
+        if batched:
+            step = jax.vmap(step, in_axes=(None, None, 0, 0))
+            close, solve = jax.vmap(close), jax.vmap(solve)
+        # With fixed batches all seeds need the same number of iterations.
+        uneven = batched and not isinstance(numbers[0].experience, Steps | Replay)
+        per_row = self.iterations_per_row
+
+        def body(loop: Any) -> Any:
+            number, done, carry, taken, healthy, buffers = loop
+            active = taken < wanted
+            new, last = step(numbers, key, index, carry)
+            if uneven:
+                new = tree.where(active, new, carry)
+            statistics = last[0]
+            taken = taken + jnp.where(active, statistics.steps, 0).astype(taken.dtype)
+            ends = active
+            if per_row > 1:
+                ends = active & ((new.iteration % per_row == 0) | (taken >= wanted))
+
+            def write(solution: Any, row: Any, buffers: Records) -> tuple[Any, Records, Array]:
+                following, record = close(solution, row, last)
+                record = record._replace(iterations=jnp.where(ends, record.iterations, 0))
+                buffers = jax.tree.map(
+                    lambda buffer, value: jax.lax.dynamic_update_index_in_dim(
+                        buffer, value.astype(buffer.dtype), number, 0
+                    ),
+                    buffers,
+                    record,
+                )
+                if per_row > 1:
+                    row = tree.where(ends, following, row)
+                return row, buffers, jnp.all(~ends | record.finite)
+
+            arguments = (solve(new.state), new.row, buffers)
+            if per_row == 1:
+                row, buffers, finite = write(*arguments)
+            else:
+                row, buffers, finite = jax.lax.cond(
+                    jnp.any(ends),
+                    write,
+                    lambda _, row, kept: (row, kept, jnp.asarray(True)),
+                    *arguments,
+                )
+            new = new._replace(row=row)
+            healthy = healthy & finite & jnp.all(~active | (statistics.nonfinite_env == 0))
+            return number + jnp.any(ends), done + 1, new, taken, healthy, buffers
+
+        def going(loop: Any) -> Array:
+            number, done, _, taken, healthy, _ = loop
+            return (number < MAX_ROWS) & (done < count) & healthy & jnp.any(taken < wanted)
+
+        _, shapes = jax.eval_shape(step, numbers, key, index, carry)
+        _, record = jax.eval_shape(close, solve(carry.state), carry.row, shapes)
+        buffers = jax.tree.map(lambda leaf: jnp.zeros((MAX_ROWS, *leaf.shape), leaf.dtype), record)
+        zero = jnp.int32(0)
+        taken = jnp.zeros(index.shape, jnp.int32)
+        loop = (zero, zero, carry, taken, jnp.asarray(True), buffers)
+        _, _, carry, _, _, buffers = jax.lax.while_loop(going, body, loop)
+        return carry, buffers
 
     def _advance_shard(
         self, numbers: Any, seed: Array, indices: Array, carry: Carry, wanted: Array, count: Array
     ) -> tuple[Carry, Records]:
-        fixed = isinstance(numbers[0].experience, Steps)
         key = stream_key(seed, "search")
         seeds = indices.shape[0]
         solution = jax.eval_shape(jax.vmap(numbers[0].solution), carry.state)
         parameters = sum(leaf.size for leaf in jax.tree.leaves(solution)) // seeds
         solves = isinstance(numbers[0].experience, Dynamics)
-        step = over_seeds(self._iterate_seed, seeds, parameters, in_turn=solves)
+        if batches_seeds(seeds, parameters, sequential=solves):
+            return self._search(numbers, key, indices, carry, wanted, count)
 
-        def body(loop: Any) -> Any:
-            put = lambda b, x: jax.lax.dynamic_update_index_in_dim(b, x, number, 0)  # noqa: E731
-            number, carry, taken, healthy, buffers = loop
-            active = taken < wanted
-            new, (statistics, diagnostics, finite) = step(numbers, key, indices, carry)
-            if not fixed:  # with fixed batches all seeds need the same number of iterations
-                new = tree.where(active, new, carry)
-            taken = taken + jnp.where(active, statistics.steps, 0).astype(taken.dtype)
-            healthy = healthy & jnp.all(~active | (finite & (statistics.nonfinite_env == 0)))
-            record = Records(active, statistics, diagnostics, finite)
-            buffers = jax.tree.map(put, buffers, record)
-            return number + 1, new, taken, healthy, buffers
+        def one(mine: Any) -> tuple[Carry, Records]:
+            index, carry, wanted = mine
+            return self._search(numbers, key, index, carry, wanted, count)
 
-        def going(loop: Any) -> Array:
-            number, _, taken, healthy, _ = loop
-            return (number < count) & healthy & jnp.any(taken < wanted)
-
-        _, shapes = jax.eval_shape(step, numbers, key, indices, carry)
-        blank = Records(jax.ShapeDtypeStruct((seeds,), bool), *shapes)  # pyright: ignore[reportArgumentType]
-        buffers = jax.tree.map(lambda leaf: jnp.zeros((MAX_CHUNK, *leaf.shape), leaf.dtype), blank)
-        loop = (jnp.int32(0), carry, jnp.zeros((seeds,), jnp.int32), jnp.asarray(True), buffers)
-        _, carry, _, _, buffers = jax.lax.while_loop(going, body, loop)
-        return carry, buffers
+        if seeds == 1:
+            out = one(jax.tree.map(lambda leaf: leaf[0], (indices, carry, wanted)))
+            carry, records = jax.tree.map(lambda leaf: leaf[None], out)
+        else:
+            carry, records = jax.lax.map(one, (indices, carry, wanted))
+        return carry, jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1), records)
 
     def shapes(self) -> Carry:
         """The shapes and types of a carry, for reading a checkpoint."""
@@ -185,11 +261,11 @@ class JaxProgram:
         )
         self._shapes = shapes
         pool = ThreadPoolExecutor(1)
-        start_job = pool.submit(compiled, start, seldom=True)
+        start_job = pool.submit(compiled, start, optimize="compile_time")
         # The largest program comes last: it takes up the memory that the others have freed.
         solutions = jax.eval_shape(jax.vmap(self.problem.method.solution), shapes.state)
         self._evaluate[deterministic] = pool.submit(
-            compiled, self._lower_evaluation(solutions, deterministic), seldom=True
+            compiled, self._lower_evaluation(solutions, deterministic), optimize="compile_time"
         )
         everything, rows = PartitionSpec(), PartitionSpec("seeds")
         columns = PartitionSpec(None, "seeds")
@@ -243,7 +319,7 @@ class JaxProgram:
           carry: where the seeds are.
           wanted: [S] environment steps that each seed is still to take; it stops at the first
             iteration that reaches them.
-          count: iterations at most (and never more than `MAX_CHUNK`).
+          count: iterations at most; fewer where `MAX_ROWS` rows of the log are full.
 
         Returns:
           Where the seeds are then, and what happened. After an iteration with a NaN or an infinity
@@ -257,7 +333,7 @@ class JaxProgram:
             self._indices,
             carry,
             jax.device_put(np.minimum(wanted, limit).astype(np.int32), self.split),
-            jax.device_put(np.int32(min(count, MAX_CHUNK)), self.whole),
+            jax.device_put(np.int32(count), self.whole),
         )
         return place_empty(carry, self.split), jax.device_get(records)
 
@@ -271,13 +347,13 @@ class JaxProgram:
         """Held-out undiscounted returns [S, E] of the policies.
 
         Args:
-          evaluation_index: numbers the evaluation; each has episodes of its own, the same however many
-            seeds share it, and none of them is ever used in training.
+          evaluation_index: numbers the evaluation; each has episodes of its own, the same however
+            many seeds share it, and none of them is ever used in training.
         """
         began = time.perf_counter()
         if deterministic not in self._evaluate:
             lowered = self._lower_evaluation(policies, deterministic)
-            self._evaluate[deterministic] = compiled(lowered, seldom=True)
+            self._evaluate[deterministic] = compiled(lowered, optimize="compile_time")
         elif isinstance(self._evaluate[deterministic], Future):
             self._evaluate[deterministic] = self._evaluate[deterministic].result()
         self.compile_seconds += time.perf_counter() - began

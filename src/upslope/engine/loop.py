@@ -11,11 +11,13 @@ import numpy as np
 from upslope.core.records import Returns
 from upslope.engine.finite_checks import check_finite, check_returns
 from upslope.engine.history import History
-from upslope.engine.jax_program import MAX_CHUNK, Records
 from upslope.engine.progress import Evaluation, Reporter, Silent, Times
+from upslope.engine.rows import Records
 
 # How long the host stays away, seconds.
 PROGRESS_INTERVAL = 0.3
+# Iterations of one call, at most.
+MAX_ITERATIONS = 1 << 20
 
 
 class Program(Protocol):
@@ -24,6 +26,7 @@ class Program(Protocol):
     seeds: int
     compile_seconds: float
     block: int  # episodes that an evaluation runs at a time
+    resumes_anywhere: bool  # whether a checkpoint after any iteration is exact
 
     def compile(self, block: int, deterministic: bool = True) -> None:
         """Gets everything ready, for evaluations of `block` episodes at a time, of that kind."""
@@ -31,8 +34,11 @@ class Program(Protocol):
     def start(self) -> Any:
         """All seeds before their first iteration."""
 
-    def advance(self, carry: Any, wanted: np.ndarray, count: int) -> tuple[Any, Records]:
-        """Up to `count` iterations; each seed stops when it has taken the `wanted` steps."""
+    def advance(self, carry: Any, wanted: np.ndarray, count: int) -> tuple[Any, Records | None]:
+        """Up to `count` iterations; each seed stops when it has taken the `wanted` steps.
+
+        What happened is None where no row of the log has ended.
+        """
         ...
 
     def solutions(self, carry: Any) -> Any:
@@ -57,7 +63,7 @@ class Program(Protocol):
         """Ends what the program has started."""
 
 
-class Plan(NamedTuple):
+class RunSchedule(NamedTuple):
     """How far and how often.
 
     Attributes:
@@ -67,6 +73,7 @@ class Plan(NamedTuple):
       evaluation_episodes: held-out episodes each time.
       final_episodes: held-out episodes at the end.
       deterministic_evaluation: they act by the mode of the policy, not by a draw from it.
+      checkpoint_every: seconds between checkpoints, besides those at evaluations.
     """
 
     total_timesteps: int
@@ -74,6 +81,7 @@ class Plan(NamedTuple):
     evaluation_episodes: int = 20
     final_episodes: int = 100
     deterministic_evaluation: bool = True
+    checkpoint_every: float = 60.0
 
     @property
     def block(self) -> int:
@@ -91,7 +99,7 @@ class Cursor(NamedTuple):
 
     carry: Any  # of the program, leaves [S, ...]
     steps: np.ndarray  # [S] int64
-    evaluated: int  # how many of the plan's targets are behind
+    evaluated: int  # how many of the schedule's targets are behind
 
 
 class Hooks(NamedTuple):
@@ -105,30 +113,30 @@ class Hooks(NamedTuple):
 
 def search(
     program: Program,
-    plan: Plan,
+    schedule: RunSchedule,
     history: History,
     times: Times,
-    watch: Hooks | None = None,
+    hooks: Hooks | None = None,
     position: Cursor | None = None,
 ) -> tuple[Cursor, bool]:
-    """Runs all seeds to the end of the plan, or until somebody wants it to stop.
+    """Runs all seeds to the end of the schedule, or until somebody wants it to stop.
 
     Args:
       program: compiled.
-      plan: how far and how often.
+      schedule: how far and how often.
       history: rows are added to it.
       times: seconds are added to it.
-      watch: who looks on.
+      hooks: who looks on.
       position: where to go on; None to start.
 
     Returns:
-      Where the run stands, and whether the plan is done.
+      Where the run stands, and whether the schedule is done.
 
     Raises:
       NumericalError: a NaN or an infinity appeared; nothing was saved since the iteration before
         it, and the message names the seed, the environment and the step.
     """
-    watch = watch or Hooks()
+    hooks = hooks or Hooks()
     if position is None:
         position = Cursor(program.start(), np.zeros(program.seeds, np.int64), 0)
     else:
@@ -136,57 +144,69 @@ def search(
             program.place(position.carry), int(position.steps.max())
         )
         position = position._replace(carry=carry)
-    targets = plan.targets()
+    targets = schedule.targets()
     carry, steps = position.carry, position.steps.copy()
     # Seconds per iteration are unknown at first: look early, then aim for PROGRESS_INTERVAL.
-    pace, began = ChunkSizer(), time.perf_counter()
-    watch.reporter.phase("searching")
+    sizer, began = ChunkSizer(), time.perf_counter()
+    saved = began
+    hooks.reporter.phase("searching")
+
+    def compiling() -> float:
+        return program.compile_seconds
+
     for evaluated in range(position.evaluated, len(targets)):
         target = targets[evaluated]
         while np.any(steps < target):
-            if watch.stopping():
+            if hooks.stopping():
                 return Cursor(carry, steps, evaluated), False
-            moment, compiled = time.perf_counter(), program.compile_seconds
-            carry, records = program.advance(carry, target - steps, pace.count)
-            spent = time.perf_counter() - moment - (program.compile_seconds - compiled)
-            times.search += spent
-            before, earlier = history.rows, steps
-            steps = history.add(records, earlier)
-            taken = int(np.sum(steps - earlier))
-            pace.note(records.active.any(axis=1).sum(), taken, spent)
-            if watch.record is not None:
-                watch.record(history, before)
-            check_finite(records, steps)
-            left = float(np.sum(np.maximum(plan.total_timesteps - steps, 0)))
-            watch.reporter.progress(
-                history.look(
-                    steps,
-                    plan.total_timesteps,
-                    time.perf_counter() - began,
-                    pace.steps_per_second,
-                    left / max(pace.steps_per_second, 1e-9),
-                )
-            )
+            moment, compiled = time.perf_counter(), compiling()
+            with times.spent_on("search", compiling):
+                carry, records = program.advance(carry, target - steps, sizer.count)
+            spent = time.perf_counter() - moment - (compiling() - compiled)
+            with times.spent_on("bookkeeping"):
+                sizer.note(spent)
+                if records is not None:
+                    before, earlier = history.rows, steps
+                    steps = history.add(records, earlier)
+                    sizer.note_steps(int(np.sum(steps - earlier)), spent)
+                    if hooks.record is not None:
+                        hooks.record(history, before)
+                    check_finite(records, steps)
+                left = float(np.sum(np.maximum(schedule.total_timesteps - steps, 0)))
+                if history.rows:
+                    hooks.reporter.progress(
+                        history.look(
+                            steps,
+                            schedule.total_timesteps,
+                            time.perf_counter() - began,
+                            sizer.steps_per_second,
+                            left / max(sizer.steps_per_second, 1e-9),
+                        )
+                    )
+                due = time.perf_counter() - saved >= schedule.checkpoint_every
+                if due and hooks.save is not None and program.resumes_anywhere:
+                    hooks.save(Cursor(carry, steps, evaluated))
+                    saved = time.perf_counter()
         last = evaluated + 1 == len(targets)
-        moment, compiled = time.perf_counter(), program.compile_seconds
         if not last:
-            evaluate_solutions(
-                program,
-                carry,
-                steps,
-                plan.evaluation_episodes,
-                evaluated,
-                history,
-                watch,
-                deterministic=plan.deterministic_evaluation,
-            )
-            watch.reporter.phase("searching")
-        waited = program.compile_seconds - compiled
-        times.evaluation += time.perf_counter() - moment - waited
+            with times.spent_on("evaluation", compiling):
+                evaluate_solutions(
+                    program,
+                    carry,
+                    steps,
+                    schedule.evaluation_episodes,
+                    evaluated,
+                    history,
+                    hooks,
+                    deterministic=schedule.deterministic_evaluation,
+                )
+            hooks.reporter.phase("searching")
         carry = program.start_fresh_episodes(carry, int(steps.max()))
         position = Cursor(carry, steps, evaluated + 1)
-        if watch.save is not None and not last:
-            watch.save(position)
+        if hooks.save is not None and not last:
+            with times.spent_on("bookkeeping"):
+                hooks.save(position)
+            saved = time.perf_counter()
     return Cursor(carry, steps, len(targets)), True
 
 
@@ -197,7 +217,7 @@ def evaluate_solutions(
     episodes: int,
     evaluation_index: int,
     history: History,
-    watch: Hooks,
+    hooks: Hooks,
     *,
     deterministic: bool = True,
 ) -> Evaluation:
@@ -206,14 +226,14 @@ def evaluate_solutions(
     Raises:
       NumericalError: an episode's return is NaN or infinite; nothing is added.
     """
-    watch.reporter.phase("evaluating")
+    hooks.reporter.phase("evaluating")
     returns = program.evaluate(program.solutions(carry), episodes, evaluation_index, deterministic)
     evaluation = Evaluation(
         steps.copy(), np.asarray(returns.returns, float), np.asarray(returns.lengths)
     )
     check_returns(evaluation)
     history.evaluations.append(evaluation)
-    watch.reporter.evaluation(evaluation)
+    hooks.reporter.evaluation(evaluation)
     return evaluation
 
 
@@ -224,10 +244,13 @@ class ChunkSizer:
         self.count = 1
         self.steps_per_second = 0.0
 
-    def note(self, iterations: int, steps: int, seconds: float) -> None:
-        """Learns from the last call; aims at `PROGRESS_INTERVAL` and grows at most eightfold at once."""
+    def note(self, seconds: float) -> None:
+        """Learns how long the last call took; grows at most eightfold at once."""
+        factor = PROGRESS_INTERVAL / max(seconds, 1e-9)
+        self.count = int(np.clip(self.count * min(factor, 8.0), 1, MAX_ITERATIONS))
+
+    def note_steps(self, steps: int, seconds: float) -> None:
+        """Learns the speed: a running mean of the last calls that ended a row."""
         speed = steps / max(seconds, 1e-9)
         known = self.steps_per_second
         self.steps_per_second = speed if known == 0 else 0.7 * known + 0.3 * speed
-        fitting = PROGRESS_INTERVAL * iterations / max(seconds, 1e-9)
-        self.count = int(np.clip(fitting, 1, min(8 * self.count, MAX_CHUNK)))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -52,16 +55,42 @@ class Evaluation:
 
 @dataclass
 class Times:
-    """Where the wall time went, seconds."""
+    """Where the wall time went, seconds. Every moment is in one account only.
+
+    Attributes:
+      imports: of modules, before the run.
+      compile: programs, whenever they are compiled.
+      search: ask, sample and tell.
+      evaluation: held-out episodes.
+      bookkeeping: logs, checkpoints, displays.
+    """
 
     imports: float = 0.0
     compile: float = 0.0
     search: float = 0.0
     evaluation: float = 0.0
+    bookkeeping: float = 0.0
 
     def total(self) -> float:
         """All of it."""
-        return self.imports + self.compile + self.search + self.evaluation
+        return self.imports + self.compile + self.search + self.evaluation + self.bookkeeping
+
+    @contextlib.contextmanager
+    def spent_on(self, account: str, compiling: Callable[[], float] = float) -> Iterator[None]:
+        """Adds the time of a block to an account, less what was compiled meanwhile.
+
+        Args:
+          account: the name of an attribute.
+          compiling: seconds of compilation so far; their increase goes to `compile`.
+        """
+        began, compiled = time.perf_counter(), compiling()
+        try:
+            yield
+        finally:
+            waited = compiling() - compiled
+            spent = time.perf_counter() - began - waited
+            setattr(self, account, getattr(self, account) + spent)
+            self.compile += waited
 
 
 @dataclass

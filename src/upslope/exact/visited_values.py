@@ -26,7 +26,7 @@ from upslope.exact.values import (
     episodic_values,
     undiscounted_values,
 )
-from upslope.objectives import AverageValue, DiscountedReturn, EpisodicReturn, Objective
+from upslope.objectives.objective import AverageValue, DiscountedReturn, EpisodicReturn, Objective
 
 Form = Literal["one-step", "episodic", "discounted-sum", "discounted-occupancy", "average-reward"]
 

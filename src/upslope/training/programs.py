@@ -1,16 +1,16 @@
-"""What runs a configuration: its plan and its program."""
+"""What runs a configuration: its schedule and its program."""
 
 from __future__ import annotations
 
 from upslope.engine.jax_program import JaxProgram
-from upslope.engine.loop import Plan, Program
+from upslope.engine.loop import Program, RunSchedule
 from upslope.training.build import Built
 from upslope.training.config import RunConfig
 
 
-def plan_of(config: RunConfig) -> Plan:
-    """The plan that a configuration describes."""
-    return Plan(
+def schedule_of(config: RunConfig) -> RunSchedule:
+    """The schedule that a configuration describes."""
+    return RunSchedule(
         config.total_timesteps,
         config.evaluations,
         config.evaluation_episodes,
@@ -22,7 +22,15 @@ def plan_of(config: RunConfig) -> Plan:
 def make_program(config: RunConfig, built: Built) -> Program:
     """What runs the problem: compiled as a whole, or on simulators."""
     if built.problem.in_jax:
-        return JaxProgram(built.problem, config.seeds, config.seed)
+        return JaxProgram(
+            built.problem, config.seeds, config.seed, total_timesteps=config.total_timesteps
+        )
     from upslope.engine.host_program import HostProgram
 
-    return HostProgram(built.problem, config.seeds, config.seed, config.workers)
+    return HostProgram(
+        built.problem,
+        config.seeds,
+        config.seed,
+        config.workers,
+        total_timesteps=config.total_timesteps,
+    )

@@ -12,7 +12,7 @@ import numpy as np
 
 from upslope.core.checks import NumericalError, StorageError, UpslopeError
 from upslope.engine.history import KEYS, History
-from upslope.engine.loop import Cursor, Plan
+from upslope.engine.loop import Cursor, RunSchedule
 from upslope.engine.progress import Evaluation
 from upslope.storage.checkpoint import load_latest, save_best, save_checkpoint
 from upslope.storage.evaluations_file import (
@@ -135,7 +135,7 @@ class RunRecorder:
         )
 
     def read(
-        self, shapes: Any, history: History, plan: Plan, note: Callable[[str], None]
+        self, shapes: Any, history: History, schedule: RunSchedule, note: Callable[[str], None]
     ) -> Cursor | None:
         """The last whole checkpoint and the log up to it; None when there is none yet."""
         assert self.folder is not None
@@ -171,7 +171,7 @@ class RunRecorder:
         saved = self._read_evaluations(int(steps.max()), note)
         evaluated = int(metadata["evaluated"])
         # The last one is of the end, and is done again.
-        wanted = min(evaluated, len(plan.targets()) - 1)
+        wanted = min(evaluated, len(schedule.targets()) - 1)
         kept = min(wanted, saved.timesteps.size)
         if kept < wanted:
             note(

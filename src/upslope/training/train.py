@@ -22,7 +22,7 @@ from upslope.training.build import Built, build, name_of, tries_populations
 from upslope.training.config import RunConfig, resolve
 from upslope.training.evaluate_run import evaluate
 from upslope.training.loggers import check_loggers
-from upslope.training.programs import make_program, plan_of
+from upslope.training.programs import make_program, schedule_of
 from upslope.training.recorder import RunRecorder
 from upslope.training.run import Run
 from upslope.training.run_folder import RunFolder
@@ -186,34 +186,33 @@ def _go(
         try:
             program = make_program(config, built)
             reporter.phase("compiling")
-            plan = plan_of(config)
-            program.compile(plan.block, plan.deterministic_evaluation)
+            schedule = schedule_of(config)
+            with times.spent_on("bookkeeping", lambda: program.compile_seconds):
+                program.compile(schedule.block, schedule.deterministic_evaluation)
             position = None
             if resuming:
-                position = recorder.read(program.shapes(), history, plan, reporter.note)
+                position = recorder.read(program.shapes(), history, schedule, reporter.note)
             if signals.received is not None:
                 raise _stopped(signals.received, recorder, position)
-            watch = Hooks(
+            hooks = Hooks(
                 reporter, recorder.record, recorder.save, lambda: signals.received is not None
             )
-            position, done = search(program, plan, history, times, watch, position)
+            position, done = search(program, schedule, history, times, hooks, position)
             steps = position.steps
             if not done:
                 recorder.save(position)
                 raise _stopped(signals.received, recorder, position)
-            moment, compiled = time.perf_counter(), program.compile_seconds
-            final = evaluate_solutions(
-                program,
-                position.carry,
-                steps,
-                plan.final_episodes,
-                plan.evaluations,
-                history,
-                watch,
-                deterministic=plan.deterministic_evaluation,
-            )
-            times.evaluation += time.perf_counter() - moment - program.compile_seconds + compiled
-            times.compile += program.compile_seconds
+            with times.spent_on("evaluation", lambda: program.compile_seconds):
+                final = evaluate_solutions(
+                    program,
+                    position.carry,
+                    steps,
+                    schedule.final_episodes,
+                    schedule.evaluations,
+                    history,
+                    hooks,
+                    deterministic=schedule.deterministic_evaluation,
+                )
             advice = closing_advice(built.problem.method, history, final)
             notes = [] if advice is None else [advice]
             seen = history.best_seen() if config.objective == "episodic" else None

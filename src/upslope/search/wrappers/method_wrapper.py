@@ -10,7 +10,7 @@ from jax import Array
 
 from upslope.core import tree
 from upslope.core.moments import Moments
-from upslope.policies.policy import Policy
+from upslope.policies.actor import Actor
 from upslope.search.search_method import SearchMethod
 
 
@@ -23,7 +23,7 @@ class MethodWrapper(SearchMethod):
 
     method: SearchMethod
 
-    def solution(self, state: Any) -> Policy:
+    def solution(self, state: Any) -> Actor:
         return self.method.solution(state.inner)
 
     def advice(self, diagnostics: dict[str, float]) -> str | None:
@@ -36,13 +36,13 @@ class MethodWrapper(SearchMethod):
         return self.method.stop_reason(code)
 
 
-def blank_candidates(method: SearchMethod, key: Array, state: Any) -> Policy:
+def blank_candidates(method: SearchMethod, key: Array, state: Any) -> Any:
     """Zeros of the shapes and types that the method asks for."""
     shapes = jax.eval_shape(method.ask, key, state)
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
 
-def no_moments(policy: Policy) -> Moments | None:
+def no_moments(policy: Actor) -> Moments | None:
     """Moments of nothing for a policy that normalises what it sees, None for another."""
     moments = policy.observation_moments
     return None if moments is None else Moments.zeros(moments.mean.shape)

@@ -97,7 +97,7 @@ class SuccessiveHalving(MethodWrapper):
             unknown_diagnostics(self.method, key, state, blank, objective, moments),
         )
 
-    def ask(self, key: Array, state: SuccessiveHalvingState) -> Policy:
+    def ask(self, key: Array, state: SuccessiveHalvingState) -> Any:
         fresh = self.method.ask(key, state.inner)
         again = tree.take(state.candidates, self._runners(state))
         return tree.where(state.round == 0, fresh, again)
