@@ -12,6 +12,7 @@ from jax import Array
 from upslope.core.checks import UpslopeError
 from upslope.core.initializers import orthogonal
 from upslope.core.networks.activations import activate, check_activation
+from upslope.core.networks.convolve import convolve
 from upslope.core.networks.linear import Linear
 
 # (kernel, stride, channels) by the shorter side of the image, the first row that is small enough.
@@ -50,13 +51,7 @@ class Convolution(eqx.Module):
         self.stride = stride
 
     def __call__(self, image: Array) -> Array:
-        out = jax.lax.conv_general_dilated(
-            image[None],
-            self.weight,
-            (self.stride, self.stride),
-            "VALID",
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )[0]
+        out = convolve(image, self.weight, self.stride)
         return out + self.bias[None, None, :]
 
 
