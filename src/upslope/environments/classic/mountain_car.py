@@ -10,12 +10,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core.records import Step
+from upslope.environments.classic.hill_track import hill_step, hill_track_space
 from upslope.environments.environment import Environment
 
 if TYPE_CHECKING:
     from gymnasium import spaces
-
-    from upslope.environments.classic.mountain_car_continuous import MountainCarContinuous
 
 
 class MountainCar(Environment):
@@ -59,42 +58,15 @@ class MountainCar(Environment):
         return state, state
 
     def step(self, key: Array, state: Array, action: Array) -> tuple[Array, Step]:
-        state, terminated = roll(self, state, (action - 1) * self.force)
+        state, terminated = hill_step(self, state, (action - 1) * self.force)
         return state, Step(state, -jnp.ones(()), terminated)
 
     @property
     def observation_space(self) -> spaces.Box:
-        return track_space(self)
+        return hill_track_space(self)
 
     @property
     def action_space(self) -> spaces.Discrete:
         from gymnasium import spaces
 
         return spaces.Discrete(3)
-
-
-def roll(
-    car: MountainCar | MountainCarContinuous, state: Array, push: Array
-) -> tuple[Array, Array]:
-    """One step of the car in its valley under an engine's acceleration.
-
-    Returns:
-      The next (position, velocity) [2] and whether the goal is reached.
-    """
-    position, velocity = state[0], state[1]
-    velocity = velocity + push - car.gravity * jnp.cos(3 * position)
-    velocity = jnp.clip(velocity, -car.max_speed, car.max_speed)
-    position = jnp.clip(position + velocity, car.min_position, car.max_position)
-    velocity = jnp.where((position == car.min_position) & (velocity < 0), 0.0, velocity)
-    reached = (position >= car.goal_position) & (velocity >= car.goal_velocity)
-    return jnp.stack([position, velocity]), reached
-
-
-def track_space(car: MountainCar | MountainCarContinuous) -> spaces.Box:
-    """The box of all positions and velocities of a car."""
-    import numpy as np
-    from gymnasium import spaces
-
-    low = np.array([float(car.min_position), -float(car.max_speed)], np.float32)
-    high = np.array([float(car.max_position), float(car.max_speed)], np.float32)
-    return spaces.Box(low, high, dtype=np.float32)

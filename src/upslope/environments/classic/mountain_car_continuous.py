@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core.records import Step
-from upslope.environments.classic.mountain_car import roll, track_space
+from upslope.environments.classic.hill_track import hill_step, hill_track_space
 from upslope.environments.environment import Environment
 
 if TYPE_CHECKING:
@@ -58,13 +58,13 @@ class MountainCarContinuous(Environment):
 
     def step(self, key: Array, state: Array, action: Array) -> tuple[Array, Step]:
         throttle = jnp.clip(action[0], -1.0, 1.0)
-        state, terminated = roll(self, state, throttle * self.power)
+        state, terminated = hill_step(self, state, throttle * self.power)
         reward = jnp.where(terminated, 100.0, jnp.zeros(())) - 0.1 * jnp.square(action[0])
         return state, Step(state, reward, terminated)
 
     @property
     def observation_space(self) -> spaces.Box:
-        return track_space(self)
+        return hill_track_space(self)
 
     @property
     def action_space(self) -> spaces.Box:
