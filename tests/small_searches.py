@@ -10,6 +10,7 @@ import numpy as np
 
 from upslope.objectives import EpisodicReturn
 from upslope.sampling import Returns
+from upslope.search.search_method import ProblemSpec
 
 OBJECTIVE = EpisodicReturn()
 
@@ -72,3 +73,9 @@ def z_score(samples: Any, mean: float) -> float:
     """How many standard errors the mean of some samples is away from `mean`."""
     samples = np.asarray(samples, np.float64)
     return float((samples.mean() - mean) / (samples.std(ddof=1) / np.sqrt(samples.size)))
+
+
+def fitted(method, policy):
+    """The method configured for a policy."""
+    shapes = jax.eval_shape(lambda: policy)
+    return method.configure(ProblemSpec(None, None, None, shapes, OBJECTIVE, None))

@@ -17,6 +17,7 @@ from upslope.environments.tabular.random_mdp import seeded_garnet
 from upslope.objectives import AverageReward, DiscountedReturn, EpisodicReturn
 from upslope.policies import TabularSoftmax
 from upslope.search import ExactGradientAscent, ExactNaturalGradient
+from upslope.search.search_method import ProblemSpec
 
 
 @pytest.fixture
@@ -148,7 +149,7 @@ ENDLESS = FiniteMDP(np.eye(2)[:, None].repeat(2, 1), np.ones((2, 2)), np.ones(2)
 def test_worlds_it_cannot_look_into_are_refused_before_any_work(method, world, objective, said):
     policy = jax.eval_shape(functools.partial(TabularSoftmax, jnp.zeros((2, 2))))
     with pytest.raises(UpslopeError, match=said):
-        method.check_problem(world, policy, objective)
+        method.configure(ProblemSpec(None, None, None, policy, objective, world))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from scipy.optimize import approx_fprime
 
 from small_policies import Affine
-from small_searches import first_state, maximize, sphere, told
+from small_searches import first_state, fitted, maximize, sphere, told
 from upslope.core.checks import UpslopeError
 from upslope.core.distributions import Deterministic
 from upslope.core.tree import ravel_parameters
@@ -40,7 +40,7 @@ class Counting:
 )
 def test_evaluations_are_counted(kind, expected):
     """n + 1 and 2 n with n = 7; 2 M and M + 1 with M = 5."""
-    method = finite_differences(kind, n_directions=5).for_policy(jnp.zeros(7))
+    method = fitted(finite_differences(kind, n_directions=5), jnp.zeros(7))
     state = first_state(method, jnp.zeros(7))
     function = Counting()
     asked = method.ask(jax.random.key(0), state)
@@ -51,7 +51,7 @@ def test_evaluations_are_counted(kind, expected):
 def taken(kind, step, function, start):
     """The gradient that one plain step with eta = 1 followed."""
     method = finite_differences(kind, step=step, learning_rate=1.0, optimizer="sgd")
-    method = method.for_policy(start)
+    method = fitted(method, start)
     state, _ = maximize(method, function, start, 1)
     return np.asarray(state.policy - start)
 
@@ -68,7 +68,7 @@ def test_one_sided_differences_are_off_by_the_step_and_central_ones_are_exact(x6
 def test_values_of_other_points_are_seen(kind, x64):
     """The seeded error: each value is taken for its neighbour's."""
     x = jnp.asarray([0.7, -2.0])
-    estimator = finite_differences(kind, step=0.1).for_policy(x).estimator
+    estimator = fitted(finite_differences(kind, step=0.1), x).estimator
     points = estimator.propose(jax.random.key(0), x)
     values = jnp.sum(points**2, axis=1)
     assert np.abs(estimator.estimate(x, points, values) - 2 * x).max() < 0.1 + 1e-12
@@ -93,7 +93,7 @@ def test_every_kind_climbs(kind):
         return sphere(ravel_parameters(tree)[0])
 
     method = finite_differences(kind, step=0.01, n_directions=8, learning_rate=0.1)
-    method = method.for_policy(start)
+    method = fitted(method, start)
     state, said = maximize(method, value, start, 150)
     assert float(value(method.solution(state))) > -0.01
     assert said.gradient_norm[-1] < said.gradient_norm[0]
@@ -103,9 +103,8 @@ def gradients(common):
     """Central differences of CartPole's return, 64 times."""
     policy = Affine(jnp.zeros((2, 4)), jnp.zeros(2))
     objective, world = EpisodicReturn(), CartPole(time_limit=50)
-    method = finite_differences(
-        "central", step=0.05, episodes_per_candidate=8, common_random_numbers=common
-    ).for_policy(policy)
+    settings = {"step": 0.05, "episodes_per_candidate": 8, "common_random_numbers": common}
+    method = fitted(finite_differences("central", **settings), policy)
     assert method.experience.common_random_numbers == common
     sampler = JaxSampler.create(jax.random.key(0), world, method.experience, objective, policy)
 
@@ -139,7 +138,7 @@ class Right(Policy):
 
 def test_a_policy_that_cannot_be_differentiated_still_has_differences():
     world, objective = ShortCorridor(time_limit=30), EpisodicReturn()
-    method = finite_differences("central", step=0.5).for_policy(Right(jnp.zeros(1)))
+    method = fitted(finite_differences("central", step=0.5), Right(jnp.zeros(1)))
     state = first_state(method, Right(jnp.zeros(1)))
     sampler = JaxSampler.create(
         jax.random.key(0), world, method.experience, objective, state.policy

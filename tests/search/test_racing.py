@@ -12,6 +12,7 @@ from small_searches import OBJECTIVE, first_state, maximize, returns_of
 from upslope.core.checks import UpslopeError
 from upslope.search import CMAES, CrossEntropyMethod, GeneticAlgorithm
 from upslope.search.wrappers.successive_halving import SuccessiveHalving, no_better_than_the_next
+from upslope.search.wrappers.wrapped import wrapped
 
 START = jnp.zeros(2)
 
@@ -185,7 +186,7 @@ def test_methods_that_race(cls):
         CrossEntropyMethod: {"n_elites": 4, "min_std": 0.1},
         GeneticAlgorithm: {"n_parents": 4},
     }
-    method = cls(16, episodes_per_candidate=1, racing=3, **settings[cls]).for_policy(START)
+    method = wrapped(cls(16, episodes_per_candidate=1, **settings[cls]), racing=3)
     assert isinstance(method, SuccessiveHalving)
     assert method.rounds == 3
     state, _ = maximize(method, noisy, START, 90)
@@ -196,13 +197,13 @@ def test_methods_that_race(cls):
 class TestRefused:
     def test_common_random_numbers(self):
         with pytest.raises(UpslopeError, match="racing=2 with common_random_numbers"):
-            CMAES(8, racing=2, common_random_numbers=True)
+            wrapped(CMAES(8, common_random_numbers=True), racing=2)
 
     def test_more_rounds_than_halvings(self):
         with pytest.raises(UpslopeError, match="Use at most 4"):
-            CrossEntropyMethod(8, 2, racing=5)
+            wrapped(CrossEntropyMethod(8, 2), racing=5)
 
     @pytest.mark.parametrize("value", [0, -1, 1.5])
     def test_numbers_that_make_no_sense(self, value):
         with pytest.raises(UpslopeError, match="racing"):
-            GeneticAlgorithm(racing=value)
+            wrapped(GeneticAlgorithm(), racing=value)

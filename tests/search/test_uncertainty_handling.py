@@ -12,12 +12,14 @@ from small_searches import OBJECTIVE, first_state, returns_of
 from upslope.core.checks import UpslopeError
 from upslope.search import CMAES
 from upslope.search.wrappers.uncertainty_handling import rank_changes
+from upslope.search.wrappers.wrapped import wrapped
 
 START = jnp.zeros(3)
 
 
-def handled(**settings):
-    return CMAES(10, std=0.3, uncertainty_handling=True, **settings).for_policy(START)
+def handled(max_evaluations=32.0, **settings):
+    method = CMAES(10, std=0.3, **settings)
+    return wrapped(method, uncertainty_handling=True, max_evaluations=max_evaluations)
 
 
 def differences_from_pycma(measure):
@@ -149,13 +151,14 @@ class TestRefused:
         ],
     )
     def test_what_does_not_go_together(self, settings, words):
+        own = {name: value for name, value in settings.items() if name != "racing"}
         with pytest.raises(UpslopeError, match=words):
-            CMAES(10, uncertainty_handling=True, **settings)
+            wrapped(CMAES(10, **own), settings.get("racing", 1), uncertainty_handling=True)
 
     @pytest.mark.parametrize("value", [0, 0.5, float("nan"), float("inf")])
     def test_numbers_that_make_no_sense(self, value):
         with pytest.raises(UpslopeError, match="max_evaluations"):
-            CMAES(10, uncertainty_handling=True, max_evaluations=value)
+            wrapped(CMAES(10), uncertainty_handling=True, max_evaluations=value)
 
 
 def test_it_trains_a_policy():

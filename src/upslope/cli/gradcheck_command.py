@@ -61,10 +61,11 @@ def gradcheck(words: list[str]) -> int:
         from upslope.engine.devices import prepare
         from upslope.environments.factory import make
         from upslope.objectives import OBJECTIVES
+        from upslope.search.search_method import Defaults
         from upslope.training.config import resolve_objective
 
     prepare(1)
-    name, settings = resolve_objective("reinforce", objective)
+    name, settings = resolve_objective("gradcheck", objective, Defaults())
     place = make(environment, **free, **typed.get("environment", {}))
     wanted = check.get("estimators")
     report = measure(

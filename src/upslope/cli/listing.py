@@ -82,7 +82,12 @@ def find(name: str) -> tuple[str, Any]:
 
 def card(name: str, width: int = 80) -> Iterator[str]:
     """Equation, settings with types and defaults, and reference of a method (or another name)."""
-    from upslope.cli.setting import settings_from, type_name, value_text
+    from upslope.cli.setting import (
+        method_settings_from,
+        settings_from,
+        type_name,
+        value_text,
+    )
 
     kind, thing = find(name)
     entry = registry(kind).entry(name)
@@ -95,7 +100,8 @@ def card(name: str, width: int = 80) -> Iterator[str]:
         from upslope.cli.estimator_cards import declared
 
         yield from declared(thing(), width)
-    rows = [] if kind == "estimators" else settings_from(thing, hide=hide)
+    read = method_settings_from if kind == "methods" else settings_from
+    rows = [] if kind == "estimators" else read(thing, hide=hide)
     if rows:
         yield ""
         yield "Settings"

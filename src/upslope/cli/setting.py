@@ -39,6 +39,17 @@ def settings_from(target: Callable[..., Any], hide: collections.abc.Container[st
     return found
 
 
+def method_settings_from(
+    target: Callable[..., Any], hide: collections.abc.Container[str] = ()
+) -> list:
+    """The settings of a method and of the wrappers it can have."""
+    from upslope.search.wrappers.wrapped import wrapped, wrapper_settings
+
+    around = wrapper_settings(target)
+    own = settings_from(target, hide=hide)
+    return own + [setting for setting in settings_from(wrapped) if setting.name in around]
+
+
 def hints_of(target: Callable[..., Any]) -> dict[str, Any]:
     """The annotations of a class with those of its bases, or of a function; what resolves."""
     sources = list(reversed(target.__mro__)) if inspect.isclass(target) else [target]

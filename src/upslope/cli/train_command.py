@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from upslope.cli.flags import Group, parse, take, wants_help
-from upslope.cli.setting import Setting, settings_from
+from upslope.cli.setting import Setting, method_settings_from, settings_from
 from upslope.core.checks import StorageError, UpslopeError, check_switch
 
 RUN_HELP: dict[str, tuple[Any, str]] = {
@@ -107,14 +107,17 @@ def flag_groups(
     from upslope.search import METHODS
     from upslope.training.config import POLICY_SETTINGS, RUN_SETTINGS
     from upslope.training.presets import preset_for
+    from upslope.training.settings import settings_of
 
     preset = preset_for(environment or "", defaults.method) if use_preset else None
     shown = {name: (value, "of the preset") for name, value in (preset or ("", {}))[1].items()}
     shown |= {name: (value, f"in {path}") for name, value in file.settings.items()}
     shown.setdefault("objective", (defaults.objective, ""))
-    gamma = defaults.objective_settings.get("gamma", 0.99 if defaults.method == "ppo" else None)
+    usual = settings_of(OBJECTIVES.get(defaults.objective)) | defaults.objective_settings
+    gamma = usual.get("gamma")
     shown.setdefault("gamma", (gamma, ""))
-    method = settings_from(METHODS.get(defaults.method), hide=set(RUN_SETTINGS))
+    target = METHODS.get(defaults.method)
+    method = method_settings_from(target, hide=set(RUN_SETTINGS))
     taken = {setting.name for setting in method} | set(RUN_SETTINGS)
     kinds = Literal[tuple(POLICIES.names())]  # type: ignore[valid-type]
     policies = [Setting("policy", kinds, "the one for the spaces", "Kind: upslope list policies.")]
@@ -132,7 +135,7 @@ def flag_groups(
         Setting(
             "weights",
             Literal["discounted", "undiscounted"],
-            "undiscounted" if defaults.method == "ppo" else "discounted",
+            usual.get("weights", "discounted"),
             "Whether scores keep their weight gamma^t (without it: biased, but usual).",
         ),
     ]

@@ -50,3 +50,8 @@ class Actor(eqx.Module):
     def observe(self, moments: Moments) -> Actor:
         """The same actor with the moments of new observations merged into its own."""
         return self
+
+
+def observation_moments(candidate: Any) -> Moments | None:
+    """The moments of an actor, None for one without and for what is no actor (a point)."""
+    return candidate.observation_moments if isinstance(candidate, Actor) else None

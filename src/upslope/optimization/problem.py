@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from upslope.core.checks import UpslopeError, check_number, check_settings
@@ -17,8 +16,9 @@ from upslope.optimization.points import box, start_point
 from upslope.sampling.experience import EpisodeReturns
 from upslope.search import METHODS
 from upslope.search.evolution.cma.box_transform import BoxTransform
-from upslope.search.search_method import SearchMethod
+from upslope.search.search_method import ProblemSpec, SearchMethod
 from upslope.search.spaces.product import space_of
+from upslope.search.wrappers.wrapped import wrapped, wrapper_settings
 from upslope.training.settings import settings_of
 
 
@@ -69,7 +69,8 @@ def function_problem(
         std that make no sense.
     """
     target = METHODS.get(method)
-    known = settings_of(target)
+    own, wrappers = settings_of(target), wrapper_settings(target)
+    known = {**own, **wrappers}
     settings = dict(settings)
     if std is not None:
         if "std" not in known:
@@ -86,11 +87,14 @@ def function_problem(
     transform = box(bounds, start)
     theta, unravel = ravel_parameters(start)
     if "population_size" in known and "population_size" not in settings:
-        settings["population_size"] = default_population(method, known, theta.size)
+        published = target().population_for(theta.size)
+        if published is not None:
+            settings["population_size"] = published
     if "episodes_per_candidate" in known and "episodes_per_candidate" not in settings:
         settings["episodes_per_candidate"] = 1  # episodes differ, values of a function do not
     if transform.active:
         start = unravel(transform.inverse(theta))
+    around = {name: settings.pop(name) for name in set(wrappers) - set(own) if name in settings}
     built = target(**settings)
     spec = built.experience
     if not isinstance(spec, EpisodeReturns):
@@ -98,9 +102,13 @@ def function_problem(
             f"{method} needs {type(spec).__name__.lower()} of an environment: a function "
             f"gives values alone. Methods that search functions: {', '.join(function_methods())}."
         )
-    built = built.for_policy(start)
-    check_start(built, start)
-    return FunctionProblem(method, built, start, transform, EpisodicReturn(), theta.size)
+    objective = EpisodicReturn()
+    shapes = jax.eval_shape(lambda: start)
+    plain = built.configure(ProblemSpec(None, None, None, shapes, objective, None))
+    check_start(plain, start)
+    return FunctionProblem(
+        method, wrapped(plain, **around), start, transform, objective, theta.size
+    )
 
 
 def check_start(method: Any, start: Any) -> None:
@@ -114,13 +122,6 @@ def check_start(method: Any, start: Any) -> None:
     limits = getattr(method, "box", None)
     if isinstance(limits, BoxTransform) and limits.active:
         limits.check(ravel_parameters(start)[0])
-
-
-def default_population(method: str, known: dict[str, Any], dimension: int) -> int:
-    """The published 4 + 3 ln D for CMA-ES and natural evolution, else the method's default."""
-    if method in ("cma-es", "sep-cma-es", "xnes", "snes"):
-        return 4 + int(3 * np.log(max(dimension, 1)))
-    return known["population_size"]
 
 
 def function_methods() -> list[str]:

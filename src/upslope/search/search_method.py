@@ -78,31 +78,13 @@ class SearchMethod(eqx.Module, Generic[State, Experience]):
         """
         return self
 
+    def population_for(self, dimension: int) -> int | None:
+        """The published population size for D dimensions; None where there is no such rule."""
+        return None
+
     def priorities(self, state: State) -> Array | None:
         """Of the windows that the last `tell` saw, [B, M]; None leaves them as they are."""
         return None
-
-    def for_policy(self, policy: Any) -> SearchMethod:
-        """The same method, with what it asks for fitted to the policy it will start from.
-
-        Most ask for the same whatever the policy; coordinate differences need to know its size.
-
-        Args:
-          policy: arrays, or their shapes and types.
-        """
-        return self
-
-    def check_problem(self, world: Any, policy: Any, objective: Objective) -> None:
-        """Refuses what the method cannot search, before any work. Most can search anything.
-
-        Args:
-          world: the environment.
-          policy: shapes and types of the policy it will start from.
-          objective: J.
-
-        Raises:
-          UpslopeError: why not, and what to use instead.
-        """
 
     @abc.abstractmethod
     def init(self, key: Array, policy: Policy, objective: Objective) -> State:

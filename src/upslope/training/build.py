@@ -19,9 +19,11 @@ from upslope.policies import default_policy
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import EpisodeReturns
 from upslope.sampling.jax_sampler import refuse_endless
-from upslope.search import METHODS, SearchMethod
+from upslope.search import METHODS
+from upslope.search.search_method import ProblemSpec, SearchMethod
+from upslope.search.wrappers.wrapped import wrapped, wrapper_settings
 from upslope.training.config import RunConfig
-from upslope.training.settings import settings_of
+from upslope.training.settings import choose, settings_of
 
 if TYPE_CHECKING:
     from gymnasium import spaces
@@ -52,8 +54,8 @@ def build(config: RunConfig, world: Any = None) -> Built:
     method = method_of(config)
     objective = OBJECTIVES.get(config.objective)(**config.objective_settings)
     kind = config.policy
-    if kind is None and isinstance(method.experience, EpisodeReturns):
-        kind = "deterministic"
+    if kind is None:
+        kind = method.defaults.policy
     policy_settings = dict(config.policy_settings)
     if "hidden" in policy_settings:
         hidden = policy_settings["hidden"]
@@ -75,8 +77,16 @@ def build(config: RunConfig, world: Any = None) -> Built:
     if isinstance(world, Environment):
         check_environment(world)
         refuse_endless(world, method.experience, objective)
-    method.check_problem(world, shapes, objective)
-    method = method.for_policy(shapes)
+    method = method.configure(
+        ProblemSpec(
+            observation=observation_shapes(world, observation_space),
+            observation_space=observation_space,
+            action_space=action_space,
+            policy=shapes,
+            objective=objective,
+            environment=world if isinstance(world, Environment) else None,
+        )
+    )
     return Built(Problem(world, policy, method, objective), observation_space, action_space)
 
 
@@ -87,10 +97,19 @@ def method_of(config: RunConfig) -> SearchMethod:
       UpslopeError: settings that make no sense.
     """
     target = METHODS.get(config.method)
-    settings = dict(config.method_settings)
-    if "total_timesteps" in settings_of(target):
+    own = settings_of(target)
+    settings = choose(config.method_settings, own)
+    if "total_timesteps" in own:
         settings["total_timesteps"] = float(config.total_timesteps)
-    return target(**settings)
+    wrappers = choose(config.method_settings, set(wrapper_settings(target)) - set(own))
+    return wrapped(target(**settings), **wrappers)
+
+
+def observation_shapes(environment: Any, space: spaces.Space) -> Any:
+    """Shapes and types of one observation."""
+    if isinstance(environment, Environment):
+        return jax.eval_shape(environment.reset, jax.random.key(0))[1]
+    return jax.ShapeDtypeStruct(space.shape or (), space.dtype or np.float32)
 
 
 def tries_populations(config: RunConfig) -> bool:

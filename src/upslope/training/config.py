@@ -16,8 +16,9 @@ from upslope.core.checks import (
 )
 from upslope.objectives import OBJECTIVES
 from upslope.search import METHODS
+from upslope.search.search_method import Defaults
 from upslope.training.presets import preset_for
-from upslope.training.settings import choose, settings_of
+from upslope.training.settings import choose, defaults_of, method_settings, settings_of
 
 POLICY_SETTINGS: dict[str, Any] = {
     "policy": None,
@@ -25,6 +26,8 @@ POLICY_SETTINGS: dict[str, Any] = {
     "activation": "tanh",
     "normalize_observations": False,
 }
+# What trains where neither the user nor a preset names a method.
+DEFAULT_METHOD = "ppo"
 OBJECTIVE_SETTINGS: dict[str, Any] = {"objective": None, "gamma": None, "horizon": None}
 RUN_SETTINGS: dict[str, Any] = {
     "total_timesteps": 100_000,
@@ -147,9 +150,9 @@ def resolve(
     if method is not None:
         METHODS.entry(method)  # an unknown name is said before anything is looked up by it
     preset = preset_for(environment, method) if use_preset else None
-    method = method or (preset.method if preset else "ppo")
+    method = method or (preset.method if preset else DEFAULT_METHOD)
     target = METHODS.get(method)
-    method_names = settings_of(target)
+    method_names, defaults = method_settings(target), defaults_of(target)
     kind = given.get("policy") or (preset.settings.get("policy") if preset else None)
     policy_names = {**POLICY_SETTINGS, **policy_settings_of(kind)}
     known = {**RUN_SETTINGS, **method_names, **policy_names, **OBJECTIVE_SETTINGS, "weights": None}
@@ -163,10 +166,10 @@ def resolve(
         own = settings_of(OBJECTIVES.get(given["objective"]))
         lacking = {"gamma", "horizon", "weights"} - set(own)
         tuned = {name: value for name, value in tuned.items() if name not in lacking}
-    usual = {"total_timesteps": getattr(target, "usual_timesteps", RUN_SETTINGS["total_timesteps"])}
+    usual = {"total_timesteps": defaults.total_timesteps, "seeds": defaults.seeds}
     merged = {**usual, **tuned, **given}
 
-    objective, objective_settings = resolve_objective(method, merged)
+    objective, objective_settings = resolve_objective(f"Training with {method!r}", merged, defaults)
     run = choose(merged, RUN_SETTINGS)
     own = choose(merged, set(method_names) - set(RUN_SETTINGS))
     return RunConfig(
@@ -193,19 +196,20 @@ def policy_settings_of(kind: str | None) -> dict[str, Any]:
     return {name: default for name, default in own.items() if name not in hide}
 
 
-def resolve_objective(method: str, merged: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def resolve_objective(
+    owner: str, merged: Mapping[str, Any], defaults: Defaults
+) -> tuple[str, dict[str, Any]]:
     """The objective's name and settings.
 
-    PPO discounts (gamma 0.99) without the step weights gamma^t unless told otherwise, as its users
-    expect; every other method maximises the undiscounted return unless given a gamma.
+    The method says what it maximises by default; a gamma below 1 asks for the discounted return,
+    and a gamma of 1 for the undiscounted one.
     """
     name, gamma = merged.get("objective"), plain(merged.get("gamma"))
     if gamma is not None:
-        check_number(f"Training with {method!r}", "gamma", gamma)
-    discounts = method == "ppo"
+        check_number(owner, "gamma", gamma)
     if name is None:
         if gamma is None:
-            name = "discounted" if discounts else "episodic"
+            name = defaults.objective
         elif float(gamma) == 1.0:
             name = "episodic"
         else:
@@ -222,6 +226,6 @@ def resolve_objective(method: str, merged: Mapping[str, Any]) -> tuple[str, dict
                 f"The objective {name!r} has no {asked}, but {asked}={merged[asked]!r} was given. "
                 f"Its settings: {', '.join(own) or 'none'}."
             )
-    if name == "discounted" and discounts and "weights" not in settings:
-        settings["weights"] = "undiscounted"
+    if name == defaults.objective:
+        settings = {**defaults.objective_settings, **settings}
     return name, settings

@@ -9,6 +9,9 @@ from typing import Any
 
 import equinox as eqx
 
+from upslope.search.search_method import Defaults
+from upslope.search.wrappers.wrapped import wrapper_settings
+
 
 def settings_of(target: Callable[..., Any]) -> dict[str, Any]:
     """Names and defaults of the settings of a module class or of a factory function.
@@ -38,3 +41,21 @@ def default_of(field: dataclasses.Field[Any]) -> Any:
 def choose(settings: Mapping[str, Any], names: Any) -> dict[str, Any]:
     """The settings whose names are among `names`."""
     return {name: value for name, value in settings.items() if name in names}
+
+
+def method_settings(target: Callable[..., Any]) -> dict[str, Any]:
+    """Names and defaults of the settings of a method, those of the wrappers it can have included.
+
+    Args:
+      target: a method class, or a function that makes a method.
+    """
+    return {**settings_of(target), **wrapper_settings(target)}
+
+
+def defaults_of(target: Callable[..., Any]) -> Defaults:
+    """What a run of a method uses where the user says nothing.
+
+    Args:
+      target: a method class, or a function that makes a method.
+    """
+    return target.defaults if isinstance(target, type) else target().defaults

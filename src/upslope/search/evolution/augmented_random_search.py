@@ -18,7 +18,7 @@ from upslope.sampling.experience import EpisodeReturns
 from upslope.search.evolution.candidate_returns import averaged_returns, finite_mean, observed
 from upslope.search.evolution.population_scores import check_population, is_flat, mirror
 from upslope.search.gradient.ascent import Schedule, check_schedule, remaining
-from upslope.search.search_method import SearchMethod
+from upslope.search.search_method import Defaults, SearchMethod
 
 
 class ARSState(NamedTuple):
@@ -70,6 +70,7 @@ class AugmentedRandomSearch(SearchMethod):
     """
 
     name: ClassVar[str] = "ars"
+    defaults: ClassVar[Defaults] = Defaults(policy="deterministic")
     population_size: int = eqx.field(static=True, default=16)
     episodes_per_candidate: int = eqx.field(static=True, default=1)
     std: float | Array = 0.05

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -16,8 +16,7 @@ from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import EpisodeReturns
 from upslope.search.evolution.candidate_returns import finite_mean, observed, ranked_returns
-from upslope.search.search_method import SearchMethod
-from upslope.search.wrappers.successive_halving import check_racing, with_racing
+from upslope.search.search_method import Defaults, SearchMethod
 
 COVARIANCES = ("diagonal", "full")
 
@@ -63,8 +62,6 @@ class CrossEntropyMethod(SearchMethod):
       extra_iterations: t_z, after how many iterations the extra variance is gone.
       min_std: below which no parameter's standard deviation falls.
       covariance: `"diagonal"`, or `"full"`: of rank K - 1 once the first elites are known. Static.
-      racing: rounds of a race in which the better half of the candidates is evaluated again, see
-        `SuccessiveHalving`; 1 for none. Static.
       common_random_numbers: all candidates of an iteration meet the same randomness. Static.
 
     References:
@@ -72,6 +69,7 @@ class CrossEntropyMethod(SearchMethod):
     """
 
     name: ClassVar[str] = "cem"
+    defaults: ClassVar[Defaults] = Defaults(policy="deterministic")
     population_size: int = eqx.field(static=True, default=64)
     n_elites: int = eqx.field(static=True, default=16)
     episodes_per_candidate: int = eqx.field(static=True, default=4)
@@ -81,7 +79,6 @@ class CrossEntropyMethod(SearchMethod):
     min_std: float | Array = 0.0
     covariance: Literal["diagonal", "full"] = eqx.field(static=True, default="diagonal")
     common_random_numbers: bool = eqx.field(static=True, default=False)
-    racing: int = eqx.field(static=True, default=1)
 
     def __check_init__(self) -> None:
         check = lambda name, **limits: check_number(  # noqa: E731
@@ -100,11 +97,6 @@ class CrossEntropyMethod(SearchMethod):
                 f"CrossEntropyMethod keeps n_elites={self.n_elites} of population_size="
                 f"{self.population_size} candidates: it cannot keep more than it draws."
             )
-        check_racing(self)
-
-    def for_policy(self, policy: Any) -> SearchMethod:
-        """The method whose candidates race, if they are to."""
-        return with_racing(self)
 
     @property
     def experience(self) -> EpisodeReturns:

@@ -21,7 +21,7 @@ from upslope.search.evolution.candidate_returns import (
     ranked_returns,
     untried,
 )
-from upslope.search.search_method import SearchMethod
+from upslope.search.search_method import Defaults, SearchMethod
 from upslope.search.spaces.product import (
     CROSSOVERS,
     Crossover,
@@ -30,7 +30,6 @@ from upslope.search.spaces.product import (
     space_of,
 )
 from upslope.search.spaces.space import MUTATIONS, Mutation, MutationKind
-from upslope.search.wrappers.successive_halving import check_racing, with_racing
 
 Selection = Literal["truncation", "tournament"]
 SELECTIONS = ("truncation", "tournament")
@@ -82,8 +81,6 @@ class GeneticAlgorithm(SearchMethod):
         Static.
       rate: see there; None: 1 for real numbers, 1 / n for everything else.
       radius: how far from the start a real parameter of the first generation may be drawn.
-      racing: rounds of a race in which the better half of the candidates is evaluated again, see
-        `SuccessiveHalving`; 1 for none. Static.
       common_random_numbers: all candidates of a generation meet the same randomness. Static.
       space: what is searched, a `SearchSpace` or a tree of them; None: real numbers or bits, as
         the start says.
@@ -94,6 +91,7 @@ class GeneticAlgorithm(SearchMethod):
     """
 
     name: ClassVar[str] = "genetic-algorithm"
+    defaults: ClassVar[Defaults] = Defaults(policy="deterministic")
     population_size: int = eqx.field(static=True, default=64)
     episodes_per_candidate: int = eqx.field(static=True, default=2)
     selection: Selection = eqx.field(static=True, default="truncation")
@@ -108,7 +106,6 @@ class GeneticAlgorithm(SearchMethod):
     rate: float | Array | None = None
     radius: float | Array = 1.0
     common_random_numbers: bool = eqx.field(static=True, default=False)
-    racing: int = eqx.field(static=True, default=1)
     space: Any = None
 
     def __check_init__(self) -> None:
@@ -138,11 +135,6 @@ class GeneticAlgorithm(SearchMethod):
                 f"GeneticAlgorithm keeps n_elites={self.n_elites} of population_size="
                 f"{self.population_size} candidates: nothing new would ever be tried."
             )
-        check_racing(self)
-
-    def for_policy(self, policy: Any) -> SearchMethod:
-        """The method whose candidates race, if they are to."""
-        return with_racing(self)
 
     @property
     def experience(self) -> EpisodeReturns:

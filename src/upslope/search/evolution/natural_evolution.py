@@ -18,10 +18,10 @@ from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import EpisodeReturns
 from upslope.search.evolution.candidate_returns import finite_mean, observed, ranked_returns
-from upslope.search.evolution.cma.strategy_parameters import MAX_FULL
+from upslope.search.evolution.cma.strategy_parameters import MAX_FULL, default_population_size
 from upslope.search.evolution.population_scores import is_flat
 from upslope.search.gradient.no_effect import CONVERGED, no_effect
-from upslope.search.search_method import SearchMethod
+from upslope.search.search_method import Defaults, SearchMethod
 
 
 class NaturalEvolutionDiagnostics(NamedTuple):
@@ -88,6 +88,7 @@ class SNES(SearchMethod):
     """
 
     name: ClassVar[str] = "snes"
+    defaults: ClassVar[Defaults] = Defaults(policy="deterministic")
     population_size: int = eqx.field(static=True, default=32)
     episodes_per_candidate: int = eqx.field(static=True, default=1)
     std: float | Array = 0.5
@@ -97,6 +98,9 @@ class SNES(SearchMethod):
 
     def __check_init__(self) -> None:
         check_settings_of(self, "SNES")
+
+    def population_for(self, dimension: int) -> int:
+        return default_population_size(dimension)
 
     @property
     def experience(self) -> EpisodeReturns:
@@ -191,6 +195,7 @@ class XNES(SearchMethod):
     """
 
     name: ClassVar[str] = "xnes"
+    defaults: ClassVar[Defaults] = Defaults(policy="deterministic")
     population_size: int = eqx.field(static=True, default=32)
     episodes_per_candidate: int = eqx.field(static=True, default=1)
     std: float | Array = 0.5
@@ -200,6 +205,9 @@ class XNES(SearchMethod):
 
     def __check_init__(self) -> None:
         check_settings_of(self, "XNES")
+
+    def population_for(self, dimension: int) -> int:
+        return default_population_size(dimension)
 
     @property
     def experience(self) -> EpisodeReturns:

@@ -26,7 +26,7 @@ from upslope.search.evolution.population_scores import (
     shaped,
 )
 from upslope.search.gradient.optax_direction import ascent_transform, check_optimizer
-from upslope.search.search_method import SearchMethod
+from upslope.search.search_method import Defaults, SearchMethod
 
 
 class PGPEState(NamedTuple):
@@ -81,6 +81,7 @@ class PGPE(SearchMethod):
     """
 
     name: ClassVar[str] = "pgpe"
+    defaults: ClassVar[Defaults] = Defaults(policy="deterministic")
     population_size: int = eqx.field(static=True, default=64)
     episodes_per_candidate: int = eqx.field(static=True, default=1)
     std: float | Array = 0.1

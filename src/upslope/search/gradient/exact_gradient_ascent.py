@@ -19,7 +19,7 @@ from upslope.objectives.objective import EpisodicReturn, Objective
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import Dynamics
 from upslope.search.gradient.ascent import OPTIMIZERS, Optimizer, ascend, clip_by_norm, start_ascent
-from upslope.search.search_method import SearchMethod
+from upslope.search.search_method import Defaults, ProblemSpec, SearchMethod
 
 
 class ExactGradientState(NamedTuple):
@@ -55,14 +55,14 @@ class ExactGradientAscent(SearchMethod):
       max_grad_norm: bound on the norm of the gradient; None for none.
 
     Raises:
-      UpslopeError: from `check_problem`: the world is no finite MDP, or its J is undefined.
+      UpslopeError: from `configure`: the world is no finite MDP, or its J is undefined.
 
     References:
       Agarwal et al. (2021), section 5; Mei et al. (2020), theorem 4.
     """
 
     name: ClassVar[str] = "exact-gradient"
-    usual_timesteps: ClassVar[int] = 1000
+    defaults: ClassVar[Defaults] = Defaults(total_timesteps=1000)
     learning_rate: float | Array = 0.1
     optimizer: Optimizer = eqx.field(static=True, default="sgd")
     max_grad_norm: float | Array | None = None
@@ -78,21 +78,25 @@ class ExactGradientAscent(SearchMethod):
     def experience(self) -> Dynamics:
         return Dynamics()
 
-    def check_problem(self, world: Any, policy: Any, objective: Objective) -> None:
-        if isinstance(world, LinearQuadratic):
-            exact.linear_controller(drawn(policy, 1.0), world)  # whether it is linear at all
-            posed(drawn(policy, 1e-3), world, objective, horizon_of(world, objective))
-            return
-        if not hasattr(world, "finite_mdp") and not hasattr(world, "transition"):
+    def configure(self, spec: ProblemSpec) -> ExactGradientAscent:
+        environment, objective = spec.environment, spec.objective
+        if isinstance(environment, LinearQuadratic):
+            exact.linear_controller(drawn(spec.policy, 1.0), environment)  # if it is linear at all
+            horizon = horizon_of(environment, objective)
+            posed(drawn(spec.policy, 1e-3), environment, objective, horizon)
+            return self
+        if not hasattr(environment, "finite_mdp") and not hasattr(environment, "transition"):
+            name = "a simulator" if environment is None else environment.name
             raise UpslopeError(
-                f"{self.name} needs a world it can look into, a finite MDP such as short-corridor, "
-                f"dyna-maze or garnet; {getattr(world, 'name', type(world).__name__)} can only be "
-                "sampled: use reinforce or ppo."
+                f"{self.name} needs an environment whose dynamics are known, a finite MDP such as "
+                f"short-corridor, dyna-maze or garnet; {name} can only be sampled: use reinforce "
+                "or ppo."
             )
-        mdp = exact.as_finite_mdp(world)
-        jax.eval_shape(lambda policy: exact.policy_table(policy, world), policy)
+        mdp = exact.as_finite_mdp(environment)
+        jax.eval_shape(lambda policy: exact.policy_table(policy, environment), spec.policy)
         uniform = jnp.full((mdp.n_states, mdp.n_actions), 1.0 / mdp.n_actions)
-        pose(uniform, world, objective, horizon_of(world, objective))
+        pose(uniform, environment, objective, horizon_of(environment, objective))
+        return self
 
     def init(self, key: Array, policy: Policy, objective: Objective) -> ExactGradientState:
         return ExactGradientState(policy, start_ascent(self.optimizer, ravel_parameters(policy)[0]))
@@ -155,26 +159,26 @@ class ExactNaturalGradient(ExactGradientAscent):
       damping: lambda, added to the diagonal of F; 0 for the pseudo-inverse.
 
     Raises:
-      UpslopeError: from `check_problem`: the world is no finite MDP, or its J is undefined.
+      UpslopeError: from `configure`: the world is no finite MDP, or its J is undefined.
 
     References:
       Kakade (2002), section 2; Agarwal et al. (2021), theorem 16.
     """
 
     name: ClassVar[str] = "natural-gradient"
-    usual_timesteps: ClassVar[int] = 100
+    defaults: ClassVar[Defaults] = Defaults(total_timesteps=100)
     damping: float = eqx.field(static=True, default=0.0)
 
     def __check_init__(self) -> None:
         check_number(type(self).__name__, "damping", self.damping, at_least=0.0)
 
-    def check_problem(self, world: Any, policy: Any, objective: Objective) -> None:
-        if isinstance(world, LinearQuadratic):
+    def configure(self, spec: ProblemSpec) -> ExactGradientAscent:
+        if isinstance(spec.environment, LinearQuadratic):
             raise UpslopeError(
                 "natural-gradient is exact on finite MDPs only so far; linear-quadratic has "
                 "continuous states: use exact-gradient."
             )
-        super().check_problem(world, policy, objective)
+        return super().configure(spec)
 
     def _direction(
         self, policy: Policy, world: Any, objective: Objective, horizon: int | None, slope: Array

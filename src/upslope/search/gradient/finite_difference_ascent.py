@@ -18,7 +18,7 @@ from upslope.policies.policy import Policy
 from upslope.sampling.experience import EpisodeReturns
 from upslope.search.evolution.candidate_returns import averaged_returns, finite_mean, observed
 from upslope.search.gradient.ascent import OPTIMIZERS, Optimizer, ascend, clip_by_norm, start_ascent
-from upslope.search.search_method import SearchMethod
+from upslope.search.search_method import Defaults, ProblemSpec, SearchMethod
 from upslope.search.spaces.space import require_real
 
 
@@ -61,6 +61,7 @@ class FiniteDifferenceAscent(SearchMethod):
     """
 
     name: ClassVar[str] = "finite-differences"
+    defaults: ClassVar[Defaults] = Defaults(policy="deterministic")
     estimator: FiniteDifferences = eqx.field(default_factory=FiniteDifferences)
     learning_rate: float | Array = 0.05
     optimizer: Optimizer = eqx.field(static=True, default="adam")
@@ -78,9 +79,9 @@ class FiniteDifferenceAscent(SearchMethod):
             check("max_grad_norm", above=0)
         check_choice("FiniteDifferenceAscent", "optimizer", self.optimizer, OPTIMIZERS)
 
-    def for_policy(self, policy: Policy) -> FiniteDifferenceAscent:
+    def configure(self, spec: ProblemSpec) -> FiniteDifferenceAscent:
         """The same method, knowing how many parameters the policy has."""
-        count = jax.eval_shape(lambda policy: ravel_parameters(policy)[0], policy).size
+        count = jax.eval_shape(lambda policy: ravel_parameters(policy)[0], spec.policy).size
         own = self.estimator
         estimator = FiniteDifferences(own.step, own.kind, count, own.n_directions)
         return eqx.tree_at(lambda method: method.estimator, self, estimator)

@@ -16,7 +16,7 @@ from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import EpisodeReturns
 from upslope.search.evolution.candidate_returns import averaged_returns, observed
-from upslope.search.search_method import SearchMethod
+from upslope.search.search_method import Defaults, SearchMethod
 from upslope.search.spaces.space import require_real
 
 
@@ -59,6 +59,7 @@ class KohlStone(SearchMethod):
     """
 
     name: ClassVar[str] = "kohl-stone"
+    defaults: ClassVar[Defaults] = Defaults(policy="deterministic")
     population_size: int = eqx.field(static=True, default=15)
     episodes_per_candidate: int = eqx.field(static=True, default=3)
     step: float | Array = 0.1

@@ -31,7 +31,7 @@ from upslope.search.gradient.clipped_surrogate import Batch, Losses, clipped_sur
 from upslope.search.gradient.minibatches import minibatches
 from upslope.search.gradient.reward_scale import RewardScale
 from upslope.search.gradient.value_regression import explained_variance
-from upslope.search.search_method import SearchMethod
+from upslope.search.search_method import Defaults, ProblemSpec, SearchMethod
 
 
 class PPOState(NamedTuple):
@@ -97,6 +97,10 @@ class PPO(SearchMethod):
     """
 
     name: ClassVar[str] = "ppo"
+    # The step weights gamma^t are left out, as its users expect.
+    defaults: ClassVar[Defaults] = Defaults(
+        objective="discounted", objective_settings={"weights": "undiscounted"}
+    )
     n_envs: int = eqx.field(static=True, default=8)
     n_steps: int = eqx.field(static=True, default=256)
     n_epochs: int = eqx.field(static=True, default=10)
@@ -141,16 +145,20 @@ class PPO(SearchMethod):
     def experience(self) -> Steps:
         return Steps(self.n_envs, self.n_steps)
 
-    def for_policy(self, policy: Policy) -> PPO:
+    def configure(self, spec: ProblemSpec) -> PPO:
+        self.check_memory(spec.policy)
+        return self
+
+    def check_memory(self, policy: Policy) -> None:
+        """Refuses minibatches that would cut the streams of a policy with memory."""
         if policy.has_memory and self.batch_size % self.n_steps:
             raise UpslopeError(
                 f"PPO got batch_size={self.batch_size} with a policy that has memory: it must be a "
                 f"multiple of n_steps={self.n_steps}, as minibatches are whole streams then."
             )
-        return self
 
     def init(self, key: Array, policy: Policy, objective: Objective) -> PPOState:
-        self.for_policy(policy)
+        self.check_memory(policy)
         critic = policy.value_function(key)
         memory = jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf, (self.n_envs, *jnp.shape(leaf))),

@@ -16,7 +16,7 @@ from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import EpisodeReturns
 from upslope.search.evolution.candidate_returns import observed, ranked_returns, untried
-from upslope.search.search_method import SearchMethod
+from upslope.search.search_method import Defaults, SearchMethod
 from upslope.search.spaces.product import check_space, space_of
 from upslope.search.spaces.space import MUTATIONS, Mutation, MutationKind
 
@@ -81,6 +81,7 @@ class HillClimbing(SearchMethod):
     """
 
     name: ClassVar[str] = "hill-climbing"
+    defaults: ClassVar[Defaults] = Defaults(policy="deterministic")
     population_size: int = eqx.field(static=True, default=1)
     episodes_per_candidate: int = eqx.field(static=True, default=1)
     std: float | Array = 0.5

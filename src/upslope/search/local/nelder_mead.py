@@ -16,7 +16,7 @@ from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import EpisodeReturns
 from upslope.search.evolution.candidate_returns import observed, ranked_returns, untried
-from upslope.search.search_method import SearchMethod
+from upslope.search.search_method import Defaults, SearchMethod
 from upslope.search.spaces.space import require_real
 
 # What the point under trial is; what `tell` makes of it follows.
@@ -74,6 +74,7 @@ class NelderMead(SearchMethod):
     """
 
     name: ClassVar[str] = "nelder-mead"
+    defaults: ClassVar[Defaults] = Defaults(policy="deterministic")
     episodes_per_candidate: int = eqx.field(static=True, default=1)
     xatol: float | Array = 1e-4
     fatol: float | Array = 1e-4

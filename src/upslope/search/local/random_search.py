@@ -21,7 +21,7 @@ from upslope.search.evolution.candidate_returns import (
     ranked_returns,
     untried,
 )
-from upslope.search.search_method import SearchMethod
+from upslope.search.search_method import Defaults, SearchMethod
 from upslope.search.spaces.product import check_space, space_of
 
 
@@ -63,6 +63,7 @@ class RandomSearch(SearchMethod):
     """
 
     name: ClassVar[str] = "random-search"
+    defaults: ClassVar[Defaults] = Defaults(policy="deterministic")
     population_size: int = eqx.field(static=True, default=64)
     episodes_per_candidate: int = eqx.field(static=True, default=1)
     radius: float | Array = 1.0

@@ -21,7 +21,7 @@ from upslope.search.evolution.candidate_returns import (
     ranked_returns,
     untried,
 )
-from upslope.search.search_method import SearchMethod
+from upslope.search.search_method import Defaults, SearchMethod
 from upslope.search.spaces.product import check_space, space_of
 from upslope.search.spaces.space import MUTATIONS, Mutation, MutationKind
 
@@ -79,6 +79,7 @@ class SimulatedAnnealing(SearchMethod):
     """
 
     name: ClassVar[str] = "simulated-annealing"
+    defaults: ClassVar[Defaults] = Defaults(policy="deterministic")
     population_size: int = eqx.field(static=True, default=16)
     episodes_per_candidate: int = eqx.field(static=True, default=1)
     std: float | Array = 0.3

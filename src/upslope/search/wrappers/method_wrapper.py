@@ -10,7 +10,7 @@ from jax import Array
 
 from upslope.core import tree
 from upslope.core.moments import Moments
-from upslope.policies.actor import Actor
+from upslope.policies.actor import Actor, observation_moments
 from upslope.search.search_method import SearchMethod
 
 
@@ -44,7 +44,7 @@ def blank_candidates(method: SearchMethod, key: Array, state: Any) -> Any:
 
 def no_moments(policy: Actor) -> Moments | None:
     """Moments of nothing for a policy that normalises what it sees, None for another."""
-    moments = policy.observation_moments
+    moments = observation_moments(policy)
     return None if moments is None else Moments.zeros(moments.mean.shape)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -15,10 +14,10 @@ from upslope.core.checks import UpslopeError, check_number
 from upslope.core.moments import Moments
 from upslope.core.records import Returns
 from upslope.objectives.objective import Objective
+from upslope.policies.actor import observation_moments
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import EpisodeReturns
 from upslope.search.evolution.candidate_returns import unknown_diagnostics
-from upslope.search.search_method import SearchMethod
 from upslope.search.wrappers.method_wrapper import (
     MethodWrapper,
     blank_candidates,
@@ -84,7 +83,7 @@ class SuccessiveHalving(MethodWrapper):
         state = self.method.init(key, policy, objective)
         zeros, zero = jnp.zeros(size), jnp.zeros((), int)
         blank = blank_candidates(self.method, key, state)
-        moments = policy.observation_moments
+        moments = observation_moments(policy)
         return SuccessiveHalvingState(
             state,
             blank,
@@ -163,24 +162,6 @@ def no_better_than_the_next(means: Array, order: Array) -> Array:
     finite = jnp.isfinite(placed)
     lowest = jax.lax.cummin(jnp.where(finite, placed, jnp.inf))
     return jnp.zeros_like(means).at[order].set(jnp.where(finite, lowest, -jnp.inf))
-
-
-def with_racing(method: Any) -> SearchMethod:
-    """The method itself, or a race of `method.racing` rounds among its candidates."""
-    if method.racing == 1:
-        return method
-    return SuccessiveHalving(dataclasses.replace(method, racing=1), method.racing)
-
-
-def check_racing(method: Any) -> None:
-    """Refuses a setting `racing` that makes no sense.
-
-    Raises:
-      UpslopeError: names the method, the value and what to do.
-    """
-    check_number(type(method).__name__, "racing", method.racing, at_least=1, integer=True)
-    if method.racing > 1:
-        check_race(type(method).__name__, method.racing, method.experience)
 
 
 def check_race(owner: str, rounds: int, spec: Any) -> None:

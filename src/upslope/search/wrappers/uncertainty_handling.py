@@ -14,6 +14,7 @@ from upslope.core.checks import UpslopeError, check_number
 from upslope.core.moments import Moments
 from upslope.core.records import Returns
 from upslope.objectives.objective import Objective
+from upslope.policies.actor import observation_moments
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import EpisodeReturns
 from upslope.search.evolution.candidate_returns import unknown_diagnostics
@@ -110,7 +111,7 @@ class UncertaintyHandlingCMAES(MethodWrapper):
     def init(self, key: Array, policy: Policy, objective: Objective) -> UncertaintyHandlingState:
         inner = self.method.init(key, policy, objective)
         blank = blank_candidates(self.method, key, inner)
-        moments = policy.observation_moments
+        moments = observation_moments(policy)
         known = unknown_diagnostics(self.method, key, inner, blank, objective, moments)
         one = jnp.ones(())
         return UncertaintyHandlingState(
@@ -219,7 +220,6 @@ def check_handling(method: CMAES) -> None:
     reasons = {
         "common_random_numbers": (False, "they would hide the noise that is to be measured"),
         "restarts": ("none", "its populations change in size"),
-        "racing": (1, "a race evaluates its candidates unequally"),
     }
     for name, (needed, why) in reasons.items():
         if getattr(method, name) != needed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import equinox as eqx
@@ -21,9 +20,12 @@ from upslope.search.evolution.cma.box_transform import BoxTransform
 from upslope.search.evolution.cma.descent import Run, advance, start_run
 from upslope.search.evolution.cma.restarts import Restarts, parameters_at, restarted, start_restarts
 from upslope.search.evolution.cma.stopping import REASONS, looked_at, stopping_reasons
-from upslope.search.evolution.cma.strategy_parameters import MAX_FULL, strategy_parameters
-from upslope.search.search_method import SearchMethod
-from upslope.search.wrappers.successive_halving import check_racing, with_racing
+from upslope.search.evolution.cma.strategy_parameters import (
+    MAX_FULL,
+    default_population_size,
+    strategy_parameters,
+)
+from upslope.search.search_method import Defaults, SearchMethod
 
 OWNER = "CMAES"
 COVARIANCES = ("full", "separable")
@@ -85,12 +87,6 @@ class CMAES(SearchMethod):
       tolfacupx: stop when a standard deviation has grown by more.
       tolconditioncov: stop when the condition number of C is larger.
       common_random_numbers: all candidates of an iteration meet the same randomness. Static.
-      racing: rounds of a race in which the better half of the candidates is evaluated again, see
-        `SuccessiveHalving`; 1 for none. Static.
-      uncertainty_handling: evaluate some candidates twice and all of them more often where their
-        ranks do not stand, see `UncertaintyHandlingCMAES`. Static.
-      max_evaluations: of a candidate with `uncertainty_handling`, in units of
-        `episodes_per_candidate`.
 
     Raises:
       UpslopeError: for a population below 2, for more than 5000 parameters with a full covariance,
@@ -102,6 +98,7 @@ class CMAES(SearchMethod):
     """
 
     name: ClassVar[str] = "cma-es"
+    defaults: ClassVar[Defaults] = Defaults(policy="deterministic")
     population_size: int = eqx.field(static=True, default=32)
     episodes_per_candidate: int = eqx.field(static=True, default=1)
     std: float | Array = 0.5
@@ -118,9 +115,6 @@ class CMAES(SearchMethod):
     tolfacupx: float | Array = 1e3
     tolconditioncov: float | Array = 1e14
     common_random_numbers: bool = eqx.field(static=True, default=False)
-    racing: int = eqx.field(static=True, default=1)
-    uncertainty_handling: bool = eqx.field(static=True, default=False)
-    max_evaluations: float | Array = 32.0
 
     def __check_init__(self) -> None:
         check = lambda name, **limits: check_number(OWNER, name, getattr(self, name), **limits)  # noqa: E731
@@ -129,29 +123,14 @@ class CMAES(SearchMethod):
         check("std", above=0)
         check("max_doublings", at_least=1, at_most=12, integer=True)
         check("tolfacupx", above=1)
-        check("max_evaluations", at_least=1)
-        check_racing(self)
         for name in ("decomposition_gap", "tolfun", "tolfunhist", "tolx", "tolconditioncov"):
             check(name, at_least=0)
         check_choice(OWNER, "covariance", self.covariance, COVARIANCES)
         check_choice(OWNER, "restarts", self.restarts, RESTARTS)
         BoxTransform(self.lower, self.upper)
-        if self.uncertainty_handling:
-            from upslope.search.wrappers.uncertainty_handling import check_handling
 
-            check_handling(self)
-
-    def for_policy(self, policy: Any) -> SearchMethod:
-        """The method that treats noise as its settings say."""
-        if self.uncertainty_handling:
-            from upslope.search.wrappers.uncertainty_handling import UncertaintyHandlingCMAES
-
-            again = max(2, round(2 + self.population_size / 20))
-            plain = dataclasses.replace(self, uncertainty_handling=False)
-            return UncertaintyHandlingCMAES(
-                plain, min(again, self.population_size), self.max_evaluations
-            )
-        return with_racing(self)
+    def population_for(self, dimension: int) -> int:
+        return default_population_size(dimension)
 
     @property
     def experience(self) -> EpisodeReturns:

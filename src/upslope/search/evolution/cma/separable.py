@@ -19,9 +19,6 @@ def separable_cma_es(
     *,
     active: bool = True,
     common_random_numbers: bool = False,
-    racing: int = 1,
-    uncertainty_handling: bool = False,
-    max_evaluations: float | Array = 32.0,
 ) -> CMAES:
     """CMA-ES with a variance for each parameter: linear in their number, not rotation invariant.
 
@@ -34,24 +31,18 @@ def separable_cma_es(
       upper: the other bound.
       active: let the worst candidates shrink the variances.
       common_random_numbers: all candidates of an iteration meet the same randomness.
-      racing: rounds of a race among the candidates; 1 for none.
-      uncertainty_handling: evaluate more often where ranks do not stand.
-      max_evaluations: of a candidate with `uncertainty_handling`.
 
     References:
       Ros and Hansen (2008), A simple modification in CMA-ES achieving linear complexity.
     """
     return CMAES(
-        population_size,
-        episodes_per_candidate,
-        std,
-        "separable",
-        active,
-        restarts,
+        population_size=population_size,
+        episodes_per_candidate=episodes_per_candidate,
+        std=std,
+        covariance="separable",
+        active=active,
+        restarts=restarts,
         lower=lower,
         upper=upper,
         common_random_numbers=common_random_numbers,
-        racing=racing,
-        uncertainty_handling=uncertainty_handling,
-        max_evaluations=max_evaluations,
     )
