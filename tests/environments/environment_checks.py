@@ -49,11 +49,15 @@ def check_shapes(environment: Environment, key: Any, action: Any) -> None:
         assert before.dtype == later.dtype, (before, later)
         assert not before.weak_type, f"reset gives a weakly typed state: {before}"
         assert not later.weak_type, f"step gives a weakly typed state: {later}"
-    assert observation.shape == out.observation.shape
-    assert observation.dtype == out.observation.dtype
-    assert not observation.weak_type
-    assert not out.observation.weak_type
-    assert observation.shape == environment.observation_space.shape
+    seen, later = jax.tree.flatten(observation), jax.tree.flatten(out.observation)
+    assert seen[1] == later[1], "step changes the observation's tree"
+    for one, other in zip(seen[0], later[0], strict=True):
+        assert one.shape == other.shape
+        assert one.dtype == other.dtype
+        assert not one.weak_type
+        assert not other.weak_type
+    if environment.observation_space.shape is not None:
+        assert observation.shape == environment.observation_space.shape
     assert out.reward.shape == ()
     assert out.reward.dtype == jnp.zeros(()).dtype, "the reward is a float scalar"
     assert not out.reward.weak_type, "the reward is weakly typed"
@@ -77,9 +81,11 @@ def check_spaces(environment: Environment, first: Any, outs: Step, actions: Any)
     """The spaces contain what is emitted up to the end of each episode, and the actions."""
     space = environment.observation_space
     ended = np.cumsum(np.asarray(outs.terminated), axis=0) - np.asarray(outs.terminated)
-    emitted = [*np.asarray(first), *np.asarray(outs.observation)[ended == 0]]
+    emitted = [jax.tree.map(lambda leaf, n=n: np.asarray(leaf)[n], first) for n in range(4)]
+    for t, n in zip(*np.nonzero(ended == 0), strict=True):
+        emitted.append(jax.tree.map(lambda leaf, at=(t, n): np.asarray(leaf)[at], outs.observation))
     for observation in emitted:
-        assert space.contains(observation.astype(space.dtype)), (observation, space)
+        assert space.contains(_as_in(space, observation)), (observation, space)
     taken = np.asarray(actions[0, 0]).astype(environment.action_space.dtype)
     assert environment.action_space.contains(taken)
     assert np.isfinite(np.asarray(outs.reward)).all()
@@ -145,6 +151,16 @@ def _roll(
 def _actions(space: spaces.Space, seed: int, steps: int) -> jax.Array:
     space.seed(seed)
     return jnp.asarray([[space.sample() for _ in range(4)] for _ in range(steps)])
+
+
+def _as_in(space: spaces.Space, observation: Any) -> Any:
+    """An observation as its Gymnasium space wants it: dictionaries, and the space's types."""
+    if isinstance(space, spaces.Dict):
+        parts = observation._asdict() if hasattr(observation, "_asdict") else observation
+        return {name: _as_in(space[name], part) for name, part in parts.items()}
+    if isinstance(space, spaces.Tuple):
+        return tuple(_as_in(*pair) for pair in zip(space.spaces, observation, strict=True))
+    return np.asarray(observation).astype(space.dtype)
 
 
 def _same(one: Any, other: Any) -> bool:

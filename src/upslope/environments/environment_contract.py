@@ -36,11 +36,9 @@ def check_environment(world: Environment) -> None:
     if not all(hasattr(out, field) for field in ("observation", "reward", "terminated")):
         wanted = "upslope.environments.Step(observation, reward, terminated)"
         _refuse(name, "step", "returns beside the state", _kind(out), wanted)
-    _check_state(name, state, after)
+    _check_same_tree(name, "state", state, after)
     _check_observation(name, "step", out.observation, space)
-    if out.observation.dtype != observation.dtype:
-        wanted = f"{_shown(observation)}, as reset gives it"
-        _refuse(name, "step", "gives the observation", _shown(out.observation), wanted)
+    _check_same_tree(name, "observation", observation, out.observation)
     numbers = (jnp.floating, jnp.integer)
     _check_scalar(name, "reward", out.reward, numbers, f"{jnp.zeros(()).dtype}[], one number")
     _check_scalar(name, "terminated", out.terminated, (jnp.bool_,), "bool[], True or False")
@@ -75,27 +73,43 @@ def _where(error: BaseException) -> str:
     return ""
 
 
-def _check_observation(name: str, method: str, observation: Any, space: Any) -> None:
-    """The observation is one array of the space's shape, whole numbers in a Discrete one."""
-    wanted = f"{_number_type(space)}{list(space.shape)}, the shape of its observation_space"
-    whole = hasattr(space, "n") and space.shape == ()
-    if (
-        not _is_array(observation)
-        or observation.shape != space.shape
-        or (whole and not jnp.issubdtype(observation.dtype, jnp.integer))
-    ):
-        _refuse(name, method, "gives the observation", _shown(observation), wanted)
+def _check_observation(name: str, method: str, observation: Any, space: Any, at: str = "") -> None:
+    """The observation is an array of the space's shape, whole numbers in a Discrete one; or a
+    dictionary (a NamedTuple) or a tuple of such, in a Dict or a Tuple space."""
+    field = f"gives the observation{at}"
+    parts = getattr(space, "spaces", None)
+    if parts is None:
+        wanted = f"{_number_type(space)}{list(space.shape)}, the shape of its observation_space"
+        whole = hasattr(space, "n") and space.shape == ()
+        if (
+            not _is_array(observation)
+            or observation.shape != space.shape
+            or (whole and not jnp.issubdtype(observation.dtype, jnp.integer))
+        ):
+            _refuse(name, method, field, _shown(observation), wanted)
+        return
+    if isinstance(parts, tuple | list):
+        parts = dict(enumerate(parts))
+        given = dict(enumerate(observation)) if isinstance(observation, tuple) else None
+    else:
+        given = observation._asdict() if hasattr(observation, "_asdict") else observation
+    if not isinstance(given, dict) or set(given) != set(parts):
+        wanted = f"the parts {', '.join(map(str, parts))} of its observation_space"
+        found = f"the parts {', '.join(map(str, given))}" if isinstance(given, dict) else ""
+        _refuse(name, method, field, found or _shown(observation), wanted)
+    for part, inner in parts.items():
+        _check_observation(name, method, given[part], inner, f"{at}[{part!r}]")
 
 
-def _check_state(name: str, before: Any, after: Any) -> None:
-    """A step keeps the tree, the shapes and the types of the state: a loop carries it."""
+def _check_same_tree(name: str, what: str, before: Any, after: Any) -> None:
+    """A step keeps the tree, the shapes and the types of what reset gave: a loop carries it."""
     old, old_tree = jax.tree_util.tree_flatten_with_path(before)
     new, new_tree = jax.tree_util.tree_flatten_with_path(after)
     if old_tree != new_tree:
-        _refuse(name, "step", "gives the state", str(new_tree), f"{old_tree}, as reset gives it")
+        _refuse(name, "step", f"gives the {what}", str(new_tree), f"{old_tree}, as reset gives it")
     for (path, leaf), (_, later) in zip(old, new, strict=True):
         if leaf.shape != later.shape or leaf.dtype != later.dtype:
-            field = f"gives the state{jax.tree_util.keystr(path)}"
+            field = f"gives the {what}{jax.tree_util.keystr(path)}"
             _refuse(name, "step", field, _shown(later), f"{_shown(leaf)}, as reset gives it")
 
 
