@@ -26,6 +26,7 @@ RANDOM = {
     "shortcut-maze": (False, False),
     "linear-quadratic": (True, True),
     "garnet": (True, True),
+    "tic-tac-toe": (True, True),
     "probe-constant": (False, False),
     "probe-observation": (True, False),
     "probe-delayed": (False, False),

@@ -49,6 +49,11 @@ TABLE = {
         "probe-observation-action",
         "one step, reward for the action that fits the observation",
     ),
+    "tic_tac_toe": Row(
+        "games.tic_tac_toe", "tic-tac-toe", "three in a row against a fixed opponent, masked moves"
+    ),
+    "AgainstOpponent": "games.against_opponent",
+    "AlternatingGame": "games.alternating_game",
     "BraxEnvironment": "adaptors.brax",
     "Choice": "wrappers.physics_distributions",
     "DomainRandomization": "wrappers.domain_randomization",
@@ -62,8 +67,10 @@ TABLE = {
     "Normal": "wrappers.physics_distributions",
     "PhysicsDistribution": "wrappers.physics_distributions",
     "Probe": "probes",
+    "RandomLegal": "games.random_legal",
     "RandomizedState": "wrappers.domain_randomization",
     "SparseMDP": "tabular.sparse_mdp",
+    "TicTacToe": "games.tic_tac_toe",
     "Uniform": "wrappers.physics_distributions",
     "Wrapper": "wrappers.wrapper",
     "garnet": "tabular.random_mdp",

@@ -1,0 +1,1 @@
+"""Two-player games in which the players move in turn and one wins what the other loses."""

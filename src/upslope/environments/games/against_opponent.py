@@ -1,0 +1,107 @@
+"""A game against a fixed opponent: an environment for one player."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from upslope.core import tree
+from upslope.core.actor import Actor
+from upslope.core.checks import UpslopeError, check_choice
+from upslope.core.records import Step
+from upslope.environments.environment import Environment
+from upslope.environments.games.alternating_game import AlternatingGame
+
+if TYPE_CHECKING:
+    from gymnasium import spaces
+
+SIDES = ("first", "second", "random")
+# Separates the opponent's noise and the choice of sides from the game's own randomness.
+OPPONENT_STREAM, SIDE_STREAM = 0x0990, 0x51DE
+
+
+class Match(NamedTuple):
+    """The state of a game against an opponent."""
+
+    game: Any  # the game's own state; the learner is to move, or the game is over
+    memory: Any  # the opponent's
+    learner: Array  # scalar int: 0 if the learner began, 1 if the opponent did
+
+
+class AgainstOpponent(Environment):
+    """An alternating game as an ordinary environment: the opponent's moves are its dynamics.
+
+    A step is the learner's move and the opponent's answer. Observations are those of the learner
+    when it is to move, rewards and returns are the learner's, and `Step.discount` is 1. The
+    opponent may be any actor: random moves, a policy, a planner; its memory is in the state.
+
+    Attributes:
+      game: an `AlternatingGame`.
+      opponent: an `Actor` that acts on the game's observations.
+      play_as: "first", "second", or "random" to draw the side in each episode. Static.
+
+    Raises:
+      UpslopeError: another side, or a game or an opponent that is none.
+    """
+
+    name: ClassVar[str] = "AgainstOpponent"
+    game: AlternatingGame
+    opponent: Actor
+    play_as: str = eqx.field(static=True, default="random")
+
+    def __check_init__(self) -> None:
+        check_choice("AgainstOpponent", "play_as", self.play_as, SIDES)
+        for name, kind in (("game", AlternatingGame), ("opponent", Actor)):
+            if not isinstance(getattr(self, name), kind):
+                raise UpslopeError(
+                    f"AgainstOpponent got {name}={getattr(self, name)!r:.80}: it must be an "
+                    f"upslope {kind.__name__}."
+                )
+
+    @property
+    def time_limit(self) -> int | None:
+        """In moves of the learner: half of the game's moves, rounded up."""
+        limit = self.game.time_limit
+        return None if limit is None else (limit + 1) // 2
+
+    def reset(self, key: Array) -> tuple[Match, Any]:
+        game, observation = self.game.reset(key)
+        memory = jax.tree.map(jnp.asarray, self.opponent.initial_memory())
+        waiting = Match(game, memory, jnp.zeros((), int))
+        if self.play_as == "first":
+            return waiting, observation
+        moved, out = self._opponent_moves(key, waiting, observation)
+        moved = moved._replace(learner=jnp.ones((), int))
+        if self.play_as == "second":
+            return moved, out.observation
+        begins = jax.random.bernoulli(jax.random.fold_in(key, SIDE_STREAM))
+        return tree.where(begins, (waiting, observation), (moved, out.observation))
+
+    def step(self, key: Array, state: Match, action: Array) -> tuple[Match, Step]:
+        game, mine = self.game.step(key, state.game, action)
+        moved = state._replace(game=game)
+        answered, theirs = self._opponent_moves(key, moved, mine.observation)
+        sign = jnp.ones(()) if mine.discount is None else mine.discount
+        reward = mine.reward + jnp.where(mine.terminated, 0.0, sign * theirs.reward)
+        match, observation = tree.where(
+            mine.terminated, (moved, mine.observation), (answered, theirs.observation)
+        )
+        return match, Step(observation, reward, mine.terminated | theirs.terminated)
+
+    def _opponent_moves(self, key: Array, match: Match, observation: Any) -> tuple[Match, Step]:
+        noise_key, step_key = jax.random.split(jax.random.fold_in(key, OPPONENT_STREAM))
+        acted = self.opponent.act(self.opponent.noise(noise_key), observation, match.memory)
+        game, out = self.game.step(step_key, match.game, acted.action)
+        return match._replace(game=game, memory=acted.memory), out
+
+    @property
+    def observation_space(self) -> spaces.Space:
+        return self.game.observation_space
+
+    @property
+    def action_space(self) -> spaces.Space:
+        return self.game.action_space

@@ -1,0 +1,54 @@
+"""The contract of games for two players who move in turn."""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, Any
+
+from jax import Array
+
+from upslope.environments.environment import Environment
+
+if TYPE_CHECKING:
+    from gymnasium import spaces
+
+
+class AlternatingGame(Environment):
+    r"""A zero-sum game for two players who move in turn, as an environment.
+
+    `step` is one move of the player whose turn it is. Everything is seen from the mover's side:
+
+    - the **observation** is a dictionary; its entry `action_mask` [A] says which actions are legal.
+      After the end nothing is, and the mask is all True, so that no distribution over legal
+      actions is empty;
+    - the **reward** is the mover's: what one wins, the other loses;
+    - `Step.discount` is -1 after a move, because the next value is the opponent's:
+
+      .. math:: V(s) = \max_a \; r(s, a) - \gamma V(s')
+
+      The return of an episode, signs multiplied, is therefore the first player's.
+
+    An illegal move loses at once: reward -1, and the game is over. A policy that honours the mask
+    never makes one. After the end the state stays as it is and rewards are zero.
+    """
+
+    @abc.abstractmethod
+    def legal_actions(self, state: Any) -> Array:
+        """Which actions [A] are legal; all False after the end."""
+
+    @abc.abstractmethod
+    def mover(self, state: Any) -> Array:
+        """Whose turn it is, a scalar: 0 for the player who began, 1 for the other."""
+
+    @abc.abstractmethod
+    def over(self, state: Any) -> Array:
+        """Whether the game has ended, a scalar bool."""
+
+    def action_mask(self, state: Any) -> Array:
+        """The mask [A] that observations show: the legal actions, all True after the end."""
+        return self.legal_actions(state) | self.over(state)
+
+    @property
+    @abc.abstractmethod
+    def action_space(self) -> spaces.Discrete:
+        """A moves."""
