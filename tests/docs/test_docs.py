@@ -86,24 +86,28 @@ def test_method_pages_have_the_same_headings(page):
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs" / "methods").glob("*.md")), ids=name)
 def test_method_pages_name_everything_that_is_logged(page):
-    from upslope.search import (
+    from upslope.search.evolution import (
         augmented_random_search,
         cross_entropy,
-        exact_gradient_ascent,
-        finite_difference_ascent,
         genetic_algorithm,
-        gradient_ascent,
-        hill_climbing,
-        kohl_stone,
         natural_evolution,
-        nelder_mead,
         openai_es,
         pgpe,
+    )
+    from upslope.search.gradient import (
+        exact_gradient_ascent,
+        finite_difference_ascent,
+        gradient_ascent,
+        kohl_stone,
         ppo,
+    )
+    from upslope.search.local import (
+        hill_climbing,
+        nelder_mead,
         random_search,
         simulated_annealing,
-        uncertainty_handling,
     )
+    from upslope.search.wrappers import uncertainty_handling
 
     fields = {
         "cma-es": uncertainty_handling.UncertaintyHandlingDiagnostics,
@@ -160,11 +164,11 @@ def test_flags_in_the_docs_exist():
         RUN_SETTINGS,
         policy_settings_of,
     )
-    from upslope.training.settings import settings_of
+    from upslope.training.settings import method_settings
 
     known = {*OBJECTIVE_SETTINGS, *POLICY_SETTINGS, *RUN_SETTINGS, "weights"}
     for entry in METHODS:
-        known |= set(settings_of(entry.load()))
+        known |= set(method_settings(entry.load()))
     for entry in POLICIES:
         known |= set(policy_settings_of(entry.name))
     known |= {"help", "version", "traceback", "config", "out", "env", "episodes", "seeds"}

@@ -72,7 +72,7 @@ class PlainTuple(Clock):
 
     def step(self, key, state, action):
         state, out = super().step(key, state, action)
-        return state, tuple(out)
+        return state, tuple(out)[:3]
 
 
 class FiveThings(Clock):
@@ -80,7 +80,7 @@ class FiveThings(Clock):
 
     def step(self, key, state, action):
         state, out = super().step(key, state, action)
-        return state, *out, {}
+        return state, *out[:3], {}
 
 
 class OnlyTheState(Clock):

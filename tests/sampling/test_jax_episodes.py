@@ -173,7 +173,7 @@ class Watching(Affine):
     """Normalises nothing, but asks for moments."""
 
     @property
-    def moments(self):
+    def observation_moments(self):
         return ()
 
 
