@@ -117,8 +117,8 @@ def test_names_lead_to_objectives():
         OBJECTIVES.get("discount")
 
 
-def test_only_the_episodic_objective_ends_where_an_episode_is_cut():
-    ends = {name: OBJECTIVES.get(name).cut_is_end for name in OBJECTIVES.names()}
+def test_only_the_episodic_objective_bootstraps_nothing_where_an_episode_is_truncated():
+    ends = {name: not OBJECTIVES.get(name).bootstrap_on_truncation for name in OBJECTIVES.names()}
     assert ends == {
         "episodic": True,
         "discounted": False,

@@ -9,8 +9,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
-from upslope.core.checks import check_choice, check_number
+from upslope.core.checks import UpslopeError, check_choice, check_number
 
 if TYPE_CHECKING:
     from upslope.core.records import Trajectories
@@ -24,13 +25,13 @@ class Objective(eqx.Module):
     Attributes:
       name: the command line's name for it.
       differential: whether values are differential, that is, measured against the average reward.
-      cut_is_end: whether J stops counting where an episode is truncated, so that nothing is
-        bootstrapped there.
+      bootstrap_on_truncation: whether J counts what would have come after a truncation, so that a
+        value is bootstrapped there. Under a finite-horizon objective truncation is terminal.
     """
 
     name: ClassVar[str] = "objective"
     differential: ClassVar[bool] = False
-    cut_is_end: ClassVar[bool] = False
+    bootstrap_on_truncation: ClassVar[bool] = True
 
     @property
     @abc.abstractmethod
@@ -45,28 +46,64 @@ class Objective(eqx.Module):
     def episode_return(self, discounted_sum: Array, length: Array) -> Array:
         """The sample of J in one episode, given sum_t gamma^t r_t and its length."""
 
+    def step_discount(self, trajectories: Trajectories) -> float | Array:
+        r"""What the value after each step is multiplied with, :math:`\gamma d_t`.
+
+        gamma alone where the environment has no discount d of its own, else [T, N].
+
+        Raises:
+          UpslopeError: for an average over steps, which has no place for a discount.
+        """
+        if trajectories.discount is None:
+            return self.discount
+        if self.differential:
+            raise UpslopeError(
+                f"{type(self).__name__} got trajectories of an environment with a discount of its "
+                "own, and an average over steps has none: use EpisodicReturn or DiscountedReturn."
+            )
+        return self.discount * jnp.where(trajectories.valid, trajectories.discount, 1.0)
+
+    def return_weight(self, episodes: Trajectories) -> Array:
+        r"""What the reward of step t counts in the return of its episode.
+
+        .. math:: \prod_{k<t} \gamma d_k
+
+        for whole episodes that start at t = 0: [T, 1], or [T, N] where the environment has a
+        discount d of its own.
+        """
+        return cumulative_discount(self.step_discount(episodes), episodes.reward.shape[0])
+
     def step_weight(self, episodes: Trajectories) -> Array:
-        """`step_weights` for each step of whole episodes that start at t = 0, [T, 1]."""
-        return self.step_weights(episodes.reward.shape[0])[:, None]
+        r"""`step_weights` for each step of whole episodes that start at t = 0, [T, 1].
+
+        Where the environment has a discount d of its own it is part of the weight, which is
+        :math:`\prod_{k<t} \gamma d_k` then, [T, N].
+        """
+        n_steps = episodes.reward.shape[0]
+        weights = self.step_weights(n_steps)[:, None]
+        if episodes.discount is None:
+            return weights
+        return weights * own_weight(episodes)
 
     def credit(self, episodes: Trajectories, credit: Credit) -> Array:
         r"""What each action is credited with, [T, N], such that the weighted sum is unbiased.
 
-        With `"reward-to-go"` step t gets :math:`G_t = \sum_{k \ge t} \gamma^{k-t} r_k`; with
-        `"return"` it gets the whole return of its episode, :math:`\gamma^{-t} \sum_k \gamma^k r_k`
-        (the factor undoes the step weight gamma^t). Steps whose weight is below the rounding
-        error get nothing: in expectation they would add no more than that.
+        With `"reward-to-go"` step t gets :math:`G_t = r_t + \gamma d_t G_{t+1}`, where d is the
+        environment's own discount (1 where it has none); with `"return"` it gets the whole return
+        of its episode, :math:`G_0` over the step weight of t (which undoes that weight). Steps
+        whose weight is below the rounding error get nothing: in expectation they would add no more
+        than that.
         """
         reward = jnp.where(episodes.valid, episodes.reward, 0.0)
         if self.differential:
             reward = jnp.where(episodes.valid, reward - self.average(episodes), 0.0)
+        to_go = discounted_to_go(reward, self.step_discount(episodes))
         if credit == "reward-to-go":
-            return discounted_to_go(reward, self.discount)
-        whole = discounted_to_go(reward, self.discount)[0]
-        weights = self.step_weights(reward.shape[0])
-        decay = (weights / weights[0])[:, None]  # gamma^t; a common factor stays in the weight
-        seen = decay > jnp.finfo(decay.dtype).eps
-        return jnp.where(seen, whole[None, :] / jnp.where(seen, decay, 1.0), 0.0)
+            return to_go
+        weight = self.step_weight(episodes)
+        decay = weight / weight[:1]  # a common factor stays in the weight
+        counts = jnp.abs(decay) > jnp.finfo(decay.dtype).eps
+        return jnp.where(counts, to_go[:1] / jnp.where(counts, decay, 1.0), 0.0)
 
     def average(self, trajectories: Trajectories) -> Array:
         """The mean reward per step of a batch, a scalar."""
@@ -74,14 +111,57 @@ class Objective(eqx.Module):
         return jnp.sum(jnp.where(trajectories.valid, trajectories.reward, 0.0)) / steps
 
 
-def discounted_to_go(reward: Array, discount: float | Array) -> Array:
-    r"""G_t = r_t + gamma G_{t+1} along the first axis, from zero after the last step. [T, ...]"""
+def discounted_to_go(
+    reward: Float[Array, "T ..."], discount: float | Array
+) -> Float[Array, "T ..."]:
+    """G_t = r_t + gamma_t G_{t+1} along the first axis, from zero after the last step.
 
-    def back(later: Array, now: Array) -> tuple[Array, Array]:
-        total = now + discount * later
+    Args:
+      reward: [T, ...].
+      discount: gamma, a number or one per step [T, ...].
+    """
+    if jnp.ndim(discount) == 0:
+
+        def back(later: Array, now: Array) -> tuple[Array, Array]:
+            total = now + discount * later
+            return total, total
+
+        return jax.lax.scan(back, jnp.zeros_like(reward[0]), reward, reverse=True)[1]
+
+    def back_each(later: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
+        total = now[0] + now[1] * later
         return total, total
 
-    return jax.lax.scan(back, jnp.zeros_like(reward[0]), reward, reverse=True)[1]
+    start = jnp.zeros_like(reward[0])
+    return jax.lax.scan(back_each, start, (reward, jnp.asarray(discount)), reverse=True)[1]
+
+
+def own_weight(trajectories: Trajectories) -> Array:
+    r"""The product of the environment's own discounts before each step of its episode, [T, N]."""
+    ended = trajectories.terminated | trajectories.truncated
+    discount = jnp.where(trajectories.valid, trajectories.discount, 1.0)
+
+    def forth(weight: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
+        discount, ended = now
+        return jnp.where(ended, 1.0, weight * discount), weight
+
+    return jax.lax.scan(forth, jnp.ones_like(discount[0]), (discount, ended))[1]
+
+
+def cumulative_discount(discount: float | Array, n_steps: int) -> Array:
+    r"""The product of the discounts before each step, :math:`\prod_{k<t} \gamma_k`.
+
+    Args:
+      discount: gamma, a number or one per step [T, N].
+      n_steps: T.
+
+    Returns:
+      [T, 1] for a number, else [T, N].
+    """
+    if jnp.ndim(discount) == 0:
+        return (discount ** jnp.arange(n_steps, dtype=float))[:, None]
+    discount = jnp.asarray(discount)
+    return jnp.concatenate([jnp.ones_like(discount[:1]), jnp.cumprod(discount[:-1], axis=0)])
 
 
 class EpisodicReturn(Objective):
@@ -97,7 +177,7 @@ class EpisodicReturn(Objective):
     """
 
     name: ClassVar[str] = "episodic"
-    cut_is_end: ClassVar[bool] = True
+    bootstrap_on_truncation: ClassVar[bool] = False
     horizon: int | None = eqx.field(static=True, default=None)
 
     def __check_init__(self) -> None:
@@ -125,9 +205,10 @@ class DiscountedReturn(Objective):
 
     Attributes:
       gamma: in [0, 1).
-      weights: `"discounted"` keeps gamma^t, so that score-function estimates are unbiased for
-        grad J. `"undiscounted"` leaves it out: **biased**, not the gradient of any function (Nota
-        and Thomas, 2020), but what practice uses, because it does not forget late steps. Static.
+      weights: `"discounted"` keeps gamma^t (times the environment's own discounts), so that
+        score-function estimates are unbiased for grad J. `"undiscounted"` leaves both out:
+        **biased**, not the gradient of any function (Nota and Thomas, 2020), but what practice
+        uses, because it does not forget late steps. Static.
 
     References:
       Sutton et al. (2000), start-state formulation; Nota and Thomas (2020).
@@ -151,6 +232,11 @@ class DiscountedReturn(Objective):
     @property
     def discount(self) -> float | Array:
         return self.gamma
+
+    def step_weight(self, episodes: Trajectories) -> Array:
+        if self.weights == "undiscounted":
+            return self.step_weights(episodes.reward.shape[0])[:, None]
+        return super().step_weight(episodes)
 
     def step_weights(self, n_steps: int) -> Array:
         if self.weights == "undiscounted":

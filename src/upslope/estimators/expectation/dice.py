@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.objectives.objective import cumulative_discount
+
 
 def magic_box(log_prob: Array) -> Array:
     r"""One, with the derivatives of a density ratio.
@@ -57,7 +59,7 @@ def dice_return(log_prob: Array, reward: Array, discount: float | Array = 1.0) -
     Args:
       log_prob: [T, N]; zero after an episode's end.
       reward: [T, N]; zero after an episode's end.
-      discount: gamma.
+      discount: gamma, a number or one per step [T, N].
 
     Returns:
       A scalar: the mean discounted return.
@@ -66,5 +68,5 @@ def dice_return(log_prob: Array, reward: Array, discount: float | Array = 1.0) -
       Foerster et al. (2018), section 4.2.
     """
     box = magic_box(jnp.cumsum(log_prob, axis=0))
-    decay = discount ** jnp.arange(reward.shape[0], dtype=reward.dtype)
-    return jnp.sum(decay[:, None] * box * reward) / reward.shape[1]
+    weight = cumulative_discount(discount, reward.shape[0])
+    return jnp.sum(weight * box * reward) / reward.shape[1]

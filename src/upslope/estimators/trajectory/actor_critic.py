@@ -59,7 +59,7 @@ class CriticGradient(GradientEstimator):
 
     @abc.abstractmethod
     def advantages(self, steps: Evaluated, discount: float | Array) -> Array:
-        """A_t of every step, [T, N]."""
+        """A_t of every step, [T, N]; the discount is a number or one per step [T, N]."""
 
     @property
     def requires(self) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ class CriticGradient(GradientEstimator):
         self.need("critic")
         value, next_value = values_along(self.critic, policy, episodes)
         ended = episodes.terminated | episodes.truncated
-        terminated = ended if objective.cut_is_end else episodes.terminated
+        terminated = episodes.terminated if objective.bootstrap_on_truncation else ended
         reward = episodes.reward
         if objective.differential:
             average = self.average_reward
@@ -90,7 +90,7 @@ class CriticGradient(GradientEstimator):
             jnp.where(valid, leaf, 0.0) for leaf in (reward, value, next_value)
         )
         steps = Evaluated(reward, value, next_value, terminated, ended | ~valid)
-        advantage = jnp.where(valid, self.advantages(steps, objective.discount), 0.0)
+        advantage = jnp.where(valid, self.advantages(steps, objective.step_discount(episodes)), 0.0)
         weight = objective.step_weight(episodes) * advantage / reward.shape[1]
         return weighted_scores(policy, episodes, weight, advantage)
 
@@ -159,7 +159,7 @@ class GeneralizedAdvantage(CriticGradient):
         return generalized_advantages(*steps, discount, self.gae_lambda)
 
     def declaration_for(self, objective: Objective) -> BiasStatement:
-        if objective.cut_is_end and float(self.gae_lambda) == 1.0:
+        if not objective.bootstrap_on_truncation and float(self.gae_lambda) == 1.0:
             why = "lambda = 1 and nothing bootstrapped: the critic is only a baseline"
             return BiasStatement(TARGET, True, why, "Schulman et al. (2016), section 3")
         return super().declaration_for(objective)

@@ -31,7 +31,7 @@ def generalized_advantages(
       next_value: [T, ...], V of the true successor, before any reset.
       terminated: booleans [T, ...]; the process ended.
       ended: booleans [T, ...]; terminated or truncated.
-      discount: gamma.
+      discount: gamma, a number or one per step [T, ...].
       gae_lambda: lambda.
 
     Returns:

@@ -33,7 +33,7 @@ def lambda_returns(
       next_value: [T, ...], V of the true successor, before any reset.
       terminated: booleans [T, ...]; the process ended.
       ended: booleans [T, ...]; terminated or truncated.
-      discount: gamma, a number or one for each step [T, ...].
+      discount: gamma, a number or one per step [T, ...].
       gae_lambda: lambda, likewise.
 
     Returns:

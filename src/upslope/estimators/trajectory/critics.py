@@ -88,14 +88,14 @@ def taken(action_value: Array, episodes: Trajectories) -> Array:
     return jnp.take_along_axis(action_value, episodes.action[..., None], axis=-1)[..., 0]
 
 
-def normalized(policy: Policy, observation: Array) -> Array:
-    """Observations [T, N, ...] as critics read them."""
+def normalized(policy: Policy, observation: Any) -> Any:
+    """Observations (leaves [T, N, ...]) as critics read them."""
     return jax.vmap(jax.vmap(policy.normalize))(observation)
 
 
-def each_step(critic: Callable[..., Array], observation: Array, later: int = 0) -> Array:
+def each_step(critic: Callable[..., Array], observation: Any, later: int = 0) -> Array:
     """What a critic without memory says of every step (`later` steps on), [T, N, ...]."""
     if not getattr(critic, "has_time", False):
         return jax.vmap(jax.vmap(critic))(observation)
-    time = jnp.arange(observation.shape[0]) + later
+    time = jnp.arange(jax.tree.leaves(observation)[0].shape[0]) + later
     return jax.vmap(lambda o, t: jax.vmap(lambda x: critic(x, t))(o))(observation, time)

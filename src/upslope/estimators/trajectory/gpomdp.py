@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from upslope.core.checks import check_number
+from upslope.core.checks import UpslopeError, check_number
 from upslope.core.records import Trajectories
 from upslope.core.tree import ravel_parameters
 from upslope.estimators.bias import BiasStatement
@@ -34,6 +34,9 @@ class GPOMDP(GradientEstimator):
     Attributes:
       beta: in [0, 1).
 
+    Raises:
+      UpslopeError: for an environment with a discount of its own.
+
     References:
       Baxter and Bartlett (2001), algorithm 1 and theorem 4.
     """
@@ -56,6 +59,11 @@ class GPOMDP(GradientEstimator):
     def estimate(self, policy: Policy, episodes: Trajectories, objective: Objective) -> Estimate:
         """The estimate from streams [T, N], each weighed by its length; the objective is not
         asked. The gradient of `GPOMDPStream` written as rewards to go, which is the same sum."""
+        if episodes.discount is not None:
+            raise UpslopeError(
+                "GPOMDP got trajectories of an environment with a discount of its own, and the "
+                "average reward has none: use LikelihoodRatio under a discounted objective."
+            )
         reward = jnp.where(episodes.valid, episodes.reward, 0.0)
         ended = episodes.terminated | episodes.truncated
         decay = self.beta * jnp.where(ended, 0.0, jnp.ones_like(reward))

@@ -88,8 +88,7 @@ class GroupRelative(GradientEstimator):
         """See `GradientEstimator.estimate`."""
         reward = jnp.where(episodes.valid, episodes.reward, 0.0)
         n_steps, n_episodes = reward.shape
-        decay = objective.discount ** jnp.arange(n_steps, dtype=reward.dtype)
         scale = objective.step_weights(n_steps)[0]
-        returns = scale * jnp.sum(decay[:, None] * reward, axis=0)
+        returns = scale * jnp.sum(objective.return_weight(episodes) * reward, axis=0)
         advantage = jnp.broadcast_to(group_advantages(returns, self.relative)[None], reward.shape)
         return weighted_scores(policy, episodes, advantage / n_episodes, advantage)

@@ -105,8 +105,7 @@ class OffPolicyLikelihoodRatio(GradientEstimator):
         n_steps = episodes.reward.shape[0]
         log_weight = self.log_weights(policy, episodes)
         check_weights(OWNER, log_weight[-1])
-        decay = objective.discount ** jnp.arange(n_steps, dtype=episodes.reward.dtype)
-        gain = decay[:, None] * jnp.where(episodes.valid, episodes.reward, 0.0)
+        gain = objective.return_weight(episodes) * jnp.where(episodes.valid, episodes.reward, 0.0)
         share = jax.vmap(lambda row: normalized_weights(row, self.weighting, self.clip))(log_weight)
         if self.weighting == "self-normalized":
             gain = gain - jnp.sum(jnp.where(share > 0, share * gain, 0.0), axis=1, keepdims=True)

@@ -24,7 +24,12 @@ from upslope.estimators.gradient_estimator import (
     lost_weights,
 )
 from upslope.estimators.population.population_estimator import zero_carried
-from upslope.estimators.trajectory.weighted_scores import log_probs, mean_entropy, spread
+from upslope.estimators.trajectory.weighted_scores import (
+    log_probs,
+    mean_entropy,
+    spread,
+    without_extras,
+)
 from upslope.objectives.objective import Credit, Objective
 from upslope.policies.policy import Policy
 
@@ -96,9 +101,8 @@ class OptimalBaselineLikelihoodRatio(GradientEstimator):
         self, policy: Policy, episodes: Trajectories, objective: Objective, reward: Array
     ) -> Array:
         """The gradient [D] from whole returns."""
-        decay = objective.discount ** jnp.arange(reward.shape[0], dtype=reward.dtype)
         scale = objective.step_weights(reward.shape[0])[0]
-        returns = scale * jnp.sum(decay[:, None] * reward, axis=0)
+        returns = scale * jnp.sum(objective.return_weight(episodes) * reward, axis=0)
 
         def score(episode: Trajectories) -> Array:
             one = jax.tree.map(lambda leaf: leaf[:, None], episode._replace(memory=()))
@@ -107,8 +111,9 @@ class OptimalBaselineLikelihoodRatio(GradientEstimator):
             gradient = jax.grad(lambda policy: jnp.sum(log_probs(policy, one)))(policy)
             return ravel_parameters(gradient)[0]
 
-        columns: Any = (1, 1, 1, 1, 1, 1, 1, 0)
-        axes = Trajectories(*columns)
+        episodes = without_extras(episodes)
+        axes: Any = jax.tree.map(lambda _: 1, episodes)
+        axes = axes._replace(memory=jax.tree.map(lambda _: 0, episodes.memory))
         return self.controlled(returns, jax.vmap(score, in_axes=(axes,))(episodes))
 
     def by_reward(
@@ -128,16 +133,17 @@ class OptimalBaselineLikelihoodRatio(GradientEstimator):
 
         def step(carry: tuple[Array, Array], now: tuple[Array, ...]) -> tuple[Any, None]:
             trace, gradient = carry
-            observation, action, valid, reward, weight = now
-            trace = objective.discount * trace + weight * jax.vmap(score)(
-                observation, action, valid
-            )
+            observation, action, valid, reward, weight, discount = now
+            scores = jax.vmap(score)(observation, action, valid)
+            trace = discount[:, None] * trace + weight[:, None] * scores
             return (trace, gradient + self.controlled(reward, trace)), None
 
         theta, _ = ravel_parameters(policy)
         start = (jnp.zeros((reward.shape[1], theta.size), theta.dtype), jnp.zeros_like(theta))
-        weights = objective.step_weights(reward.shape[0])
-        rows = (episodes.observation, episodes.action, episodes.valid, reward, weights)
+        discount = jnp.broadcast_to(objective.step_discount(episodes), reward.shape)
+        before = jnp.concatenate([jnp.ones_like(discount[:1]), discount[:-1]])
+        weight = jnp.broadcast_to(objective.step_weight(episodes), reward.shape)
+        rows = (episodes.observation, episodes.action, episodes.valid, reward, weight, before)
         return jax.lax.scan(step, start, rows)[0][1]
 
     def controlled(self, value: Array, scores: Array) -> Array:

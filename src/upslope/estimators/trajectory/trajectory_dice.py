@@ -50,22 +50,21 @@ class TrajectoryDiCE(GradientEstimator):
         reward = jnp.where(episodes.valid, episodes.reward, 0.0)
         n_steps, n_episodes = reward.shape
         log_prob = log_probs(policy, episodes)
-        total = dice_return(log_prob, reward, objective.discount)
+        total = dice_return(log_prob, reward, objective.step_discount(episodes))
         if not isinstance(self.baseline, NoBaseline):
-            weights = objective.discount ** jnp.arange(n_steps, dtype=reward.dtype)
-            b = self.baseline(self.credit(reward, objective), episodes.valid, None)
+            b = self.baseline(self.credit(episodes, objective), episodes.valid, None)
             b = jnp.where(episodes.valid, jax.lax.stop_gradient(b), 0.0)
-            boxed = weights[:, None] * (1.0 - magic_box(log_prob)) * b
+            boxed = objective.return_weight(episodes) * (1.0 - magic_box(log_prob)) * b
             total = total + jnp.sum(boxed) / n_episodes
         return total * objective.step_weights(n_steps)[0]
 
     def estimate(self, policy: Policy, episodes: Trajectories, objective: Objective) -> Estimate:
         """See `GradientEstimator.estimate`."""
         gradient = jax.grad(self.surrogate)(policy, episodes, objective)
-        reward = jnp.where(episodes.valid, episodes.reward, 0.0)
-        deviation = spread(self.credit(reward, objective), episodes.valid)
+        deviation = spread(self.credit(episodes, objective), episodes.valid)
         return Estimate(gradient, mean_entropy(policy, episodes), deviation)
 
-    def credit(self, reward: Array, objective: Objective) -> Array:
+    def credit(self, episodes: Trajectories, objective: Objective) -> Array:
         """The reward to go of every step, [T, N], not differential."""
-        return discounted_to_go(reward, objective.discount)
+        reward = jnp.where(episodes.valid, episodes.reward, 0.0)
+        return discounted_to_go(reward, objective.step_discount(episodes))

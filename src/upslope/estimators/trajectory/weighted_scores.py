@@ -42,7 +42,8 @@ def weighted_scores(
     sums = whole_gradient if policy.has_memory else rowwise_gradient
     apart = None
     if halves:
-        parts = in_halves((episodes._replace(memory=()), weight, action_weight))
+        steps = without_extras(episodes)._replace(memory=())
+        parts = in_halves((steps, weight, action_weight))
         memories = jax.tree.map(lambda leaf: leaf.reshape(2, -1, *leaf.shape[1:]), episodes.memory)
 
         def half(part: Any) -> tuple[Policy, Array]:
@@ -56,6 +57,11 @@ def weighted_scores(
         gradient, entropy = sums(policy, episodes, weight, action_weight)
     steps = jnp.maximum(jnp.sum(episodes.valid), 1)
     return Estimate(gradient, entropy / steps, spread(advantage, episodes.valid), halves=apart)
+
+
+def without_extras(episodes: Trajectories) -> Trajectories:
+    """The episodes without what no score needs and what has not the axes [T, N]."""
+    return episodes._replace(extras=(), discount=None, restarted=None)
 
 
 def in_halves(columns: Any) -> Any:

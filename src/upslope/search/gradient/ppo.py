@@ -187,7 +187,7 @@ class PPO(SearchMethod):
         policy, critic = state.policy, state.critic
         terminated, valid = experience.terminated, experience.valid
         ended = terminated | experience.truncated
-        if objective.cut_is_end:
+        if not objective.bootstrap_on_truncation:
             terminated = ended
         reward, scale = experience.reward, state.reward_scale
         if scale is not None:
@@ -205,7 +205,13 @@ class PPO(SearchMethod):
             state.critic_memory,
         )
         advantage = generalized_advantages(
-            reward, value, next_value, terminated, ended, objective.discount, self.gae_lambda
+            reward,
+            value,
+            next_value,
+            terminated,
+            ended,
+            objective.step_discount(experience),
+            self.gae_lambda,
         )
         distribution, _ = along(policy, experience.observation, ended, experience.memory)
         log_prob = jax.vmap(jax.vmap(lambda d, a: d.log_prob(a)))(distribution, experience.action)
