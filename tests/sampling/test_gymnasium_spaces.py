@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gymnasium import spaces
 from gymnasium.spaces.utils import flatten
 from host_policies import linear
 from small_simulators import SPACES, Breach, Spaces, world
@@ -43,20 +44,52 @@ def test_observations_have_one_shape_and_dtype(name, shape, dtype):
     declared = SPACES[name]
     declared.seed(0)
     coder = ObservationCoder(declared, "X")
-    assert (coder.shape, str(coder.dtype)) == (shape, dtype)
+    ((found, kind),) = coder.leaves
+    assert (found, str(kind)) == (shape, dtype)
+    column = np.zeros((2, *shape), kind)
     for _ in range(5):
         sample = declared.sample()
         coder.check(sample, "step")
-        coded = np.asarray(coder.encode(sample)).astype(coder.dtype)
-        assert coded.shape == shape
+        coder.store((column,), 1, sample)
+        coded = column[1]
         if name == "dict":
             np.testing.assert_array_equal(coded, flatten(declared, sample).astype(np.float32))
             assert coder.space.contains(coded)
         else:
             start = getattr(declared, "start", 0)
-            np.testing.assert_array_equal(coded, np.asarray(sample, coder.dtype) - start)
+            np.testing.assert_array_equal(coded, np.asarray(sample, kind) - start)
     shown, _ = policy_spaces(Spaces(name, "box"))
     assert shown == coder.space
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high", "expected"),
+    [
+        (np.int64, 0, 2**40, "float32"),
+        (np.uint32, 0, 2**32 - 1, "float32"),
+        (np.uint64, 0, 2**64 - 1, "float32"),
+        (np.int64, -5, 2**31 - 1, "int32"),
+        (np.int64, -(2**31) - 1, 0, "float32"),
+        (np.int8, -5, 5, "int32"),
+    ],
+)
+def test_integers_that_do_not_fit_become_floats(dtype, low, high, expected):
+    declared = spaces.Box(low, high, (2,), dtype)
+    coder = ObservationCoder(declared, "X")
+    ((_, kind),) = coder.leaves
+    assert str(kind) == expected
+    assert coder.space.dtype == kind
+    column = np.zeros((1, 2), kind)
+    big = np.array([low, min(high, 3_000_000_000)], dtype)
+    coder.store((column,), 0, big)
+    np.testing.assert_allclose(column[0], big.astype(float), rtol=1e-7)
+
+
+def test_an_integer_beyond_its_declared_bounds_does_not_wrap():
+    coder = ObservationCoder(spaces.Box(0, 100, (1,), np.int64), "X")
+    column = np.zeros((1, 1), np.int32)
+    with pytest.raises(OverflowError, match="true bounds"):
+        coder.store((column,), 0, np.array([3_000_000_000]))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +120,7 @@ def test_the_policys_action_is_recorded_and_a_legal_one_taken():
     simulators = world(Spaces, observation="box", action="box")
     batch, many = sampler(simulators).sample(KEYS, linear(1, size=6, actions=6))
     assert (np.abs(batch.action) > 1).any()
-    taken = np.stack([env.got for env in many._fleet._envs], axis=1)
+    taken = np.stack([env.got for env in many._backend._envs], axis=1)
     assert np.abs(taken).max() <= 1
     recorded = batch.action[0].reshape(taken.shape)
     np.testing.assert_array_equal(taken, np.clip(recorded, -1, 1).astype(float))
@@ -101,7 +134,7 @@ def test_discrete_actions_are_recorded_from_zero():
     batch, many = sampler(simulators).sample(KEYS, policy)
     assert str(batch.observation.dtype) == "int32"
     assert set(np.unique(batch.observation)) <= {0, 1, 2}
-    taken = np.stack([env.got for env in many._fleet._envs], axis=1)
+    taken = np.stack([env.got for env in many._backend._envs], axis=1)
     np.testing.assert_array_equal(taken, batch.action[0] + 5)
 
 

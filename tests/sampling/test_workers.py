@@ -19,7 +19,7 @@ from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 from upslope.objectives.objective import EpisodicReturn
 from upslope.sampling.experience import Episodes, Steps
 from upslope.sampling.simulators.gymnasium_sampler import GymnasiumSampler
-from upslope.sampling.simulators.simulator_backend import build_fleet, choose_workers, describe
+from upslope.sampling.simulators.simulator_backend import build_backend, choose_workers, describe
 from upslope.sampling.simulators.workers import WorkerPool
 
 S, N, T = 2, 3, 20
@@ -50,7 +50,7 @@ def same(got, expected):
 def test_the_number_of_workers_changes_nothing(undisturbed, workers):
     spec = Steps(N, T) if workers == 1 else Episodes(N)
     got, many = batches(world(Drift), spec, workers)
-    assert isinstance(many._fleet, WorkerPool)
+    assert isinstance(many._backend, WorkerPool)
     same(got, undisturbed[spec])
 
 
@@ -61,7 +61,7 @@ def test_the_number_of_workers_changes_nothing(undisturbed, workers):
 def test_a_failed_worker_is_replaced_and_its_work_redone(undisturbed, how, spec, tmp_path):
     failing = world(Failing, how=how, folder=str(tmp_path), at=3)
     got, many = batches(failing, spec, 2, deadline=4.0 if how == "hang" else 60.0)
-    assert many._fleet.restarts >= 1
+    assert many._backend.restarts >= 1
     assert list(tmp_path.iterdir())  # it did fail
     same(got, undisturbed[spec])
 
@@ -71,10 +71,10 @@ def test_a_worker_killed_from_outside_between_calls_is_replaced(undisturbed):
         world(Drift), Steps(N, T), EpisodicReturn(), n_seeds=S, seed=11, workers=1
     )
     got = [many.sample(KEYS, linear(S))[0]]
-    os.kill(many._fleet.pids()[0], 9)
+    os.kill(many._backend.pids()[0], 9)
     got.append(many.sample(KEYS, linear(S))[0])
     many.close()
-    assert many._fleet.restarts == 1
+    assert many._backend.restarts == 1
     same(got, undisturbed[Steps(N, T)])
 
 
@@ -96,14 +96,14 @@ def test_a_breach_of_contract_is_not_tried_again():
     )
     with pytest.raises(EnvironmentContractError, match=r"Breach \(simulator 0\).*in step"):
         many.sample(KEYS, linear(S, size=2))
-    assert many._fleet.restarts == 0
-    assert not many._fleet.pids()
+    assert many._backend.restarts == 0
+    assert not many._backend.pids()
 
 
 def test_workers_do_not_import_jax_and_end_with_the_pool():
     cart = GymnasiumSpec.registered("CartPole-v1")
     settings = {"autoreset": True, "limit": None, "deadline": 60.0, "max_restarts": 0}
-    pool = build_fleet(cart, describe(cart, False), 2, workers=1, **settings)
+    pool = build_backend(cart, describe(cart, False), 2, workers=1, **settings)
     assert isinstance(pool, WorkerPool)
     modules = pool.modules()
     assert "gymnasium" in modules
@@ -113,16 +113,16 @@ def test_workers_do_not_import_jax_and_end_with_the_pool():
     pool.close()
     assert not Path(f"/proc/{pid}").exists()
     with pytest.raises(WorkerError, match="closed"):
-        pool.advance()
+        pool.step_all()
 
 
 def test_no_worker_outlives_its_parent():
     program = (
         "import os, sys; sys.path[:0] = sys.argv[1:]\n"
         "from small_simulators import Drift, world\n"
-        "from upslope.sampling.simulators.simulator_backend import build_fleet, describe\n"
+        "from upslope.sampling.simulators.simulator_backend import build_backend, describe\n"
         "w = world(Drift)\n"
-        "pool = build_fleet(w, describe(w, False), 2, workers=2, autoreset=True, limit=None,\n"
+        "pool = build_backend(w, describe(w, False), 2, workers=2, autoreset=True, limit=None,\n"
         "    deadline=60.0, max_restarts=0)\n"
         "print(*pool.pids(), flush=True)\n"
         "os.kill(os.getpid(), 9)\n"

@@ -30,23 +30,27 @@ EXTRAS = {"box2d": ("Box2D", "box2d"), "mujoco": ("mujoco", "mujoco")}
 
 @dataclass(frozen=True)
 class GymnasiumSpec:
-    """How to build a simulator, as plain data that can be sent to worker processes.
+    """A recipe: how to build a simulator, as plain data that can be sent to worker processes.
 
     Attributes:
-      id: Gymnasium's id, or the class's name for a world that was passed in.
+      id: Gymnasium's id, or the class's name for an environment passed in.
       kwargs: keyword arguments of `gymnasium.make`.
-      factory: builds the simulator instead of `gymnasium.make`, for worlds that were passed in.
+      factory: builds the simulator instead of `gymnasium.make`, for environments passed in.
+      action_mask: observe `info["action_mask"]` as the field `action_mask`, which actions are
+        allowed (Taxi-v3 tells it there).
     """
 
     id: str
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     factory: Callable[[], Env] | None = field(default=None, repr=False)
+    action_mask: bool = False
 
     @classmethod
     def registered(cls, id: str, settings: Mapping[str, Any] | None = None) -> GymnasiumSpec:
-        """The world that Gymnasium has registered under an id.
+        """The environment that Gymnasium has registered under an id.
 
-        `time_limit` becomes Gymnasium's `max_episode_steps`; other settings are passed on.
+        `time_limit` becomes Gymnasium's `max_episode_steps` and `action_mask` is ours; other
+        settings are passed on.
 
         Raises:
           UpslopeError: an id that is not registered or a setting that it does not have (the
@@ -60,6 +64,9 @@ class GymnasiumSpec:
                 "registered when that package is imported: import it before."
             )
         kwargs = dict(settings or {})
+        masked = kwargs.pop("action_mask", False)
+        if not isinstance(masked, bool):
+            raise UpslopeError(f"{id} got action_mask={masked!r}: it must be True or False.")
         _check_package(id)
         if kwargs:
             _check_keywords(id, kwargs)
@@ -69,11 +76,11 @@ class GymnasiumSpec:
                 check_number(id, "time_limit", limit, at_least=1, integer=True)
             # Gymnasium reads None as "the id's own limit" and -1 as "no limit"
             kwargs["max_episode_steps"] = -1 if limit is None else int(limit)
-        return cls(id, kwargs)
+        return cls(id, kwargs, action_mask=masked)
 
     @classmethod
     def of(cls, env: Env) -> GymnasiumSpec:
-        """The world of which an environment is an instance; the instance itself is not stepped.
+        """The recipe of an environment; the instance itself is not stepped.
 
         Raises:
           UpslopeError: it can neither be rebuilt from its specification nor copied.
@@ -93,13 +100,13 @@ class GymnasiumSpec:
 
     @classmethod
     def built_by(cls, factory: Callable[[], Env]) -> GymnasiumSpec:
-        """The world that a function without arguments builds."""
+        """The recipe of what a function without arguments builds."""
         name = getattr(factory, "__name__", type(factory).__name__)
         return cls(name, {}, factory)
 
     @property
     def name(self) -> str:
-        """The name that `make` understands (for a world that was passed in: what to call it)."""
+        """The name that `make` understands (for an environment passed in: what to call it)."""
         return f"gymnasium:{self.id}"
 
     def build(self) -> Env:
@@ -118,6 +125,8 @@ class GymnasiumSpec:
                     env = gymnasium.make(self.id, **self.kwargs)
                 else:
                     env = self.factory()
+                if self.action_mask:
+                    env = _with_action_mask(env)
         except Exception as error:
             if "pygame" in str(error):
                 raise missing_extra(self.id, "pygame", "classic") from error
@@ -146,7 +155,7 @@ class GymnasiumSpec:
         return _described(self)[2]
 
     def __hash__(self) -> int:
-        return hash((self.id, repr(sorted(self.kwargs.items())), self.factory))
+        return hash((self.id, repr(sorted(self.kwargs.items())), self.factory, self.action_mask))
 
 
 def is_registered(id: str) -> bool:
@@ -180,7 +189,7 @@ def _check_keywords(id: str, settings: Mapping[str, Any]) -> None:
         creator = load_env_creator(entry) if isinstance(entry, str) else entry
     parameters = inspect.signature(creator).parameters
     if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        check_settings(id, settings, [*parameters, *spec.kwargs, "time_limit"])
+        check_settings(id, settings, [*parameters, *spec.kwargs, "time_limit", "action_mask"])
 
 
 @contextlib.contextmanager
@@ -210,13 +219,20 @@ def _version(id: str) -> int:
 
 
 @functools.lru_cache(maxsize=64)
-def _described(world: GymnasiumSpec) -> tuple[Any, Any, int | None]:
-    env = world.build()
+def _described(environment: GymnasiumSpec) -> tuple[Any, Any, int | None]:
+    env = environment.build()
     try:
         limit = env.spec.max_episode_steps if env.spec is not None else None
         return env.observation_space, env.action_space, limit
     finally:
-        env.close()
+        with contextlib.suppress(Exception):  # what it raises then is of no interest any more
+            env.close()
+
+
+def _with_action_mask(env: Env) -> Env:
+    from upslope.environments.adaptors.action_mask import ActionMaskObservation
+
+    return ActionMaskObservation(env)
 
 
 def _complete_spec(env: Env) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -12,27 +12,60 @@ import numpy as np
 from jax import Array
 
 from upslope.core import tree
+from upslope.core.actor import Actor
 from upslope.core.moments import Moments
-from upslope.policies.policy import Policy, respond
 
 
 class ActionBatch(NamedTuple):
     """What one call returns; the grid is [S, N] or [S, P, E]."""
 
-    action: Array  # grid + [...]
-    memory: Any  # grid + [...]
+    action: Any  # grid + [...]
+    memory: Any  # grid + [...], after the action
+    extras: Any  # grid + [...], what the actor noted of this step
     moments: Moments | None  # [S, ...] of the observations seen so far, where they are wanted
 
 
 class PolicyProgram(NamedTuple):
-    """Compiled functions for policies of one structure."""
+    """Compiled functions for actors of one structure."""
 
-    choose: Callable[..., ActionBatch]
+    act: Callable[..., ActionBatch]
     restart: Callable[..., Any]
 
 
-class ActionSampler:
-    """The policies of one call of a sampler, ready to act.
+class ActionSampler(Protocol):
+    """The actors of one call of a sampler, ready to act for all simulators at once.
+
+    Attributes:
+      moments: of the observations seen so far, where they are counted.
+    """
+
+    moments: Moments | None
+
+    def initial_memory(self) -> Any:
+        """The memory of every simulator at the start of an episode; `()` without memory."""
+        ...
+
+    def restart(self, memory: Any, fresh: np.ndarray) -> Any:
+        """The memory, begun anew where an episode begins."""
+        ...
+
+    def act(
+        self, time: int, observation: Any, memory: Any, fresh: np.ndarray, seen: np.ndarray
+    ) -> tuple[np.ndarray, Any, Any]:
+        """Actions, grid + [...], the memory after them, and the extras.
+
+        Args:
+          time: the step within the call.
+          observation: grid + [...], or a tree of such arrays.
+          memory: grid + [...], before it is begun anew where `fresh`.
+          fresh: booleans of the grid: where an episode begins.
+          seen: booleans of the grid: which observations count in the moments.
+        """
+        ...
+
+
+class JaxActionSampler:
+    """An `ActionSampler` that is one compiled call a step.
 
     The key of an action depends on its seed, its step and its slot alone (with `common_keys`, on
     its episode instead of its slot).
@@ -41,7 +74,7 @@ class ActionSampler:
       keys: typed keys [S].
       candidates: leaves [S, ...], or [S, P, ...] where the grid is [S, P, E].
       grid: how the simulators are laid out.
-      deterministic: act by the mode of the policy.
+      deterministic: act without exploration (`greedy`).
       common_keys: in a grid [S, P, E], all candidates of a seed draw with the same keys.
       count_moments: whether moments of the observations are gathered.
     """
@@ -49,7 +82,7 @@ class ActionSampler:
     def __init__(
         self,
         keys: Array,
-        candidates: Policy,
+        candidates: Actor,
         grid: tuple[int, ...],
         *,
         deterministic: bool = False,
@@ -78,24 +111,11 @@ class ActionSampler:
             return memory
         return self._program.restart(self._leaves, memory, fresh)
 
-    def choose(
-        self,
-        time: int,
-        observation: np.ndarray,
-        memory: Any,
-        fresh: np.ndarray,
-        seen: np.ndarray,
-    ) -> tuple[np.ndarray, Any]:
-        """Actions, grid + [...], and the next memory.
-
-        Args:
-          time: the step within the call.
-          observation: grid + [...].
-          memory: grid + [...], before it is begun anew where `fresh`.
-          fresh: booleans of the grid: where an episode begins.
-          seen: booleans of the grid: which observations count in the moments.
-        """
-        out = self._program.choose(
+    def act(
+        self, time: int, observation: Any, memory: Any, fresh: np.ndarray, seen: np.ndarray
+    ) -> tuple[np.ndarray, Any, Any]:
+        """See `ActionSampler`."""
+        out = self._program.act(
             self._leaves,
             self._data,
             np.uint32(time),
@@ -106,7 +126,7 @@ class ActionSampler:
             self.moments,
         )
         self.moments = out.moments
-        return np.asarray(out.action), out.memory
+        return np.asarray(out.action), out.memory, jax.tree.map(np.asarray, out.extras)
 
 
 def _on_cpu() -> bool:
@@ -122,10 +142,10 @@ def policy_program(
     count_moments: bool,
     implementation: str,
 ) -> PolicyProgram:
-    """The compiled functions for one structure of policies and one layout of simulators."""
+    """The compiled functions for one structure of actors and one layout of simulators."""
 
-    def first(candidates: Policy) -> Any:
-        make: Any = lambda policy: jax.tree.map(jnp.asarray, policy.initial_memory())  # noqa: E731
+    def first(candidates: Actor) -> Any:
+        make: Any = lambda actor: jax.tree.map(jnp.asarray, actor.initial_memory())  # noqa: E731
         for _ in grid[:-1]:
             make = jax.vmap(make)
         lead = len(grid) - 1
@@ -135,11 +155,10 @@ def policy_program(
 
         return jax.tree.map(spread, make(candidates))
 
-    def one(policy: Policy, observation: Array, memory: Any, key: Array) -> tuple[Array, Any]:
-        distribution, memory = respond(policy, observation, memory)
-        return distribution.mode() if deterministic else distribution.sample(key), memory
+    def one(actor: Actor, observation: Any, memory: Any, key: Array) -> Any:
+        return actor.act(actor.noise(key), observation, memory)
 
-    # A policy is shared by its own simulators: the innermost map is over them alone.
+    # An actor is shared by its own simulators: the innermost map is over them alone.
     everyone = jax.vmap(one, in_axes=(None, 0, 0, 0))
     for _ in grid[:-1]:
         everyone = jax.vmap(everyone)
@@ -150,11 +169,11 @@ def policy_program(
             return jnp.broadcast_to(row[None], grid[1:])
         return jax.random.split(key, grid[1:])
 
-    def choose(
+    def act(
         leaves: Any,
         data: Array,
         time: Array,
-        observation: Array,
+        observation: Any,
         memory: Any,
         fresh: Array,
         seen: Array,
@@ -165,14 +184,15 @@ def policy_program(
         keys = jax.vmap(lambda key: slot_keys(jax.random.fold_in(key, time)))(keys)
         if jax.tree.leaves(memory):
             memory = tree.where(fresh, first(candidates), memory)
-        action, memory = everyone(candidates, observation, memory, keys)
+        actors = candidates.greedy() if deterministic else candidates
+        action, memory, extras = everyone(actors, observation, memory, keys)
         if count_moments:
-            now = jax.vmap(Moments.of)(observation.astype(float), seen)
+            now = jax.vmap(Moments.of)(observation, seen)
             moments = now if moments is None else jax.vmap(Moments.merge)(moments, now)
-        return ActionBatch(action, memory, moments)
+        return ActionBatch(action, memory, extras, moments)
 
     def restart(leaves: Any, memory: Any, fresh: Array) -> Any:
         initial = first(jax.tree.unflatten(structure, leaves))
         return initial if memory is None else tree.where(fresh, initial, memory)
 
-    return PolicyProgram(jax.jit(choose), jax.jit(restart))
+    return PolicyProgram(jax.jit(act), jax.jit(restart))

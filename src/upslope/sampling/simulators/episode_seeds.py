@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -50,3 +51,12 @@ class EpisodeSeeds:
             seeds[position] = np.random.SeedSequence(entropy).generate_state(1)[0] >> 1
             self._episode[index, slot] += 1
         return seeds
+
+    def state(self) -> dict[str, np.ndarray]:
+        """How many episodes of which iteration have begun, as arrays."""
+        return {"iteration": np.asarray(self._iteration), "episode": self._episode.copy()}
+
+    def load(self, state: Mapping[str, np.ndarray]) -> None:
+        """Goes on from the place whose `state` this was."""
+        self._iteration = int(state["iteration"])
+        self._episode = np.array(state["episode"], np.int64).reshape(self._slots)

@@ -8,20 +8,22 @@ import sys
 from typing import Any
 
 
-def serialize_factory(world: Any) -> dict[str, Any] | None:
-    """What a simulator process needs to build what `world.build()` builds, or None if it cannot.
+def serialize_factory(environment: Any) -> dict[str, Any] | None:
+    """What a simulator process needs to build what `environment.build()` builds; None: it cannot.
 
     A registered id travels with its specification, because ids that this program registered are
     unknown elsewhere. A function or a class of a module travels by its name.
     """
-    factory = getattr(world, "factory", None)
-    kwargs = dict(getattr(world, "kwargs", {}))
+    factory = getattr(environment, "factory", None)
+    kwargs = dict(getattr(environment, "kwargs", {}))
     if factory is None:
-        recipe = _registered(str(getattr(world, "id", "")), kwargs)
+        recipe = _registered(str(getattr(environment, "id", "")), kwargs)
     elif isinstance(factory, functools.partial):
         recipe = _partial(factory)
     else:
         recipe = _named(factory, kwargs)
+    if recipe is not None and getattr(environment, "action_mask", False):
+        recipe["action_mask"] = True
     return recipe if recipe is not None and _plain(recipe) else None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -10,34 +12,40 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from upslope.core.actor import Actor
 from upslope.core.checks import UpslopeError, check_number
 from upslope.core.records import Returns, Trajectories
 from upslope.objectives.objective import Objective
-from upslope.policies.policy import Policy
 from upslope.sampling.experience import EpisodeReturns, Episodes, ExperienceSpec, Steps
-from upslope.sampling.simulators.action_sampler import ActionSampler
+from upslope.sampling.simulators.action_log import ActionLog
+from upslope.sampling.simulators.action_sampler import ActionSampler, JaxActionSampler
 from upslope.sampling.simulators.episode_seeds import EpisodeSeeds
 from upslope.sampling.simulators.host_statistics import host_statistics, nothing_sampled
 from upslope.sampling.simulators.host_stepper import HostStepper, grid_of
-from upslope.sampling.simulators.multiplexed import MAX_SIMULATORS, MultiplexedSimulators, turns
-from upslope.sampling.simulators.padding import by_seed, masked, padded_length
+from upslope.sampling.simulators.multiplexed import MAX_SIMULATORS, MultiplexedSimulators, rounds
+from upslope.sampling.simulators.padding import by_seed, masked, padded, padded_length
 from upslope.sampling.simulators.simulator_backend import (
     SimulatorBackend,
     Workers,
-    build_fleet,
+    build_backend,
     describe,
 )
+from upslope.sampling.simulators.step_buffer import BufferLayout, copies
+from upslope.sampling.simulators.workers import same_rows
 
 
 class GymnasiumSampler:
-    """Tries the policies of S seeds in Gymnasium simulators, S x N of them side by side.
+    """Tries the actors of S seeds in Gymnasium simulators, S x N of them side by side.
 
     Every episode starts from a seed that depends on the run, its slot and its number alone, and
     every action's key on its seed, step and slot: the number of worker processes changes nothing.
-    Simulators keep their place between calls where the collection continues them (`Steps`).
+    Simulators keep their place between calls where the experience continues them (`Steps`).
+
+    Between two calls `state` holds what `restore` brings the simulators back from: a checkpoint
+    changes no number, where the simulators are reproducible from their seeds.
 
     Args:
-      world: anything with `build() -> gymnasium.Env` (a `GymnasiumSpec`), or a
+      environment: anything with `build() -> gymnasium.Env` (a `GymnasiumSpec`), or a
         `gymnasium.vector.VectorEnv` of S x N environments.
       spec: what the search method wants back.
       objective: under which returns are counted; its horizon truncates episodes.
@@ -46,24 +54,24 @@ class GymnasiumSampler:
       workers: processes; 0 for this one, `"auto"` decides by timing a simulator.
       deadline: seconds a worker process may take for one step of its simulators.
       stream: what the episodes are for; each stream has seeds of its own.
-      deterministic: act by the mode of the policy.
+      deterministic: act without exploration.
       common_random_numbers: episode e of every candidate starts from the same seed and draws its
-        actions with the same keys; so it is too where the collection asks for it.
+        actions with the same keys; so it is too where the experience asks for it.
       max_restarts: how many worker processes one call may replace.
-      max_simulators: more episodes than this take turns, where they are whole (`EpisodeReturns`).
+      max_simulators: more episodes than this run in rounds (`EpisodeReturns` alone).
 
     Attributes:
       statistics: of the last call, leaves [S].
 
     Raises:
-      UpslopeError: spaces, collections or settings that cannot work, with the remedy.
+      UpslopeError: spaces, experiences or settings that cannot work, with the remedy.
       EnvironmentContractError: a simulator broke its contract.
       WorkerError: worker processes failed too often.
     """
 
     def __init__(
         self,
-        world: Any,
+        environment: Any,
         spec: ExperienceSpec,
         objective: Objective,
         *,
@@ -87,45 +95,50 @@ class GymnasiumSampler:
         self._count = math.prod(self._grid)
         horizon = getattr(objective, "horizon", None)
         autoreset = isinstance(spec, Steps)
-        self._turns = np.ones((1, self._count), bool)  # which simulators move side by side
-        if hasattr(world, "single_observation_space"):
+        self._rounds = np.ones((1, self._count), bool)  # which simulators move side by side
+        if hasattr(environment, "single_observation_space"):
             from upslope.sampling.simulators.vector_environment import VectorEnvironment
 
-            self._fleet: SimulatorBackend = VectorEnvironment(world, self._count, limit=horizon)
+            vector = VectorEnvironment(environment, self._count, limit=horizon)
+            self._backend: SimulatorBackend = vector
+            observations = vector.observations
             own_limit = None
         else:
-            described = describe(world, measure=workers == "auto")
-            own_limit = described.time_limit
+            described = describe(environment, measure=workers == "auto")
+            own_limit, observations = described.time_limit, described.observations
             if isinstance(spec, EpisodeReturns):
-                self._turns = turns(self._count, max_simulators)
-            self._fleet = build_fleet(
-                world,
+                self._rounds = rounds(self._count, max_simulators)
+            self._backend = build_backend(
+                environment,
                 described,
-                int(self._turns[0].sum()),
+                int(self._rounds[0].sum()),
                 workers=workers,
                 autoreset=autoreset,
                 limit=horizon,
                 deadline=deadline,
                 max_restarts=max_restarts,
             )
-            if len(self._turns) > 1:
-                self._fleet = MultiplexedSimulators(self._fleet, self._count)
+            if len(self._rounds) > 1:
+                self._backend = MultiplexedSimulators(self._backend, described.layout(self._count))
         limits = [limit for limit in (own_limit, horizon) if limit is not None]
         self._limit = min(limits) if limits else None
         self._stepper = HostStepper(
-            self._fleet,
+            self._backend,
+            observations,
             self._grid,
             EpisodeSeeds(seed, stream, (n_seeds, self._count // n_seeds)),
             autoreset=autoreset,
             limit=self._limit,
             common_random_numbers=self._common,
         )
-        self._memory: Any = None
-        self._anew()
+        self._calling = False
+        self._start_anew()
         self.statistics = nothing_sampled(n_seeds)
 
-    def sample(self, keys: Array, candidates: Policy) -> tuple[Any, GymnasiumSampler]:
-        """Tries the candidates and returns what the collection asks for.
+    def sample(self, keys: Array, candidates: Actor) -> tuple[Any, GymnasiumSampler]:
+        """Tries the candidates and returns what the experience asks for.
+
+        After a call that was interrupted (by Ctrl-C, by an error), every episode begins anew.
 
         Args:
           keys: typed keys [S], consumed.
@@ -134,8 +147,11 @@ class GymnasiumSampler:
         Returns:
           `Trajectories` or `Returns` with a leading axis [S], and this sampler.
         """
+        if self._calling:
+            self._start_anew()
+        self._calling = True
         self._stepper.reset_counters()
-        chooser = ActionSampler(
+        actions = JaxActionSampler(
             keys,
             candidates,
             self._grid,
@@ -144,21 +160,80 @@ class GymnasiumSampler:
             count_moments=isinstance(self.experience, EpisodeReturns)
             and candidates.observation_moments is not None,
         )
+        experience: Any
         if isinstance(self.experience, Steps):
-            return self._steps(chooser, self.experience.n_steps), self
-        if isinstance(self.experience, Episodes):
+            experience = self._steps(actions, self.experience.n_steps)
+        elif isinstance(self.experience, Episodes):
             self._stepper.reset(np.ones(self._count, bool))
-            return self._episodes(chooser), self
-        return self._returns(chooser), self
+            experience = self._episodes(actions)
+        else:
+            experience = self._returns(actions)
+        self._calling = False
+        return experience, self
 
     def start_fresh_episodes(self, iteration: int) -> None:
-        """Starts fresh episodes everywhere, from seeds that depend on the iteration alone.
-
-        A run that goes on after a checkpoint and one that resumes from it do the same, because a
-        simulator's state cannot be saved.
-        """
+        """Starts fresh episodes everywhere, from seeds that depend on the iteration alone."""
         self._stepper.seeds.restart(iteration)
-        self._anew()
+        self._start_anew()
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that the next call depends on, as arrays by name; leaves nothing out but the keys.
+
+        Of every running episode it holds the seed and the actions since, so its size grows with
+        the longest episode under way.
+        """
+        state = {f"seeds.{name}": value for name, value in self._stepper.seeds.state().items()}
+        if not isinstance(self.experience, Steps):
+            return state
+        buffer = self._backend.buffer
+        state["waiting"] = self._waiting | self._calling
+        state["fresh"], state["age"] = self._fresh.copy(), self._age.copy()
+        state["returns"], state["next_seed"] = self._returns_so_far.copy(), buffer.seed.copy()
+        for index, leaf in enumerate(buffer.observation):
+            state[f"observation.{index}"] = leaf.copy()
+        for index, leaf in enumerate(self._memory_leaves()):
+            state[f"memory.{index}"] = np.array(leaf)
+        if self._backend.log is not None:
+            log = self._backend.log.state()
+            state |= {f"log.{name}": value for name, value in log.items()}
+        return state
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Brings the simulators to where they were when `state` was asked.
+
+        Every running episode is begun again from its seed and its actions are taken again. Where
+        that leads to another observation than before, the simulator is not reproducible from its
+        seed: that is said in a warning, and a fresh episode begins there.
+        """
+        self._start_anew()
+        self._calling = False
+        self._stepper.reset_counters()
+        self._stepper.seeds.load(part_of(state, "seeds."))
+        if not isinstance(self.experience, Steps):
+            return
+        waiting = np.array(state["waiting"], bool)
+        if not waiting.all():
+            stored = tuple(
+                np.asarray(state[f"observation.{index}"])
+                for index in range(len(self._backend.buffer.observation))
+            )
+            lost = ~waiting & ~self._replayed(part_of(state, "log."), stored, ~waiting)
+            if lost.any():
+                warnings.warn(
+                    f"{self._backend.name} is not reproducible from its seed: "
+                    f"{int(lost.sum())} of {self._count} episodes under way could not be brought "
+                    "back and begin anew. Let the environment draw from self.np_random alone "
+                    "(seeded by reset).",
+                    stacklevel=2,
+                )
+            waiting = waiting | lost
+        self._backend.buffer.seed[:] = state["next_seed"]
+        self._waiting = waiting
+        self._fresh = np.array(state["fresh"], bool) | waiting
+        self._age = np.where(waiting, 0, state["age"])
+        self._returns_so_far = np.where(waiting, 0.0, state["returns"])
+        memory = part_of(state, "memory.")
+        self._stored_memory = [memory[str(index)] for index in range(len(memory))]
 
     @property
     def limit(self) -> int | None:
@@ -167,42 +242,71 @@ class GymnasiumSampler:
 
     def close(self) -> None:
         """Ends the simulators and their processes."""
-        self._fleet.close()
+        self._backend.close()
 
-    def _anew(self) -> None:
+    def _start_anew(self) -> None:
+        self._memory: Any = None  # of every simulator; None before the first call
+        self._stored_memory: list[np.ndarray] = []  # its leaves, before there is an actor
         self._waiting = np.ones(self._count, bool)  # simulators to be reset before the next step
         self._fresh = np.ones(self._count, bool)
         self._returns_so_far = np.zeros(self._count)
         self._age = np.zeros(self._count, int)
 
-    def _steps(self, chooser: ActionSampler, n_steps: int) -> Trajectories:
-        board, grid = self._fleet.board, self._grid
-        if self._waiting.any():
-            self._stepper.reset(self._waiting)
+    def _memory_leaves(self) -> list[Any]:
+        return self._stored_memory if self._memory is None else jax.tree.leaves(self._memory)
+
+    def _replayed(
+        self, state: dict[str, np.ndarray], stored: tuple[np.ndarray, ...], rows: np.ndarray
+    ) -> np.ndarray:
+        """Takes the logged actions again; returns where that led to the stored observation."""
+        backend = self._backend
+        if backend.log is None or "start" not in state:
+            return np.zeros(self._count, bool)
+        layout = BufferLayout(
+            self._count,
+            tuple((leaf.shape[1:], leaf.dtype.str) for leaf in backend.buffer.observation),
+            backend.buffer.action.shape[1],
+            backend.buffer.action.dtype.str,
+        )
+        log, buffer = ActionLog(layout, autoreset=True), backend.buffer
+        log.load(state)
+        for command, seed, action in log.replay():
+            buffer.command[:], buffer.seed[:], buffer.action[:] = command, seed, action
+            backend.step_all()
+        same = log.running() & same_rows(buffer.observation, stored)
+        for leaf in buffer.observation:
+            leaf[rows & ~same] = 0
+        return same
+
+    def _steps(self, actions: ActionSampler, n_steps: int) -> Trajectories:
+        buffer, grid = self._backend.buffer, self._grid
+        restarted = self._waiting.copy()
+        if restarted.any():
+            self._stepper.reset(restarted)
             self._waiting[:] = False
         if self._memory is None:
-            self._memory = chooser.initial_memory()
-            self._refuse_late_resets()
-        memory = first_memory = chooser.restart(self._memory, self._fresh.reshape(grid))
+            self._memory = self._first_memory(actions)
+        memory = first_memory = actions.restart(self._memory, self._fresh.reshape(grid))
         fresh = np.zeros(self._count, bool)
         alive = self._stepper.broken < 0
         rows, returns, lengths = [], np.zeros(self._count), np.zeros(self._count, int)
         for time in range(n_steps):
-            observation = board.observation.copy()
-            action, memory = self._stepper.move(chooser, time, memory, fresh, alive)
-            valid = alive & board.valid
-            terminated, truncated = board.terminated & valid, board.truncated & valid
+            observation = copies(buffer.observation)
+            action, memory, extras = self._stepper.step(actions, time, memory, fresh, alive)
+            valid = alive & buffer.valid
+            terminated, truncated = buffer.terminated & valid, buffer.truncated & valid
             fresh = terminated | truncated
-            reward = np.where(valid, board.reward, np.float32(0.0))
+            reward = np.where(valid, buffer.reward, np.float32(0.0))
             rows.append(
                 (
                     observation,
-                    action.reshape(self._count, *action.shape[len(grid) :]),
+                    self._flat(action),
                     reward,
-                    board.successor.copy(),
+                    copies(buffer.successor),
                     terminated,
                     truncated,
                     valid,
+                    jax.tree.map(self._flat, extras),
                 )
             )
             self._returns_so_far += reward
@@ -214,72 +318,104 @@ class GymnasiumSampler:
                 self._age[fresh] = 0
                 self._stepper.refill_seeds(fresh)
             alive = alive & ~self._stepper.note_nonfinite(
-                alive, time, board.reward, board.successor, board.observation
+                alive, time, buffer.reward, *buffer.successor, *buffer.observation
             )
         self._memory, self._fresh = memory, fresh
         self._waiting = self._stepper.broken >= 0
         self._fresh |= self._waiting
         self._returns_so_far[self._waiting] = 0.0
         self._age[self._waiting] = 0
-        columns: list[Any] = [by_seed(np.stack(x), grid[0]) for x in zip(*rows, strict=True)]
-        ended = columns[4] | columns[5]
-        self._describe(returns, lengths, ended.sum(axis=(1, 2)), columns[6].sum(axis=(1, 2)))
-        return Trajectories(*columns, memory=first_memory)
+        batch = self._trajectories(rows, n_steps, first_memory)
+        ended = batch.terminated | batch.truncated
+        self._describe(returns, lengths, ended.sum(axis=(1, 2)), batch.valid.sum(axis=(1, 2)))
+        where: Any = restarted.reshape(grid)
+        return batch._replace(restarted=where)
 
-    def _episodes(self, chooser: ActionSampler) -> Trajectories:
-        board, grid = self._fleet.board, self._grid
-        memory = first_memory = chooser.initial_memory()
+    def _episodes(self, actions: ActionSampler) -> Trajectories:
+        buffer = self._backend.buffer
+        memory = first_memory = actions.initial_memory()
         fresh = np.zeros(self._count, bool)
         alive = self._stepper.broken < 0
         rows, time = [], 0
         while alive.any() or not rows:
-            observation = board.observation.copy()
-            action, memory = self._stepper.move(chooser, time, memory, fresh, alive)
-            flags = board.terminated & alive, board.truncated & alive, alive
-            action = action.reshape(self._count, *action.shape[len(grid) :])
-            values = (observation, action, board.reward.copy(), board.successor.copy())
-            rows.append([masked(value, alive) for value in values] + list(flags))
-            bad = self._stepper.note_nonfinite(alive, time, board.reward, board.successor)
+            observation = copies(buffer.observation)
+            action, memory, extras = self._stepper.step(actions, time, memory, fresh, alive)
+            flags = buffer.terminated & alive, buffer.truncated & alive, alive
+            extras = jax.tree.map(self._flat, extras)
+            seen = (observation, self._flat(action), buffer.reward, copies(buffer.successor))
+            *seen, extras = jax.tree.map(lambda x, alive=alive: masked(x, alive), (*seen, extras))
+            rows.append((*seen, *flags, extras))
+            bad = self._stepper.note_nonfinite(alive, time, buffer.reward, *buffer.successor)
             alive = alive & ~flags[0] & ~flags[1] & ~bad
             time += 1
             self._stepper.refuse_endless(time)
-        length = padded_length(len(rows), self._limit)
-        columns: list[Any] = []
-        for column in zip(*rows, strict=True):
-            column = np.stack(column)
-            padding = [(0, length - len(column))] + [(0, 0)] * (column.ndim - 1)
-            columns.append(by_seed(np.pad(column, padding), grid[0]))
-        lengths = columns[6].sum(axis=1)
-        self._describe(columns[2].sum(axis=1, dtype=float), lengths)
-        return Trajectories(*columns, memory=first_memory)
+        batch = self._trajectories(rows, padded_length(len(rows), self._limit), first_memory)
+        self._describe(batch.reward.sum(axis=1, dtype=float), batch.valid.sum(axis=1))
+        return batch
 
-    def _returns(self, chooser: ActionSampler) -> Returns:
-        board, n_seeds = self._fleet.board, self._grid[0]
+    def _returns(self, actions: ActionSampler) -> Returns:
+        buffer, n_seeds = self._backend.buffer, self._grid[0]
         gamma = np.asarray(self.objective.discount, float)
         each = np.repeat(np.broadcast_to(gamma, n_seeds), self._count // n_seeds)
         total, plain = np.zeros(self._count), np.zeros(self._count)
         length = np.zeros(self._count, int)
         fresh = np.zeros(self._count, bool)
-        for turn in self._turns:
-            self._stepper.reset(turn)
-            memory, discount, time = chooser.initial_memory(), np.ones(self._count), 0
-            alive = turn & (self._stepper.broken < 0)
+        for movers in self._rounds:
+            self._stepper.reset(movers)
+            memory, discount, time = actions.initial_memory(), np.ones(self._count), 0
+            alive = movers & (self._stepper.broken < 0)
             while alive.any():
-                _, memory = self._stepper.move(chooser, time, memory, fresh, alive)
-                reward = np.where(alive, board.reward, 0.0)
+                _, memory, _ = self._stepper.step(actions, time, memory, fresh, alive)
+                reward = np.where(alive, buffer.reward, 0.0)
                 total += discount * reward
                 plain += reward
                 length += alive
                 discount *= each
-                bad = self._stepper.note_nonfinite(alive, time, board.reward, board.successor)
-                alive = alive & ~board.terminated & ~board.truncated & ~bad
+                bad = self._stepper.note_nonfinite(alive, time, buffer.reward, *buffer.successor)
+                alive = alive & ~buffer.terminated & ~buffer.truncated & ~bad
                 time += 1
                 self._stepper.refuse_endless(time)
         self._describe(plain, length)
         counted = jnp.asarray(total.reshape(self._grid), jnp.float32)
         lengths = jnp.asarray(length.reshape(self._grid), jnp.int32)
         returns = self.objective.episode_return(counted, lengths)
-        return Returns(returns, lengths, chooser.moments)
+        return Returns(returns, lengths, actions.moments)
+
+    def _flat(self, leaf: np.ndarray) -> np.ndarray:
+        """Grid + [...] as [S N, ...]."""
+        return leaf.reshape(self._count, *leaf.shape[len(self._grid) :])
+
+    def _trajectories(self, rows: list[Any], length: int, memory: Any) -> Trajectories:
+        """Steps of all simulators as one batch [S, T, N, ...], padded with zeros."""
+        columns = jax.tree.map(
+            lambda *steps: by_seed(padded(np.stack(steps), length), self._grid[0]), *rows
+        )
+        observation, action, reward, successor, terminated, truncated, valid, extras = columns
+        tree = self._stepper.observations.tree
+        return Trajectories(
+            observation=tree(observation),
+            action=action,
+            reward=reward,
+            next_observation=tree(successor),
+            terminated=terminated,
+            truncated=truncated,
+            valid=valid,
+            memory=memory,
+            extras=extras,
+        )
+
+    def _first_memory(self, actions: ActionSampler) -> Any:
+        """The memory at the first call, or the one that was restored."""
+        memory = actions.initial_memory()
+        if getattr(self._backend, "late_reset", False) and jax.tree.leaves(memory):
+            raise UpslopeError(
+                "A policy with memory would remember the step on which a NEXT_STEP vector "
+                "environment resets: make it with autoreset_mode=AutoresetMode.SAME_STEP."
+            )
+        if not self._stored_memory:
+            return memory
+        stored = jax.tree.map(jnp.asarray, self._stored_memory)
+        return jax.tree.unflatten(jax.tree.structure(memory), stored)
 
     def _describe(
         self,
@@ -297,9 +433,7 @@ class GymnasiumSampler:
         broken = self._stepper.broken.reshape(flat)
         self.statistics = host_statistics(returns, lengths, episodes, steps, broken)
 
-    def _refuse_late_resets(self) -> None:
-        if getattr(self._fleet, "late_reset", False) and jax.tree.leaves(self._memory):
-            raise UpslopeError(
-                "A policy with memory would remember the step on which a NEXT_STEP vector "
-                "environment resets: make it with autoreset_mode=AutoresetMode.SAME_STEP."
-            )
+
+def part_of(state: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The arrays whose names begin with a prefix, without it."""
+    return {name[len(prefix) :]: x for name, x in state.items() if name.startswith(prefix)}

@@ -5,6 +5,7 @@ Relative imports: this module also runs in simulator processes, which never impo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,20 +15,21 @@ from gymnasium.spaces.utils import flatdim, flatten
 from ...core.checks import EnvironmentContractError, UpslopeError
 
 PLAIN = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
+INT32 = np.iinfo(np.int32)
 
 
 class ObservationCoder:
-    """Turns a simulator's observations into arrays of one shape and dtype.
+    """Turns a simulator's observations into arrays, one for each leaf of their tree.
 
-    Floats become float32, uint8 and bool stay, other integers become int32; discrete spaces are
-    counted from 0. Dict and Tuple are flattened by `gymnasium.spaces.utils.flatten` (discrete
-    parts one-hot) to a float32 vector; nothing else changes its shape.
+    Floats become float32, uint8 and bool stay, other integers become int32 where their bounds fit
+    and float32 where they do not (a policy's numbers are float32 in any case, and an integer that
+    does not fit would wrap). Discrete spaces are counted from 0. Whether Dict and Tuple stay trees
+    is said by `is_flattened`.
 
     Attributes:
       space: what policies see. A discrete one keeps its start, so that whoever acts outside the
         sampler can shift as it does.
-      shape: of one coded observation.
-      dtype: of one coded observation.
+      leaves: shape and dtype of every coded leaf.
 
     Raises:
       UpslopeError: for spaces without a fixed size (Text, Graph, Sequence, ...).
@@ -43,28 +45,40 @@ class ObservationCoder:
                 "the environment so that it observes Box, Discrete, MultiBinary or MultiDiscrete "
                 "spaces, or a Dict or Tuple of them (gymnasium.wrappers.TransformObservation)."
             )
-        if isinstance(declared, PLAIN):
-            self.space: spaces.Space = declared
-            self.shape = tuple(int(n) for n in declared.shape or ())
-            self.dtype = border_dtype(declared.dtype)
-            if isinstance(declared, spaces.Box) and declared.dtype != self.dtype:
-                low, high = (bound.astype(self.dtype) for bound in (declared.low, declared.high))
-                self.space = spaces.Box(low, high, dtype=self.dtype.type)
+        self.space = policy_space(declared)
+        if is_flattened(declared):
+            self._parts: list[spaces.Space] = []
+            self.leaves = (((flatdim(declared),), np.dtype(np.float32)),)
         else:
-            self.shape = (flatdim(declared),)
-            self.dtype = np.dtype(np.float32)
-            low, high = flat_bounds(declared)
-            self.space = spaces.Box(low, high, dtype=np.float32)
+            self._parts = plain_parts(declared)
+            self.leaves = tuple(
+                (tuple(int(n) for n in part.shape or ()), border_dtype(part))
+                for part in self._parts
+            )
 
-    def encode(self, observation: Any) -> Any:
-        """The observation as policies see it (a cast happens where it is stored)."""
-        if isinstance(self.declared, spaces.Discrete):
-            return int(observation) - int(self.declared.start)
-        if isinstance(self.declared, spaces.MultiDiscrete):
-            return observation - self.declared.start
-        if isinstance(self.declared, PLAIN):
-            return observation
-        return flatten(self.declared, observation)
+    def store(self, columns: tuple[np.ndarray, ...], index: int, observation: Any) -> None:
+        """Writes the observation, as policies see it, into a row of the columns.
+
+        Raises:
+          TypeError, ValueError, KeyError, OverflowError: it does not fit.
+        """
+        if not self._parts:
+            columns[0][index] = flatten(self.declared, observation)
+            return
+        if len(self._parts) == 1 and self._parts[0] is self.declared:
+            columns[0][index] = coded(self.declared, observation, columns[0].dtype)
+            return
+        values = plain_values(self.declared, observation)
+        for column, part, value in zip(columns, self._parts, values, strict=True):
+            column[index] = coded(part, value, column.dtype)
+
+    def tree(self, leaves: Sequence[Any]) -> Any:
+        """Leaves as the tree that policies see: dicts by name, tuples, or the one array."""
+        if not self._parts:
+            return leaves[0]
+        tree, rest = assembled(self.declared, list(leaves))
+        assert not rest
+        return tree
 
     def check(self, observation: Any, when: str) -> None:
         """Raises EnvironmentContractError unless the observation is of the declared kind."""
@@ -117,15 +131,15 @@ class ActionCoder:
         return action.astype(space.dtype)
 
 
-def policy_spaces(world: Any) -> tuple[spaces.Space, spaces.Space]:
+def policy_spaces(environment: Any) -> tuple[spaces.Space, spaces.Space]:
     """Observation and action space of simulators, as policies see them.
 
     Raises:
       UpslopeError: for spaces that have no such form, with the remedy.
     """
-    name = str(getattr(world, "id", type(world).__name__))
-    observations = ObservationCoder(world.observation_space, name)
-    return observations.space, ActionCoder(world.action_space, name).space
+    name = str(getattr(environment, "id", type(environment).__name__))
+    observations = ObservationCoder(environment.observation_space, name)
+    return observations.space, ActionCoder(environment.action_space, name).space
 
 
 def unsupported_part(space: spaces.Space) -> spaces.Space | None:
@@ -139,11 +153,95 @@ def unsupported_part(space: spaces.Space) -> spaces.Space | None:
     return next((odd for odd in map(unsupported_part, parts) if odd is not None), None)
 
 
-def border_dtype(dtype: Any) -> np.dtype:
-    """The dtype a compiled program gets: float32, uint8 or bool as they are, else int32."""
+def is_flattened(space: spaces.Space) -> bool:
+    """Whether policies see a space as one flat vector instead of the tree that it is.
+
+    The only place that decides so: sampler, workers and `policy_spaces` ask here.
+    """
+    return not isinstance(space, PLAIN)
+
+
+def policy_space(space: spaces.Space) -> spaces.Space:
+    """What policies see of a space."""
+    if is_flattened(space):
+        low, high = flat_bounds(space)
+        return spaces.Box(low, high, dtype=np.float32)
+    if isinstance(space, spaces.Dict):
+        return spaces.Dict({key: policy_space(part) for key, part in space.spaces.items()})
+    if isinstance(space, spaces.Tuple):
+        return spaces.Tuple([policy_space(part) for part in space.spaces])
+    dtype = border_dtype(space)
+    if isinstance(space, spaces.Box) and space.dtype != dtype:
+        low, high = (bound.astype(dtype) for bound in (space.low, space.high))
+        return spaces.Box(low, high, dtype=dtype.type)
+    return space
+
+
+def plain_parts(space: spaces.Space) -> list[spaces.Space]:
+    """The leaves of a space's tree, in its own order."""
+    if isinstance(space, spaces.Dict):
+        return [leaf for part in space.spaces.values() for leaf in plain_parts(part)]
+    if isinstance(space, spaces.Tuple):
+        return [leaf for part in space.spaces for leaf in plain_parts(part)]
+    return [space]
+
+
+def plain_values(space: spaces.Space, value: Any) -> list[Any]:
+    """The leaves of a value of a space, in the order of `plain_parts`."""
+    if isinstance(space, spaces.Dict):
+        return [x for key, part in space.spaces.items() for x in plain_values(part, value[key])]
+    if isinstance(space, spaces.Tuple):
+        pairs = zip(space.spaces, value, strict=True)
+        return [x for part, item in pairs for x in plain_values(part, item)]
+    return [value]
+
+
+def assembled(space: spaces.Space, leaves: list[Any]) -> tuple[Any, list[Any]]:
+    """The tree of a space with these leaves, and those left over."""
+    if isinstance(space, spaces.Dict):
+        found: dict[Any, Any] = {}
+        for key, part in space.spaces.items():
+            found[key], leaves = assembled(part, leaves)
+        return found, leaves
+    if isinstance(space, spaces.Tuple):
+        items = []
+        for part in space.spaces:
+            item, leaves = assembled(part, leaves)
+            items.append(item)
+        return tuple(items), leaves
+    return leaves[0], leaves[1:]
+
+
+def coded(space: spaces.Space, value: Any, dtype: np.dtype) -> Any:
+    """A leaf as policies see it; where it is stored it is cast."""
+    if isinstance(space, spaces.Discrete):
+        return int(value) - int(space.start)
+    if isinstance(space, spaces.MultiDiscrete):
+        return value - space.start
+    given = getattr(value, "dtype", None)
+    wide = dtype == np.int32 and given is not None and not np.can_cast(given, np.int32)
+    # Bounds are only promised: an integer beyond them would wrap without a word.
+    if wide and np.any((value > INT32.max) | (value < INT32.min)):
+        raise OverflowError("an integer beyond 32 bits: declare its true bounds")
+    return value
+
+
+def border_dtype(space: spaces.Space) -> np.dtype:
+    """The dtype a compiled program gets: float32, uint8 or bool as they are, else int32.
+
+    Integers whose bounds leave 32 bits become float32: 3,000,000,000 arrives as itself, and exact
+    up to 2^24.
+    """
+    dtype = np.dtype(space.dtype)
     if np.issubdtype(dtype, np.floating):
         return np.dtype(np.float32)
-    return np.dtype(dtype) if np.dtype(dtype) in (np.uint8, np.bool_) else np.dtype(np.int32)
+    if dtype in (np.uint8, np.bool_):
+        return dtype
+    if isinstance(space, spaces.Box) and dtype.kind in "iu" and space.low.size:
+        # Python's integers: NumPy would compare unsigned 64-bit numbers as floats.
+        low, high = int(space.low.min()), int(space.high.max())
+        return np.dtype(np.int32 if INT32.min <= low and high <= INT32.max else np.float32)
+    return np.dtype(np.int32)
 
 
 def flat_bounds(space: spaces.Space) -> tuple[np.ndarray, np.ndarray]:

@@ -1,11 +1,11 @@
-"""More episodes than simulators: those that share a simulator take turns."""
+"""More episodes than simulators: those that share a simulator run in rounds."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from upslope.sampling.simulators.simulator_backend import SimulatorBackend
-from upslope.sampling.simulators.step_buffer import SKIP, SharedBuffer
+from upslope.sampling.simulators.step_buffer import SKIP, BufferLayout
 
 # Simulators that whole episodes are worth at most. More of them gain nothing, since few cores step
 # them one after the other, and cost memory: a physics engine takes megabytes.
@@ -13,44 +13,46 @@ MAX_SIMULATORS = 256
 
 
 class MultiplexedSimulators:
-    """M simulators behind a board of more rows, of which at most M move at a time.
+    """M simulators behind a buffer of more rows, of which at most M move at a time.
 
     Row i uses simulator i mod M from its reset to the end of its episode. Seeds and actions belong
     to the rows, so how many simulators there are changes nothing but memory.
 
     Args:
-      fleet: M simulators.
-      count: how many rows.
+      backend: M simulators.
+      layout: of the buffer of all rows.
     """
 
-    def __init__(self, fleet: SimulatorBackend, count: int):
-        self._fleet, self._size = fleet, len(fleet.board.todo)
-        self.board = SharedBuffer(
-            *(np.zeros((count, *column.shape[1:]), column.dtype) for column in fleet.board)
-        )
+    log = None  # episodes that share simulators are whole: nothing goes on after a call
+
+    def __init__(self, backend: SimulatorBackend, layout: BufferLayout):
+        self._backend, self._size = backend, len(backend.buffer.command)
+        self.name = backend.name
+        self.buffer = layout.buffer()
 
     def reset_counters(self) -> None:
         """A new call of the sampler begins."""
-        self._fleet.reset_counters()
+        self._backend.reset_counters()
 
-    def advance(self) -> None:
-        """Does what the board says, for rows that share no simulator."""
-        outer, inner = self.board, self._fleet.board
-        rows = np.flatnonzero(outer.todo != SKIP)
+    def step_all(self) -> None:
+        """Does what the buffer says, for rows that share no simulator."""
+        outer, inner = self.buffer, self._backend.buffer
+        rows = np.flatnonzero(outer.command != SKIP)
         seats = rows % self._size
-        inner.todo[:] = SKIP
-        for name in ("todo", "seed", "action"):
+        inner.command[:] = SKIP
+        for name in ("command", "seed", "action"):
             getattr(inner, name)[seats] = getattr(outer, name)[rows]
-        self._fleet.advance()
-        for name in ("observation", "successor", "reward", "terminated", "truncated", "valid"):
-            getattr(outer, name)[rows] = getattr(inner, name)[seats]
+        self._backend.step_all()
+        first = 3  # what is written comes after the three columns of commands
+        for theirs, ours in zip(outer.arrays()[first:], inner.arrays()[first:], strict=True):
+            theirs[rows] = ours[seats]
 
     def close(self) -> None:
         """Ends the simulators."""
-        self._fleet.close()
+        self._backend.close()
 
 
-def turns(count: int, simulators: int) -> np.ndarray:
-    """Which rows move in each turn, booleans [turns, count]: each row in one of them."""
-    turn = np.arange(count) // simulators
-    return turn[None] == np.arange(-(-count // simulators))[:, None]
+def rounds(count: int, simulators: int) -> np.ndarray:
+    """Which rows move in each round, booleans [rounds, count]: each row in one of them."""
+    number = np.arange(count) // simulators
+    return number[None] == np.arange(-(-count // simulators))[:, None]

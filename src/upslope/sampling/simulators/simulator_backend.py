@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
 from upslope.core.checks import UpslopeError, check_number
+from upslope.sampling.simulators.action_log import ActionLog
 from upslope.sampling.simulators.step_buffer import BufferLayout, SharedBuffer
+
+if TYPE_CHECKING:
+    from upslope.sampling.simulators.gymnasium_spaces import ObservationCoder
 
 Workers = int | Literal["auto"]
 
@@ -22,53 +26,58 @@ TIMING_STEPS, TIMING_SECONDS = 100, 0.2
 class SimulatorBackend(Protocol):
     """Simulators that step together."""
 
-    board: SharedBuffer
+    name: str
+    buffer: SharedBuffer
+    log: ActionLog | None  # of the episodes under way; None where they cannot be replayed
 
     def reset_counters(self) -> None:
         """A new call of the sampler begins."""
 
-    def advance(self) -> None:
-        """Does what the board says and writes what came of it on the board."""
+    def step_all(self) -> None:
+        """Does what the buffer says and writes what came of it there."""
 
     def close(self) -> None:
         """Ends the simulators."""
 
 
 class SimulatorInfo(NamedTuple):
-    """What must be known of a simulator before a fleet of it is built."""
+    """What must be known of a simulator before a number of them is built."""
 
     name: str
-    observation_shape: tuple[int, ...]
-    observation_dtype: np.dtype
+    observations: ObservationCoder
     action_size: int
     action_dtype: np.dtype
     time_limit: int | None  # the environment's own
     seconds: float  # of one step
 
+    def layout(self, count: int) -> BufferLayout:
+        """Of a buffer for so many simulators."""
+        leaves = tuple((shape, dtype.str) for shape, dtype in self.observations.leaves)
+        return BufferLayout(count, leaves, self.action_size, self.action_dtype.str)
 
-def describe(world: Any, measure: bool) -> SimulatorInfo:
-    """Builds one simulator of a world, looks at it and closes it.
+
+def describe(environment: Any, measure: bool) -> SimulatorInfo:
+    """Builds one simulator of an environment, looks at it and closes it.
 
     Raises:
       UpslopeError: its spaces cannot be used, with the remedy.
     """
     from upslope.sampling.simulators.gymnasium_spaces import ActionCoder, ObservationCoder
-    from upslope.sampling.simulators.simulators import guarded
+    from upslope.sampling.simulators.simulators import close_quietly, guarded
 
-    name = str(getattr(world, "id", type(world).__name__))
-    env = guarded(world.build, f"{name} could not be built")
+    name = str(getattr(environment, "id", type(environment).__name__))
+    env = guarded(environment.build, f"{name} could not be built")
     try:
         observations = ObservationCoder(env.observation_space, name)
         actions = ActionCoder(env.action_space, name)
         seconds = seconds_of_a_step(env) if measure else 0.0
         limit = getattr(env.spec, "max_episode_steps", None)
     finally:
-        env.close()
+        close_quietly(env)
     limit = limit if limit is not None and limit > 0 else None
     return SimulatorInfo(
         name,
-        observations.shape,
-        observations.dtype,
+        observations,
         actions.size,
         actions.dtype,
         limit,
@@ -103,8 +112,8 @@ def choose_workers(workers: Workers, count: int, seconds: float) -> int:
     return min(cores, count)
 
 
-def build_fleet(
-    world: Any,
+def build_backend(
+    environment: Any,
     described: SimulatorInfo,
     count: int,
     *,
@@ -114,24 +123,18 @@ def build_fleet(
     deadline: float,
     max_restarts: int,
 ) -> SimulatorBackend:
-    """M simulators of a world.
+    """M simulators of an environment.
 
     Raises:
-      UpslopeError: worker processes are demanded for a world that only this process can build.
+      UpslopeError: worker processes are demanded where only this process can build the environment.
     """
     from upslope.sampling.simulators.factories import serialize_factory
     from upslope.sampling.simulators.simulators import Simulators
     from upslope.sampling.simulators.workers import WorkerPool
 
-    layout = BufferLayout(
-        count,
-        described.observation_shape,
-        described.observation_dtype.str,
-        described.action_size,
-        described.action_dtype.str,
-    )
+    layout = described.layout(count)
     processes = choose_workers(workers, count, described.seconds)
-    recipe = serialize_factory(world) if processes and os.name == "posix" else None
+    recipe = serialize_factory(environment) if processes and os.name == "posix" else None
     if processes and recipe is None and workers != "auto":
         raise UpslopeError(
             f"workers={workers} needs to build {described.name} in another process, which is only "
@@ -141,7 +144,12 @@ def build_fleet(
         )
     if recipe is None:
         return Simulators(
-            world.build, layout.board(), name=described.name, autoreset=autoreset, limit=limit
+            environment.build,
+            layout.buffer(),
+            name=described.name,
+            autoreset=autoreset,
+            limit=limit,
+            log=ActionLog(layout, autoreset),
         )
     return WorkerPool(
         recipe,

@@ -28,6 +28,8 @@ root = sys.argv[1]
 for name, path in (
     ("_upslope", root),
     ("_upslope.core", root + "/core"),
+    ("_upslope.environments", root + "/environments"),
+    ("_upslope.environments.adaptors", root + "/environments/adaptors"),
     ("_upslope.sampling", root + "/sampling"),
     ("_upslope.sampling.simulators", root + "/sampling/simulators"),
 ):
@@ -38,7 +40,15 @@ from _upslope.sampling.simulators.simulator_process import serve
 serve(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
 """
 
-ADVANCE, MODULES, CLOSE, DONE = b"advance", b"modules", b"close", b"done"
+# A command is one of these letters and its number; an answer is the number and, where the command
+# failed, a report. So an answer to a command that nobody waits for any more is told apart.
+STEP_ALL, MODULES, CLOSE = b"s", b"m", b"c"
+NUMBER_BYTES = 8
+
+
+def numbered(number: int) -> bytes:
+    """A command's number as it travels."""
+    return number.to_bytes(NUMBER_BYTES, "little")
 
 
 def serve(pipe: int, memory: int, parent: int) -> None:
@@ -46,7 +56,7 @@ def serve(pipe: int, memory: int, parent: int) -> None:
 
     Args:
       pipe: file descriptor of the pipe to the parent.
-      memory: file descriptor of the shared board.
+      memory: file descriptor of the shared buffer.
       parent: process id; when that process is gone, so is this one.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
@@ -56,13 +66,14 @@ def serve(pipe: int, memory: int, parent: int) -> None:
     simulators = None
     try:
         task = json.loads(connection.recv_bytes())
-        simulators = attempt(connection, lambda: start(task, memory))
+        simulators = attempt(connection, numbered(0), lambda: start(task, memory))
         while True:
-            command = connection.recv_bytes()
-            if command == ADVANCE and simulators is not None:
-                attempt(connection, simulators.advance)
+            message = connection.recv_bytes()
+            command, number = message[:1], message[1:]
+            if command == STEP_ALL and simulators is not None:
+                attempt(connection, number, simulators.step_all)
             elif command == MODULES:
-                connection.send_bytes(json.dumps(sorted(sys.modules)).encode())
+                connection.send_bytes(number + json.dumps(sorted(sys.modules)).encode())
             else:
                 break
     except (EOFError, OSError):
@@ -78,8 +89,8 @@ def die_with(parent: int) -> None:
     os._exit(1)
 
 
-def attempt(connection: Connection, call: Callable[[], Any]) -> Any:
-    """Runs a command and reports that it is done, or what it raised."""
+def attempt(connection: Connection, number: bytes, call: Callable[[], Any]) -> Any:
+    """Runs a command and answers with its number that it is done, or what it raised."""
     from ...core.checks import EnvironmentContractError
     from .simulators import SimulatorRaised
 
@@ -92,27 +103,25 @@ def attempt(connection: Connection, call: Callable[[], Any]) -> Any:
     except Exception as error:
         report = {"kind": "raised", "message": f"{type(error).__name__}: {error}"}
     else:
-        connection.send_bytes(DONE)
+        connection.send_bytes(number)
         return result
-    connection.send_bytes(json.dumps(report).encode())
+    connection.send_bytes(number + json.dumps(report).encode())
     return None
 
 
 def start(task: dict[str, Any], memory: int) -> Any:
-    """Builds the simulators of a task on their rows of the shared board."""
+    """Builds the simulators of a task on their rows of the shared buffer."""
     sys.path[:] = task["path"]
     warnings.simplefilter("ignore")  # the parent has built one simulator and shown them
     from .simulators import Simulators
     from .step_buffer import BufferLayout
 
-    layout = task["layout"]
-    layout[1] = tuple(layout[1])
-    sizes = BufferLayout(*layout)
-    board = sizes.board(mmap.mmap(memory, max(sizes.size(), 1)))
+    layout = BufferLayout.of_plain(task["layout"])
+    buffer = layout.buffer(mmap.mmap(memory, max(layout.size(), 1)))
     first, last = task["rows"]
     return Simulators(
         builder(task["recipe"]),
-        board.rows(first, last),
+        buffer.rows(first, last),
         name=task["name"],
         autoreset=task["autoreset"],
         limit=task["limit"],
@@ -122,6 +131,11 @@ def start(task: dict[str, Any], memory: int) -> Any:
 
 def builder(recipe: dict[str, Any]) -> Callable[[], Any]:
     """The function that builds one simulator: a registered id, or a callable by its name."""
+    if recipe.get("action_mask"):
+        from ...environments.adaptors.action_mask import ActionMaskObservation
+
+        bare = builder({**recipe, "action_mask": False})
+        return lambda: ActionMaskObservation(bare())
     kwargs = recipe.get("kwargs") or {}
     if "callable" in recipe:
         module, path = recipe["callable"].split(":")

@@ -5,6 +5,7 @@ Relative imports: this module also runs in simulator processes, which never impo
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from .step_buffer import RESET, STEP, SharedBuffer
 if TYPE_CHECKING:
     import gymnasium
 
+    from .action_log import ActionLog
+
 
 class SimulatorRaised(UpslopeError):
     """A simulator raised something that is not a breach of its contract."""
@@ -26,13 +29,14 @@ class SimulatorRaised(UpslopeError):
 
 
 class Simulators:
-    """Simulators of this process. `advance` does what every row of the board's `todo` says.
+    """Simulators of this process. `step_all` does what every row's `command` says.
 
-    A simulator whose episode ends is reset at once where `autoreset` says so, with the seed on the
-    board: `successor` keeps the true end, `observation` is the first of the new episode.
+    A simulator whose episode ends is reset at once where `autoreset` says so, with the seed in the
+    buffer: `successor` keeps the true end, `observation` is the first of the new episode.
 
     Attributes:
-      board: commands and results.
+      buffer: commands and results.
+      log: of the episodes under way, where one was given.
       limit: after how many steps an episode is truncated, besides the environment's own limit.
 
     Raises:
@@ -44,20 +48,27 @@ class Simulators:
     def __init__(
         self,
         build: Callable[[], gymnasium.Env],
-        board: SharedBuffer,
+        buffer: SharedBuffer,
         *,
         name: str,
         autoreset: bool,
         limit: int | None,
         first: int = 0,
+        log: ActionLog | None = None,
     ):
-        self.board = board
+        self.buffer, self.log = buffer, log
         self.name = name
         self.autoreset = autoreset
         self.limit = limit
         self._first = first
-        count = len(board.todo)
-        self._envs = [guarded(build, f"{name} could not be built") for _ in range(count)]
+        count = len(buffer.command)
+        self._envs: list[gymnasium.Env] = []
+        try:
+            for _ in range(count):
+                self._envs.append(guarded(build, f"{name} could not be built"))
+        except BaseException:  # those that were built may hold windows, ports or files
+            self.close()
+            raise
         self._age = [0] * count
         self._checked: list[set[str]] = [set() for _ in range(count)]
         if count:
@@ -67,28 +78,27 @@ class Simulators:
     def reset_counters(self) -> None:
         """Nothing to prepare: simulators of this process are not restarted."""
 
-    def advance(self) -> None:
-        """Steps, resets or skips every simulator and writes what came of it on the board."""
-        todo = self.board.todo
-        for index in range(len(todo)):
-            command = todo[index]
+    def step_all(self) -> None:
+        """Steps, resets or skips every simulator and writes what came of it into the buffer."""
+        buffer = self.buffer
+        for index, command in enumerate(buffer.command.tolist()):
             if command == STEP:
                 self._step(index)
             elif command == RESET:
                 self._reset(index)
+        if self.log is not None:
+            ended = buffer.terminated | buffer.truncated
+            self.log.record(buffer.command, buffer.seed, buffer.action, ended)
 
     def close(self) -> None:
         """Closes the simulators; what one of them raises then is of no interest any more."""
         for env in self._envs:
-            try:
-                env.close()
-            except Exception:
-                continue
+            close_quietly(env)
         self._envs = []
 
     def _step(self, index: int) -> None:
-        board, env = self.board, self._envs[index]
-        action = self._actions.decode(board.action[index])
+        buffer, env = self.buffer, self._envs[index]
+        action = self._actions.decode(buffer.action[index])
         where = f"{self.name} (simulator {self._first + index})"
         result = guarded(lambda: env.step(action), f"{where} raised in step")
         if "step" not in self._checked[index]:
@@ -99,18 +109,19 @@ class Simulators:
         self._age[index] += 1
         terminated = bool(terminated)
         truncated = bool(truncated) or self._age[index] == self.limit
-        board.reward[index] = reward
-        board.terminated[index] = terminated
-        board.truncated[index] = truncated and not terminated
-        self._store(board.successor, index, observation)
-        board.valid[index] = True
+        buffer.reward[index] = reward
+        buffer.terminated[index] = terminated
+        buffer.truncated[index] = truncated and not terminated
+        self._store(buffer.successor, index, observation)
+        buffer.valid[index] = True
         if self.autoreset and (terminated or truncated):
             self._reset(index)
         else:
-            board.observation[index] = board.successor[index]
+            for seen, after in zip(buffer.observation, buffer.successor, strict=True):
+                seen[index] = after[index]
 
     def _reset(self, index: int) -> None:
-        env, seed = self._envs[index], int(self.board.seed[index])
+        env, seed = self._envs[index], int(self.buffer.seed[index])
         where = f"{self.name} (simulator {self._first + index})"
         result = guarded(lambda: env.reset(seed=seed), f"{where} raised in reset(seed={seed})")
         if "reset" not in self._checked[index]:
@@ -123,17 +134,23 @@ class Simulators:
             self._observations.check(result[0], "reset")
             self._checked[index].add("reset")
         self._age[index] = 0
-        self._store(self.board.observation, index, result[0])
+        self._store(self.buffer.observation, index, result[0])
 
-    def _store(self, column: np.ndarray, index: int, observation: Any) -> None:
+    def _store(self, columns: tuple[np.ndarray, ...], index: int, observation: Any) -> None:
         try:
-            column[index] = self._observations.encode(observation)
-        except (TypeError, ValueError, KeyError) as error:
+            self._observations.store(columns, index, observation)
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
             raise EnvironmentContractError(
                 f"{self.name} (simulator {self._first + index}) broke its contract: the "
                 f"observation {shown(observation)} does not fit "
                 f"{self._observations.declared} ({error})."
             ) from error
+
+
+def close_quietly(env: Any) -> None:
+    """Closes a simulator; what it raises then is of no interest any more."""
+    with contextlib.suppress(Exception):
+        env.close()
 
 
 def guarded(call: Callable[[], Any], what: str) -> Any:

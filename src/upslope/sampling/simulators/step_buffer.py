@@ -1,4 +1,7 @@
-"""The board on which simulators are told what to do and write what came of it."""
+"""The buffer in which simulators are told what to do and write what came of it.
+
+Relative imports: this module also runs in simulator processes, which never import JAX.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,20 @@ import numpy as np
 
 SKIP, STEP, RESET = 0, 1, 2
 
+Leaves = tuple[np.ndarray, ...]  # an observation tree's arrays, in the order of its space
+
 
 class SharedBuffer(NamedTuple):
-    """Where commands and what came of them are written, one row for each of M simulators."""
+    """Where commands and what came of them are written, one row for each of M simulators.
 
-    todo: np.ndarray  # [M] uint8: SKIP, STEP or RESET
+    An observation has one column per leaf of its tree, each in the leaf's own dtype.
+    """
+
+    command: np.ndarray  # [M] uint8: SKIP, STEP or RESET
     seed: np.ndarray  # [M] int64: of the episode that the next reset starts
     action: np.ndarray  # [M, size] as the policy drew it
-    observation: np.ndarray  # [M, ...] what the policy sees next: after a reset, if there was one
-    successor: np.ndarray  # [M, ...] the true successor, before any reset
+    observation: Leaves  # [M, ...] what the policy sees next: after a reset, if there was one
+    successor: Leaves  # [M, ...] the true successor, before any reset
     reward: np.ndarray  # [M] float32
     terminated: np.ndarray  # [M] bool
     truncated: np.ndarray  # [M] bool, never true where terminated is
@@ -24,29 +32,46 @@ class SharedBuffer(NamedTuple):
 
     def rows(self, start: int, stop: int) -> SharedBuffer:
         """The rows of some simulators, as views."""
-        return SharedBuffer(*(column[start:stop] for column in self))
+        part = slice(start, stop)
+        return SharedBuffer(
+            *(
+                tuple(leaf[part] for leaf in column) if isinstance(column, tuple) else column[part]
+                for column in self
+            )
+        )
+
+    def arrays(self) -> list[np.ndarray]:
+        """All columns, an observation's leaves among them."""
+        return [
+            leaf for column in self for leaf in (column if isinstance(column, tuple) else (column,))
+        ]
 
 
 class BufferLayout(NamedTuple):
-    """The sizes of a board."""
+    """The sizes of a buffer, as plain data."""
 
     count: int  # M
-    observation_shape: tuple[int, ...]
-    observation_dtype: str
+    observation: tuple[tuple[tuple[int, ...], str], ...]  # shape and dtype of every leaf
     action_size: int
     action_dtype: str
 
+    @classmethod
+    def of_plain(cls, plain: Any) -> BufferLayout:
+        """The layout that came through JSON."""
+        count, leaves, size, dtype = plain
+        return cls(count, tuple((tuple(shape), kind) for shape, kind in leaves), size, dtype)
+
     def columns(self) -> list[tuple[tuple[int, ...], np.dtype]]:
-        """Shape and dtype of every column of a `SharedBuffer`."""
+        """Shape and dtype of every array of a `SharedBuffer`."""
         m = self.count
-        observation = ((m, *self.observation_shape), np.dtype(self.observation_dtype))
+        leaves = [((m, *shape), np.dtype(kind)) for shape, kind in self.observation]
         flags = ((m,), np.dtype(bool))
         return [
             ((m,), np.dtype(np.uint8)),
             ((m,), np.dtype(np.int64)),
             ((m, self.action_size), np.dtype(self.action_dtype)),
-            observation,
-            observation,
+            *leaves,
+            *leaves,
             ((m,), np.dtype(np.float32)),
             flags,
             flags,
@@ -54,20 +79,27 @@ class BufferLayout(NamedTuple):
         ]
 
     def size(self) -> int:
-        """Bytes of a board; every column starts on a cache line."""
+        """Bytes of a buffer; every column starts on a cache line."""
         return sum(aligned(int(np.prod(s, dtype=int)) * d.itemsize) for s, d in self.columns())
 
-    def board(self, buffer: Any = None) -> SharedBuffer:
-        """A board in `buffer` (shared memory), or in memory of its own."""
-        if buffer is None:
-            buffer = bytearray(max(self.size(), 1))
-        columns, offset = [], 0
+    def buffer(self, memory: Any = None) -> SharedBuffer:
+        """A buffer in `memory` (shared between processes), or in memory of its own."""
+        if memory is None:
+            memory = bytearray(max(self.size(), 1))
+        arrays, offset = [], 0
         for shape, dtype in self.columns():
-            columns.append(np.ndarray(shape, dtype, buffer, offset))
+            arrays.append(np.ndarray(shape, dtype, memory, offset))
             offset += aligned(int(np.prod(shape, dtype=int)) * dtype.itemsize)
-        return SharedBuffer(*columns)
+        k = len(self.observation)
+        seen, after = tuple(arrays[3 : 3 + k]), tuple(arrays[3 + k : 3 + 2 * k])
+        return SharedBuffer(*arrays[:3], seen, after, *arrays[3 + 2 * k :])
 
 
 def aligned(size: int) -> int:
     """The size rounded up to whole cache lines."""
     return -(-size // 64) * 64
+
+
+def copies(leaves: Leaves) -> Leaves:
+    """Copies of an observation's columns."""
+    return tuple(leaf.copy() for leaf in leaves)

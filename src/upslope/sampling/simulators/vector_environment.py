@@ -10,7 +10,8 @@ from gymnasium.vector.utils import iterate
 
 from upslope.core.checks import EnvironmentContractError, UpslopeError
 from upslope.sampling.simulators.gymnasium_spaces import ActionCoder, ObservationCoder
-from upslope.sampling.simulators.step_buffer import RESET, STEP, BufferLayout
+from upslope.sampling.simulators.simulators import close_quietly
+from upslope.sampling.simulators.step_buffer import RESET, STEP, BufferLayout, Leaves
 
 
 class VectorEnvironment:
@@ -21,7 +22,8 @@ class VectorEnvironment:
     own randomness. In NEXT_STEP mode the step that resets is not valid.
 
     Attributes:
-      board: commands and results.
+      buffer: commands and results.
+      log: None: what it resets by itself cannot be replayed.
       late_reset: whether a reset takes a step of its own (NEXT_STEP).
 
     Raises:
@@ -29,9 +31,11 @@ class VectorEnvironment:
         episode is to be cut that only the environment can cut.
     """
 
+    log = None
+
     def __init__(self, env: VectorEnv, count: int, *, limit: int | None):
         name = env.spec.id if env.spec is not None else type(env).__name__
-        self._env, self._name = env, name
+        self._env, self.name = env, name
         mode = env.metadata.get("autoreset_mode") if isinstance(env.metadata, dict) else None
         if not isinstance(mode, AutoresetMode):
             raise UpslopeError(
@@ -52,15 +56,12 @@ class VectorEnvironment:
             )
         self._mode, self._limit = mode, limit
         self.late_reset = mode is AutoresetMode.NEXT_STEP
-        self._observations = ObservationCoder(env.single_observation_space, name)
+        self.observations = ObservationCoder(env.single_observation_space, name)
         self._actions = ActionCoder(env.single_action_space, name)
-        self.board = BufferLayout(
-            count,
-            self._observations.shape,
-            self._observations.dtype.str,
-            self._actions.size,
-            self._actions.dtype.str,
-        ).board()
+        leaves = tuple((shape, dtype.str) for shape, dtype in self.observations.leaves)
+        self.buffer = BufferLayout(
+            count, leaves, self._actions.size, self._actions.dtype.str
+        ).buffer()
         self._age = np.zeros(count, int)
         self._ended = np.zeros(count, bool)  # NEXT_STEP: whose next step is a reset
         self._checked = False
@@ -68,49 +69,50 @@ class VectorEnvironment:
     def reset_counters(self) -> None:
         """Nothing to prepare."""
 
-    def advance(self) -> None:
-        """Steps the environments, or resets those that the board says."""
-        resets = self.board.todo == RESET
+    def step_all(self) -> None:
+        """Steps the environments, or resets those that the buffer says."""
+        resets = self.buffer.command == RESET
         if resets.any():
             self._reset(resets)
-        elif (self.board.todo == STEP).any():
+        elif (self.buffer.command == STEP).any():
             self._step()
 
     def close(self) -> None:
         """Closes the vector environment."""
-        self._env.close()
+        close_quietly(self._env)
 
     def _reset(self, rows: np.ndarray) -> None:
         if not rows.all() and self._mode is not AutoresetMode.DISABLED:
             # Only a broken environment is reset alone, and the search has stopped by then.
             rows = np.ones_like(rows)
-        seeds: Any = [int(seed) for seed in self.board.seed]
+        seeds: Any = [int(seed) for seed in self.buffer.seed]
         options = None if rows.all() else {"reset_mask": rows.copy()}
         observation, _ = self._env.reset(seed=seeds, options=options)
-        self._store(self.board.observation, observation, np.flatnonzero(rows))
+        self._store(self.buffer.observation, observation, np.flatnonzero(rows))
         self._age[rows] = 0
         self._ended[rows] = False
 
     def _step(self) -> None:
-        board = self.board
-        actions = np.stack([np.asarray(self._actions.decode(row)) for row in board.action])
+        buffer = self.buffer
+        actions = np.stack([np.asarray(self._actions.decode(row)) for row in buffer.action])
         result = self._env.step(actions)
         if not isinstance(result, tuple) or len(result) != 5:
             raise EnvironmentContractError(
-                f"{self._name} broke its contract in step: it must return (observations, rewards, "
+                f"{self.name} broke its contract in step: it must return (observations, rewards, "
                 "terminations, truncations, infos)."
             )
         observation, reward, terminated, truncated, infos = result
-        everyone = np.arange(len(board.todo))
-        self._store(board.observation, observation, everyone)
-        board.successor[:] = board.observation
-        board.reward[:] = reward
-        board.valid[:] = ~self._ended
+        everyone = np.arange(len(buffer.command))
+        self._store(buffer.observation, observation, everyone)
+        for after, seen in zip(buffer.successor, buffer.observation, strict=True):
+            after[:] = seen
+        buffer.reward[:] = reward
+        buffer.valid[:] = ~self._ended
         self._age = np.where(self._ended, 0, self._age + 1)
-        board.terminated[:] = terminated & board.valid
+        buffer.terminated[:] = terminated & buffer.valid
         cut = np.asarray(truncated, bool) | (self._age == self._limit)
-        board.truncated[:] = cut & ~board.terminated & board.valid
-        over = board.terminated | board.truncated
+        buffer.truncated[:] = cut & ~buffer.terminated & buffer.valid
+        over = buffer.terminated | buffer.truncated
         if self._mode is AutoresetMode.NEXT_STEP:
             self._ended = over
         elif over.any() and self._mode is AutoresetMode.SAME_STEP:
@@ -124,7 +126,7 @@ class VectorEnvironment:
         final, present = infos.get("final_obs"), infos.get("_final_obs")
         if final is None or present is None or not np.asarray(present)[over].all():
             raise EnvironmentContractError(
-                f"{self._name} declares SAME_STEP but gives no infos['final_obs'] (with the mask "
+                f"{self.name} declares SAME_STEP but gives no infos['final_obs'] (with the mask "
                 "infos['_final_obs']) where an episode ended: the true successor would be lost."
             )
         for row in np.flatnonzero(over):
@@ -132,13 +134,13 @@ class VectorEnvironment:
                 value = list(iterate(self._env.observation_space, final))[row]
             else:
                 value = final[row]
-            self.board.successor[row] = self._observations.encode(value)
+            self.observations.store(self.buffer.successor, row, value)
 
-    def _store(self, column: np.ndarray, batch: Any, rows: np.ndarray) -> None:
+    def _store(self, columns: Leaves, batch: Any, rows: np.ndarray) -> None:
         singles = list(iterate(self._env.observation_space, batch))
         for row in rows:
             value = singles[row]
             if not self._checked:
-                self._observations.check(value, "reset")
+                self.observations.check(value, "reset")
                 self._checked = True
-            column[row] = self._observations.encode(value)
+            self.observations.store(columns, row, value)

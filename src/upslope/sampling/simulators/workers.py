@@ -19,17 +19,30 @@ import numpy as np
 
 from upslope.core.checks import EnvironmentContractError, WorkerError
 from upslope.sampling.simulators.action_log import ActionLog
-from upslope.sampling.simulators.simulator_process import ADVANCE, BOOTSTRAP, CLOSE, DONE, MODULES
-from upslope.sampling.simulators.step_buffer import SKIP, BufferLayout, SharedBuffer
+from upslope.sampling.simulators.simulator_process import (
+    BOOTSTRAP,
+    CLOSE,
+    MODULES,
+    NUMBER_BYTES,
+    STEP_ALL,
+    numbered,
+)
+from upslope.sampling.simulators.step_buffer import SKIP, BufferLayout, Leaves, SharedBuffer, copies
 
 START_DEADLINE = 120.0  # seconds for a new process to import Gymnasium and build its simulators
 
 
 class Worker:
-    """One simulator process and the rows of the board it serves."""
+    """One simulator process and the rows of the buffer it serves.
+
+    Attributes:
+      asked: the number of the last command that it was given; the building of its simulators is 0.
+      answered: the number of the last command that it answered, -1 for none.
+    """
 
     def __init__(self, index: int, rows: tuple[int, int], task: dict[str, Any], memory: int):
         self.index, self.rows = index, rows
+        self.asked, self.answered = 0, -1
         self.pipe, theirs = Pipe()
         environment = dict(os.environ)
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -44,10 +57,24 @@ class Worker:
             env=environment,
         )
         theirs.close()
-        self.send(json.dumps({**task, "rows": rows}).encode())
+        self._send(json.dumps({**task, "rows": rows}).encode())
 
-    def send(self, message: bytes) -> None:
+    def ask(self, command: bytes) -> None:
         """Sends a command; a dead process shows when its answer is awaited."""
+        self.asked += 1
+        self._send(command + numbered(self.asked))
+
+    def receive(self) -> bytes | None:
+        """The report of the last command, empty when it is done; None while an older one came.
+
+        Raises:
+          EOFError, OSError: the process is gone.
+        """
+        answer = self.pipe.recv_bytes()
+        self.answered = int.from_bytes(answer[:NUMBER_BYTES], "little")
+        return answer[NUMBER_BYTES:] if self.answered == self.asked else None
+
+    def _send(self, message: bytes) -> None:
         try:
             self.pipe.send_bytes(message)
         except OSError:
@@ -75,7 +102,8 @@ class WorkerPool:
     what was seen before, and that is an error.
 
     Attributes:
-      board: commands and results, in memory shared with the processes.
+      buffer: commands and results, in memory shared with the processes.
+      log: of the episodes under way.
       restarts: processes replaced so far.
 
     Raises:
@@ -100,7 +128,7 @@ class WorkerPool:
         self.restarts = self._restarts_now = 0
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 it lives as long as the pool
         self._file.truncate(max(layout.size(), 1))
-        self.board = layout.board(mmap.mmap(self._file.fileno(), max(layout.size(), 1)))
+        self.buffer = layout.buffer(mmap.mmap(self._file.fileno(), max(layout.size(), 1)))
         self._task = {
             "recipe": recipe,
             "layout": list(layout),
@@ -109,8 +137,8 @@ class WorkerPool:
             "limit": limit,
             "path": [os.path.abspath(path) for path in sys.path],
         }
-        self._journal = ActionLog(layout, autoreset)
-        self._seen = self.board.observation.copy()
+        self.log = ActionLog(layout, autoreset)
+        self._seen = copies(self.buffer.observation)
         self._workers: list[Worker] = []
         # Ends the processes when the pool is collected, and when the program exits.
         self._finalizer = weakref.finalize(self, _end_all, self._workers, self._file)
@@ -121,23 +149,30 @@ class WorkerPool:
             self._recover(worker, reason, redo=False)
 
     def reset_counters(self) -> None:
-        """A new call of the sampler: replacements are counted from zero again."""
-        self._restarts_now = 0
+        """A new call of the sampler: replacements are counted from zero again.
 
-    def advance(self) -> None:
-        """Steps, resets or skips every simulator and writes what came of it on the board."""
-        board = self.board
+        Where the last call was interrupted, processes may still be at a command of it; they come
+        to its end before the buffer is written again.
+        """
+        self._restarts_now = 0
+        late = [worker for worker in self._workers if worker.answered != worker.asked]
+        for worker, reason in self._answers(late, self.deadline).items():
+            self._recover(worker, reason, redo=False)
+
+    def step_all(self) -> None:
+        """Steps, resets or skips every simulator and writes what came of it into the buffer."""
+        buffer = self.buffer
         if not self._finalizer.alive:
             raise WorkerError(f"The simulator processes of {self.name} are closed.")
         # Taken before the processes run: what they write must not be mistaken for commands.
-        todo, seed, action = board.todo.copy(), board.seed.copy(), board.action.copy()
-        busy = [w for w in self._workers if (todo[slice(*w.rows)] != SKIP).any()]
+        command, seed, action = buffer.command.copy(), buffer.seed.copy(), buffer.action.copy()
+        busy = [w for w in self._workers if (command[slice(*w.rows)] != SKIP).any()]
         for worker in busy:
-            worker.send(ADVANCE)
+            worker.ask(STEP_ALL)
         for worker, reason in self._answers(busy, self.deadline).items():
             self._recover(worker, reason, redo=True)
-        self._journal.record(todo, seed, action, board.terminated | board.truncated)
-        self._seen = board.observation.copy()
+        self.log.record(command, seed, action, buffer.terminated | buffer.truncated)
+        self._seen = copies(buffer.observation)
 
     def pids(self) -> list[int]:
         """Process ids of the workers."""
@@ -145,16 +180,18 @@ class WorkerPool:
 
     def modules(self, worker: int = 0) -> list[str]:
         """The names of the modules that a worker has imported."""
-        pipe = self._workers[worker].pipe
-        pipe.send_bytes(MODULES)
-        return json.loads(pipe.recv_bytes())
+        asked = self._workers[worker]
+        asked.ask(MODULES)
+        while (answer := asked.receive()) is None:
+            continue
+        return json.loads(answer)
 
     def close(self) -> None:
         """Asks the processes to close their simulators, then ends them."""
         if not self._finalizer.alive:
             return
         for worker in self._workers:
-            worker.send(CLOSE)
+            worker.ask(CLOSE)
         end = time.monotonic() + 1.0
         for worker in self._workers:
             try:
@@ -176,15 +213,19 @@ class WorkerPool:
                 break
             for pipe in ready:
                 assert isinstance(pipe, Connection)
-                worker = pending.pop(pipe)
+                worker = pending[pipe]
                 try:
-                    answer = pipe.recv_bytes()
+                    answer = worker.receive()
                 except (EOFError, OSError):
+                    del pending[pipe]
                     code = worker.process.wait()
                     how = f"was killed by signal {-code}" if code < 0 else f"exited with {code}"
                     failed[worker] = how
                     continue
-                if answer == DONE:
+                if answer is None:
+                    continue  # to a command of a call that was interrupted
+                del pending[pipe]
+                if not answer:
                     continue
                 report = json.loads(answer)
                 if report["kind"] == "contract":
@@ -196,8 +237,8 @@ class WorkerPool:
     def _recover(self, worker: Worker, reason: str | None, redo: bool) -> None:
         """Replaces a worker until its rows stand where an undisturbed one would have them."""
         rows = slice(*worker.rows)
-        mine = self.board.rows(*worker.rows)
-        command = [column.copy() for column in mine]
+        mine = self.buffer.rows(*worker.rows)
+        command = [column.copy() for column in mine.arrays()]
         while reason is not None:
             worker.end()
             self._restarts_now += 1
@@ -212,30 +253,32 @@ class WorkerPool:
             self.restarts += 1
             fresh = Worker(worker.index, worker.rows, self._task, self._file.fileno())
             worker.process, worker.pipe = fresh.process, fresh.pipe
+            worker.asked, worker.answered = fresh.asked, fresh.answered
             reason = self._answers([worker], START_DEADLINE).get(worker)
             if reason is None:
                 reason = self._replay(worker, mine)
-            for column, before in zip(mine, command, strict=True):
+            for column, before in zip(mine.arrays(), command, strict=True):
                 column[:] = before
-            mine.observation[:] = self._seen[rows]
+            for column, seen in zip(mine.observation, self._seen, strict=True):
+                column[:] = seen[rows]
             if reason is None and redo:
-                reason = self._command(worker)
+                reason = self._step(worker)
 
-    def _command(self, worker: Worker) -> str | None:
-        worker.send(ADVANCE)
+    def _step(self, worker: Worker) -> str | None:
+        worker.ask(STEP_ALL)
         return self._answers([worker], self.deadline).get(worker)
 
     def _replay(self, worker: Worker, mine: SharedBuffer) -> str | None:
         """Brings a new worker's simulators to where the lost one's were."""
         rows = slice(*worker.rows)
-        for todo, seed, action in self._journal.replay(rows):
-            mine.todo[:], mine.seed[:], mine.action[:] = todo, seed, action
-            reason = self._command(worker)
+        for command, seed, action in self.log.replay(rows):
+            mine.command[:], mine.seed[:], mine.action[:] = command, seed, action
+            reason = self._step(worker)
             if reason is not None:
                 return reason
-        running = self._journal.running(rows)
-        same = same_numbers(mine.observation[running], self._seen[rows][running])
-        if not same:
+        running = self.log.running(rows)
+        seen = tuple(leaf[rows] for leaf in self._seen)
+        if not same_rows(mine.observation, seen)[running].all():
             self._finalizer()
             raise WorkerError(
                 f"{self.name} is not reproducible from its seed: after a simulator process was "
@@ -245,9 +288,13 @@ class WorkerPool:
         return None
 
 
-def same_numbers(a: np.ndarray, b: np.ndarray) -> bool:
-    """Equality of arrays in which NaN equals NaN."""
-    return np.array_equal(a, b, equal_nan=np.issubdtype(a.dtype, np.floating))
+def same_rows(a: Leaves, b: Leaves) -> np.ndarray:
+    """Which rows [M] of two trees of observations are equal; NaN equals NaN."""
+    rows = np.ones(len(a[0]), bool)
+    for x, y in zip(a, b, strict=True):
+        same = (x == y) | ((x != x) & (y != y))
+        rows &= same.reshape(len(rows), -1).all(axis=1)
+    return rows
 
 
 def _end_all(workers: list[Worker], file: Any) -> None:

@@ -14,7 +14,7 @@ from upslope.objectives.objective import DiscountedReturn
 from upslope.policies.normalized import NormalizedPolicy
 from upslope.sampling.experience import EpisodeReturns
 from upslope.sampling.simulators.gymnasium_sampler import GymnasiumSampler
-from upslope.sampling.simulators.multiplexed import turns
+from upslope.sampling.simulators.multiplexed import rounds
 
 S, P, E = 2, 3, 5
 KEYS = jax.random.split(jax.random.key(3), S)
@@ -99,7 +99,7 @@ def test_a_process_that_is_killed_is_replaced_in_any_turn(tmp_path):
 def test_every_row_has_one_turn():
     for count in (1, 5, 12):
         for simulators in (1, 4, 5, 20):
-            table = turns(count, simulators)
+            table = rounds(count, simulators)
             assert (table.sum(axis=0) == 1).all()
             assert table.sum(axis=1).max() <= simulators
 
