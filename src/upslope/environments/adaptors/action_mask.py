@@ -29,17 +29,20 @@ class ActionMaskObservation(gymnasium.Wrapper):
         if not isinstance(env.action_space, spaces.Discrete):
             raise ValueError(f"action_mask=True needs discrete actions, not {env.action_space}")
         self._n = int(env.action_space.n)
-        mask = spaces.Box(0, 1, (self._n,), np.bool_)
+        boolean: Any = np.bool_
+        mask = spaces.Box(0, 1, (self._n,), boolean)
         seen = env.observation_space
         self._nested = isinstance(seen, spaces.Dict)
         parts = dict(seen.spaces) if isinstance(seen, spaces.Dict) else {"observation": seen}
         self.observation_space = spaces.Dict({**parts, ACTION_MASK: mask})
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        """The first observation of an episode, with its mask."""
         observation, info = self.env.reset(seed=seed, options=options)
         return self._with_mask(observation, info), info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """One step; the observation after it has the mask of the next action."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         return self._with_mask(observation, info), reward, terminated, truncated, info
 

@@ -350,7 +350,8 @@ class GymnasiumSampler:
             time += 1
             self._stepper.refuse_endless(time)
         batch = self._trajectories(rows, padded_length(len(rows), self._limit), first_memory)
-        self._describe(batch.reward.sum(axis=1, dtype=float), batch.valid.sum(axis=1))
+        reward, valid = np.asarray(batch.reward), np.asarray(batch.valid)
+        self._describe(reward.sum(axis=1, dtype=float), valid.sum(axis=1))
         return batch
 
     def _returns(self, actions: ActionSampler) -> Returns:

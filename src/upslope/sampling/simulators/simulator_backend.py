@@ -28,7 +28,11 @@ class SimulatorBackend(Protocol):
 
     name: str
     buffer: SharedBuffer
-    log: ActionLog | None  # of the episodes under way; None where they cannot be replayed
+
+    @property
+    def log(self) -> ActionLog | None:
+        """Of the episodes under way; None where they cannot be replayed."""
+        ...
 
     def reset_counters(self) -> None:
         """A new call of the sampler begins."""

@@ -33,12 +33,11 @@ class SharedBuffer(NamedTuple):
     def rows(self, start: int, stop: int) -> SharedBuffer:
         """The rows of some simulators, as views."""
         part = slice(start, stop)
-        return SharedBuffer(
-            *(
-                tuple(leaf[part] for leaf in column) if isinstance(column, tuple) else column[part]
-                for column in self
-            )
-        )
+        columns: list[Any] = [
+            tuple(leaf[part] for leaf in column) if isinstance(column, tuple) else column[part]
+            for column in self
+        ]
+        return SharedBuffer(*columns)
 
     def arrays(self) -> list[np.ndarray]:
         """All columns, an observation's leaves among them."""
@@ -92,7 +91,8 @@ class BufferLayout(NamedTuple):
             offset += aligned(int(np.prod(shape, dtype=int)) * dtype.itemsize)
         k = len(self.observation)
         seen, after = tuple(arrays[3 : 3 + k]), tuple(arrays[3 + k : 3 + 2 * k])
-        return SharedBuffer(*arrays[:3], seen, after, *arrays[3 + 2 * k :])
+        columns: list[Any] = [*arrays[:3], seen, after, *arrays[3 + 2 * k :]]
+        return SharedBuffer(*columns)
 
 
 def aligned(size: int) -> int:

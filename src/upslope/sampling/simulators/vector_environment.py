@@ -134,7 +134,7 @@ class VectorEnvironment:
                 value = list(iterate(self._env.observation_space, final))[row]
             else:
                 value = final[row]
-            self.observations.store(self.buffer.successor, row, value)
+            self.observations.store(self.buffer.successor, int(row), value)
 
     def _store(self, columns: Leaves, batch: Any, rows: np.ndarray) -> None:
         singles = list(iterate(self._env.observation_space, batch))
@@ -143,4 +143,4 @@ class VectorEnvironment:
             if not self._checked:
                 self.observations.check(value, "reset")
                 self._checked = True
-            self.observations.store(columns, row, value)
+            self.observations.store(columns, int(row), value)
