@@ -104,6 +104,29 @@ def test_gymnax_as_installed(name):
     check_environment(make(f"gymnax:{name}"), steps=12)
 
 
+@pytest.mark.parametrize(("limit", "share"), [({}, 10 / 30), ({"time_limit": 20}, 0.5)])
+def test_gymnax_shows_the_time_as_a_share_of_its_own_limit(fake_gymnax, monkeypatch, limit, share):
+    import gymnax
+
+    def timed(step):
+        def step_env(self, key, state, action, params):
+            _, state, *rest = step(self, key, state, action, params)
+            return jnp.stack([state["time"] / params.max_steps_in_episode]), state, *rest
+
+        return step_env
+
+    made = type(gymnax.make("Drift-v0")[0])
+    monkeypatch.setattr(made, "step_env", timed(made.step_env))
+    environment = make("gymnax:Drift-v0", speed=0.01, **limit)
+    state, _ = environment.reset(jax.random.key(0))
+    for _ in range(10):
+        state, out = environment.step(jax.random.key(0), state, jnp.asarray(0))
+    np.testing.assert_allclose(out.observation, [share], rtol=1e-6)
+    for _ in range(30):
+        state, out = environment.step(jax.random.key(0), state, jnp.asarray(0))
+    assert not bool(out.terminated)  # beyond the limit, which is ours alone
+
+
 def test_gymnax_cartpole_equals_ours():
     pytest.importorskip("gymnax")
     theirs, ours = make("gymnax:CartPole-v1"), CartPole()

@@ -79,6 +79,19 @@ class Failing(Drift):
         return False
 
 
+class Slow(Drift):
+    """A `Drift` of which a step takes a second, once, in the first process to get there."""
+
+    def __init__(self, folder: str):
+        super().__init__()
+        self.failing = Failing("none", folder, at=3)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        if self.time + 1 == 3 and self.failing._claims():
+            time.sleep(1.5)
+        return super().step(action)
+
+
 class Careless(Drift):
     """A `Drift` with noise that its seed does not decide, which then kills its process once."""
 

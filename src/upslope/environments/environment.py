@@ -1,4 +1,4 @@
-"""The contract every JAX world keeps."""
+"""The contract every JAX environment keeps."""
 
 import abc
 import dataclasses
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Environment(eqx.Module):
-    """A world as a pure function of its state. Its leaves are its physics.
+    """An environment as a pure function of its state. Its leaves are its physics.
 
     It never resets itself and never applies a time limit: the sampler does both, so that the
     true successor of every step and the difference between an ended process and a cut one are
@@ -70,8 +70,8 @@ class Environment(eqx.Module):
     def action_bounds(self) -> tuple[Any, Any] | None:
         """The lowest and the highest action of a Box, broadcastable to one; None without bounds.
 
-        Samplers clip into them inside compiled programs, where leaves have no known value: a world
-        whose bounds depend on a leaf gives them here as functions of it.
+        Samplers clip into them inside compiled programs, where leaves have no known value: an
+        environment whose bounds depend on a leaf gives them here as functions of it.
         """
         space = self.action_space
         low, high = getattr(space, "low", None), getattr(space, "high", None)

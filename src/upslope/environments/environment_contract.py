@@ -1,4 +1,4 @@
-"""Whether a JAX world keeps its contract: read from shapes and types, before anything compiles."""
+"""Whether a JAX environment keeps its contract: read from shapes, before anything compiles."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from upslope.core.checks import EnvironmentContractError, UpslopeError
 from upslope.environments.environment import Environment
 
 
-def check_environment(world: Environment) -> None:
+def check_environment(environment: Environment) -> None:
     """Traces one `reset` and one `step`, and looks at what they give. No number is computed.
 
     Raises:
       EnvironmentContractError: one of them raises, or gives something else than an `Environment`
-        has to; names the world, the field, what was found and what is expected.
+        has to; names the environment, the field, what was found and what is expected.
     """
-    name = type(world).__name__
-    space, action_space = world.observation_space, world.action_space
-    first = _traced(name, "reset", world.reset, jax.random.key(0))
+    name = type(environment).__name__
+    space, action_space = environment.observation_space, environment.action_space
+    first = _traced(name, "reset", environment.reset, jax.random.key(0))
     if not isinstance(first, tuple | list) or len(first) != 2:
         _refuse(name, "reset", "returns", _kind(first), "a pair (state, observation)")
     state, observation = first
     _check_observation(name, "reset", observation, space)
 
     action = jax.ShapeDtypeStruct(action_space.shape, _number_type(action_space))
-    second = _traced(name, "step", world.step, jax.random.key(0), state, action)
+    second = _traced(name, "step", environment.step, jax.random.key(0), state, action)
     if not isinstance(second, tuple | list) or len(second) != 2:
         _refuse(name, "step", "returns", _kind(second), "a pair (state, Step)")
     after, out = second
@@ -45,7 +45,7 @@ def check_environment(world: Environment) -> None:
 
 
 def _traced(name: str, method: str, function: Any, *inputs: Any) -> Any:
-    """Shapes and types of what a method of the world gives; its own errors are explained."""
+    """Shapes and types of what a method of the environment gives; its own errors are explained."""
     try:
         return jax.eval_shape(function, *inputs)
     except UpslopeError:
@@ -65,7 +65,7 @@ def _traced(name: str, method: str, function: Any, *inputs: Any) -> Any:
 
 
 def _where(error: BaseException) -> str:
-    """The last line of the world's own code on the way to the error."""
+    """The last line of the environment's own code on the way to the error."""
     libraries = (str(Path(jax.__file__).parent), str(Path(__file__).parents[1]))
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if not frame.filename.startswith(libraries) and "site-packages" not in frame.filename:

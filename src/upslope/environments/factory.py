@@ -1,4 +1,4 @@
-"""From a name, with settings, to a world."""
+"""From a name, with settings, to an environment."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ PREFIXES = ("gymnasium", "gymnax", "brax")
 
 
 def make(name: Any, **settings: Any) -> Environment | GymnasiumSpec:
-    """The world of that name.
+    """The environment of that name.
 
     Args:
       name: one of
 
-        - a name in `ENVIRONMENTS`, such as "CartPole-v1": the native JAX world;
-        - "gymnasium:ID", "gymnax:NAME", "brax:NAME": that library's world;
+        - a name in `ENVIRONMENTS`, such as "CartPole-v1": the native JAX environment;
+        - "gymnasium:ID", "gymnax:NAME", "brax:NAME": that library's environment;
         - any other id that Gymnasium has registered, such as "LunarLander-v3";
         - an `Environment` or a `GymnasiumSpec`: returned as it is (with settings: a copy of the
           environment with those fields replaced);
         - a Gymnasium environment, or a function without arguments that builds one.
-      settings: of the world: the fields of a native one, the keyword arguments of another
+      settings: of the environment: the fields of a native one, the keyword arguments of another
         library's. `time_limit` is known to all of them.
 
     Returns:
@@ -58,7 +58,7 @@ def make(name: Any, **settings: Any) -> Environment | GymnasiumSpec:
     guess = nearest(prefix, PREFIXES)
     hint = f" Did you mean '{guess}:{rest}'?" if guess else ""
     raise UpslopeError(
-        f"Unknown environment {name!r}: {prefix!r} is not a library of worlds.{hint} "
+        f"Unknown environment {name!r}: {prefix!r} is not a library of environments.{hint} "
         f"Known: {', '.join(PREFIXES)}."
     )
 
@@ -109,34 +109,36 @@ def _check_kind(name: str, setting: str, value: Any, default: Any) -> None:
         check_number(name, setting, value, integer=isinstance(default, int))
 
 
-def _wrap(world: Any, settings: dict[str, Any]) -> Environment | GymnasiumSpec:
-    if isinstance(world, Environment):
-        return _replaced(world, settings) if settings else world
-    if isinstance(world, type) and issubclass(world, Environment):
-        return _native(world.__name__, world, settings)
+def _wrap(environment: Any, settings: dict[str, Any]) -> Environment | GymnasiumSpec:
+    if isinstance(environment, Environment):
+        return _replaced(environment, settings) if settings else environment
+    if isinstance(environment, type) and issubclass(environment, Environment):
+        return _native(environment.__name__, environment, settings)
     from upslope.environments.adaptors import gymnasium as gymnasium_spec
 
-    if isinstance(world, gymnasium_spec.GymnasiumSpec) and not settings:
-        return world
+    if isinstance(environment, gymnasium_spec.GymnasiumSpec) and not settings:
+        return environment
     if settings:
         raise UpslopeError(
-            f"make got {type(world).__name__} with the settings {', '.join(settings)}: settings go "
-            "with a name or a JAX environment. Build the world with them instead."
+            f"make got {type(environment).__name__} with the settings {', '.join(settings)}: "
+            "settings go with a name or a JAX environment. Build the environment with them instead."
         )
-    given: Any = world
+    given: Any = environment
     if gymnasium_spec.is_gymnasium(given):
         return gymnasium_spec.GymnasiumSpec.of(given)
-    if callable(world):
+    if callable(environment):
         return gymnasium_spec.GymnasiumSpec.built_by(given)
     raise UpslopeError(
-        f"make got a {type(world).__name__}: it must be a name, an upslope Environment, a "
+        f"make got a {type(environment).__name__}: it must be a name, an upslope Environment, a "
         "Gymnasium environment or a function that builds one."
     )
 
 
-def _replaced(world: Environment, settings: dict[str, Any]) -> Environment:
+def _replaced(environment: Environment, settings: dict[str, Any]) -> Environment:
     import dataclasses
 
-    check_settings(type(world).__name__, settings, [f.name for f in dataclasses.fields(world)])
-    fields = {f.name: getattr(world, f.name) for f in dataclasses.fields(world)}
-    return type(world)(**{**fields, **settings})
+    check_settings(
+        type(environment).__name__, settings, [f.name for f in dataclasses.fields(environment)]
+    )
+    fields = {f.name: getattr(environment, f.name) for f in dataclasses.fields(environment)}
+    return type(environment)(**{**fields, **settings})

@@ -55,19 +55,19 @@ class BraxEnvironment(Environment):
         return cls(brax_name=name, options=options, time_limit=time_limit)
 
     @property
-    def world(self) -> Any:
+    def environment(self) -> Any:
         """brax's own object."""
         return _load(self.brax_name, self.options)
 
     def reset(self, key: Array) -> tuple[Any, Array]:
         with jax.numpy_rank_promotion("allow"):
-            state = strong(self.world.reset(key))
+            state = strong(self.environment.reset(key))
         return state, _observation(self.brax_name, state.obs)
 
     def step(self, key: Array, state: Any, action: Array) -> tuple[Any, Step]:
         with jax.numpy_rank_promotion("allow"):
             # a copy goes in: some of brax's environments write into the state's dictionaries
-            after = self.world.step(jax.tree.map(lambda leaf: leaf, state), action)
+            after = self.environment.step(jax.tree.map(lambda leaf: leaf, state), action)
         after = like(after, state)
         observation = _observation(self.brax_name, after.obs)
         return after, Step(observation, jnp.asarray(after.reward, float), after.done > 0.5)
@@ -77,7 +77,7 @@ class BraxEnvironment(Environment):
         import numpy as np
         from gymnasium import spaces
 
-        size = self.world.observation_size
+        size = self.environment.observation_size
         _observation(self.brax_name, size)
         return spaces.Box(-np.inf, np.inf, (int(size),), np.float32)
 
@@ -86,7 +86,7 @@ class BraxEnvironment(Environment):
         import numpy as np
         from gymnasium import spaces
 
-        return spaces.Box(-1.0, 1.0, (int(self.world.action_size),), np.float32)
+        return spaces.Box(-1.0, 1.0, (int(self.environment.action_size),), np.float32)
 
 
 def _observation(name: str, observation: Any) -> Any:

@@ -37,7 +37,7 @@ class GymnasiumSpec:
       kwargs: keyword arguments of `gymnasium.make`.
       factory: builds the simulator instead of `gymnasium.make`, for environments passed in.
       action_mask: observe `info["action_mask"]` as the field `action_mask`, which actions are
-        allowed (Taxi-v3 tells it there).
+        allowed (Taxi tells it there).
     """
 
     id: str

@@ -27,6 +27,8 @@ class GymnaxEnvironment(Environment):
 
     It is stepped with `step_env`, so it never resets itself, and with its own step limit out of
     reach, so that what it calls done is a termination in either version; the limit becomes ours.
+    Observations that show the time as a share of the limit are those of its own limit: they come
+    from a step with `params` as they are, of which the compiler keeps what the other lacks.
 
     Attributes:
       params: gymnax's parameters of the environment; its numbers are leaves.
@@ -66,8 +68,8 @@ class GymnaxEnvironment(Environment):
             ["time_limit", *accepted, *(f for f in fields if f != "max_steps_in_episode")],
         )
         limit = settings.pop("time_limit", None if limit is None else int(limit))
-        if "max_steps_in_episode" in fields:
-            settings["max_steps_in_episode"] = NO_LIMIT
+        if "max_steps_in_episode" in fields and limit is not None:
+            settings["max_steps_in_episode"] = limit  # without one, its own scale stays
         return cls(
             params=params.replace(**settings),
             gymnax_name=name,
@@ -76,25 +78,32 @@ class GymnaxEnvironment(Environment):
         )
 
     @property
-    def world(self) -> Any:
+    def environment(self) -> Any:
         """gymnax's own object."""
         return _load(self.gymnax_name, self.options)[0]
 
     def reset(self, key: Array) -> tuple[Any, Array]:
         with jax.numpy_rank_promotion("allow"):
-            observation, state = self.world.reset_env(key, self.params)
+            observation, state = self.environment.reset_env(key, self.params)
         return strong(state), self._observation(observation)
 
     def step(self, key: Array, state: Any, action: Array) -> tuple[Any, Step]:
         with jax.numpy_rank_promotion("allow"):
             # 0.x and 1.x both give (observation, state, reward, done, info) here; with the limit
             # out of reach done means terminated in both.
-            observation, after, reward, done, _ = self.world.step_env(
-                key, state, action, self.params
+            observation, *_ = self.environment.step_env(key, state, action, self.params)
+            _, after, reward, done, _ = self.environment.step_env(
+                key, state, action, self._without_limit
             )
         reward = jnp.asarray(reward, float).reshape(())
         terminated = jnp.asarray(done, bool).reshape(())
         return like(after, state), Step(self._observation(observation), reward, terminated)
+
+    @property
+    def _without_limit(self) -> Any:
+        if not hasattr(self.params, "max_steps_in_episode"):
+            return self.params
+        return self.params.replace(max_steps_in_episode=NO_LIMIT)
 
     def _observation(self, observation: Any) -> Array:
         # A structure of several arrays is refused by the space, with a message.
@@ -134,7 +143,7 @@ def _space(environment: GymnaxEnvironment, which: str) -> spaces.Space:
 
     with jax.ensure_compile_time_eval():
         _, params = _load(environment.gymnax_name, environment.options)
-        space = getattr(environment.world, which)(params)
+        space = getattr(environment.environment, which)(params)
     kind = type(space).__name__
     if kind == "Discrete":
         return spaces.Discrete(int(space.n))
