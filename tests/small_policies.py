@@ -10,16 +10,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core.distributions.categorical import Categorical
-from upslope.policies.policy import Policy, ValueFunction
-
-
-class TableValue(ValueFunction):
-    """V of a numbered state: values [S]."""
-
-    values: Array
-
-    def __call__(self, observation: Array, memory: Any = None) -> Array:
-        return self.values[observation]
+from upslope.core.networks import Linear
+from upslope.policies.bodies import Body, LinearBody, TableBody
+from upslope.policies.policy import Policy
 
 
 class Table(Policy):
@@ -30,18 +23,8 @@ class Table(Policy):
     def __call__(self, observation: Array, memory: Any = None) -> Categorical:
         return Categorical(self.logits[observation])
 
-    def value_function(self, key: Array) -> TableValue:
-        return TableValue(jnp.zeros(self.logits.shape[0]))
-
-
-class AffineValue(ValueFunction):
-    """w . o + b."""
-
-    weights: Array  # [D]
-    bias: Array  # scalar
-
-    def __call__(self, observation: Array, memory: Any = None) -> Array:
-        return jnp.sum(self.weights * observation) + self.bias
+    def network_like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> TableBody:
+        return TableBody(jnp.zeros((self.logits.shape[0], n_outputs)))
 
 
 class Affine(Policy):
@@ -57,8 +40,9 @@ class Affine(Policy):
     def __call__(self, observation: Array, memory: Any = None) -> Categorical:
         return Categorical(self.weights @ observation + self.bias)
 
-    def value_function(self, key: Array) -> AffineValue:
-        return AffineValue(jnp.zeros(self.weights.shape[1]), jnp.zeros(()))
+    def network_like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> LinearBody:
+        size = self.weights.shape[1]
+        return LinearBody(Linear(jnp.zeros((size, n_outputs)), jnp.zeros(n_outputs)))
 
 
 class Rememberer(Policy):
@@ -76,24 +60,31 @@ class Rememberer(Policy):
         read = jnp.concatenate([observation, memory])
         return Categorical(self.weights @ read + self.bias), memory + observation
 
-    def value_function(self, key: Array) -> RemembererValue:
-        return RemembererValue(jnp.zeros(2 * self.size), jnp.zeros(()), self.size)
+    def network_like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> RemembererBody:
+        return RemembererBody(
+            jnp.zeros((2 * self.size, n_outputs)), jnp.zeros(n_outputs), self.size
+        )
 
 
-class RemembererValue(ValueFunction):
-    """The value function beside `Rememberer`: w . [o, memory] + b."""
+class RemembererBody(Body):
+    """The network of critics beside `Rememberer`: [o, memory] W + b."""
 
     has_memory: ClassVar[bool] = True
-    weights: Array  # [2 D]
-    bias: Array
+    weights: Array  # [2 D, O]
+    bias: Array  # [O]
     size: int = eqx.field(static=True, default=1)
 
     def initial_memory(self) -> Array:
         return jnp.zeros(self.size)
 
-    def __call__(self, observation: Array, memory: Any = None) -> Any:
+    def __call__(self, observation: Array, memory: Any = (), extra: Any = None) -> Any:
         read = jnp.concatenate([observation, memory])
-        return jnp.sum(self.weights * read) + self.bias, memory + observation
+        return read @ self.weights + self.bias, memory + observation
+
+    def like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> RemembererBody:
+        return RemembererBody(
+            jnp.zeros((2 * self.size, n_outputs)), jnp.zeros(n_outputs), self.size
+        )
 
 
 def population(key: Array, policy: Policy, size: int) -> Policy:

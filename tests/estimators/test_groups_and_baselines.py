@@ -27,6 +27,7 @@ from upslope.estimators import (
     group_advantages,
 )
 from upslope.objectives import DiscountedReturn, EpisodicReturn
+from upslope.policies.critics import state_value
 
 
 def test_leave_one_out_is_the_mean_stretched():
@@ -143,7 +144,7 @@ def test_policies_with_memory():
     policy, episodes = memory_batch()
     names = ["reinforce", "rloo", "dice", "gpomdp", "per-decision", "td-error", "vtrace"]
     objective = DiscountedReturn(0.9)
-    parts = {"behaviour": policy, "critic": policy.value_function(jax.random.key(0))}
+    parts = {"behaviour": policy, "critic": state_value(jax.random.key(0), policy)}
     got = {}
     for name in [*names, "reward-to-go", "reinforce-optimal-baseline", "all-action"]:
         estimator = TRAJECTORY_ESTIMATORS.get(name)()

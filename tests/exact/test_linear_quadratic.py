@@ -14,7 +14,7 @@ from upslope.environments.linear_quadratic import LinearQuadratic
 from upslope.exact.linear_loop import LinearGaussianController
 from upslope.exact.linear_quadratic import LawCredit, value_of_gain
 from upslope.objectives import AverageReward, AverageValue, DiscountedReturn, EpisodicReturn
-from upslope.policies.gaussian import GaussianNetwork, LinearGaussian
+from upslope.policies import GaussianNetwork, LinearGaussian
 from upslope.sampling.episode_returns import sample_returns
 
 OBJECTIVES = [
@@ -48,9 +48,9 @@ def linear(weight, offset, log_std):
 
     n, m = np.shape(weight)
     policy = LinearGaussian(jax.random.key(0), n, (m,))
-    layer = policy.network.layers[0]
+    layer = policy.body.layer
     policy = eqx.tree_at(
-        lambda p: (p.network.layers[0].weight, p.network.layers[0].bias, p.head.log_std),
+        lambda p: (p.body.layer.weight, p.body.layer.bias, p.head.log_std),
         policy,
         (jnp.asarray(weight, float), jnp.asarray(offset, float), jnp.asarray(log_std, float)),
     )
@@ -66,7 +66,7 @@ def problem(x64):
 
 def expected_cost(policy, world, steps, gamma=1.0):
     """-sum gamma^t E r_t by numpy, moments of x and u step by step, and the last term alone."""
-    layer = policy.network.layers[0]
+    layer = policy.body.layer
     K, b = np.asarray(layer.weight).T, np.asarray(layer.bias)
     S = np.diag(np.exp(2 * np.asarray(policy.head.log_std)))
     A, B, Q, R = (np.asarray(x) for x in (world.A, world.B, world.Q, world.R))
@@ -132,9 +132,7 @@ def test_published_figures_of_the_system_of_dean_et_al(x64):
     objective = AverageReward()
     np.testing.assert_allclose(exact.value(policy, world, objective), -0.195066626, atol=1e-9)
     slope = exact.gradient(policy, world, objective)  # u = -K x: two signs cancel
-    np.testing.assert_allclose(
-        slope.network.layers[0].weight[0, 0], 0.4738082038, atol=1e-9, rtol=0
-    )
+    np.testing.assert_allclose(slope.body.layer.weight[0, 0], 0.4738082038, atol=1e-9, rtol=0)
     best = exact.optimal_control(world, objective)
     np.testing.assert_allclose(
         -best.gain[0], [0.0437309466, 0.0125086432, 0.0012693584], atol=1e-9, rtol=0

@@ -23,10 +23,12 @@ X = np.array([0.5, -1.0, 2.0])
 def test_linear_gaussian_scores_are_those_of_exercise_13_4(x64):
     policy = LinearGaussian(KEY, 3, (1,), state_dependent_std=True)
     policy = jax.tree.map(lambda leaf: leaf + 0.1, policy)
-    weight, bias = np.asarray(policy.weight), np.asarray(policy.network.layers[0].bias)
+    weight, bias = np.asarray(policy.body.weight), np.asarray(policy.body.layer.bias)
     mean, log_std = X @ weight + bias
     action = 0.7
-    gradient = jax.grad(lambda p: p(jnp.array(X)).log_prob(jnp.array([action])))(policy).weight
+    gradient = jax.grad(lambda p: p(jnp.array(X)).log_prob(jnp.array([action])))(
+        policy
+    ).body.layer.weight
     in_mean = (action - mean) / np.exp(2 * log_std) * X
     in_std = ((action - mean) ** 2 / np.exp(2 * log_std) - 1) * X
     np.testing.assert_allclose(gradient, np.stack([in_mean, in_std], 1), atol=1e-10)
@@ -78,7 +80,7 @@ def test_bounded_policies_stay_inside():
 
 def test_deterministic_discrete_is_the_argmax():
     policy = DeterministicNetwork(KEY, 3, ModeHead(SoftmaxHead(4)), (5,))
-    logits = policy.network(jnp.array(X, jnp.float32))
+    logits = policy.body.network(jnp.array(X, jnp.float32))
     assert policy(jnp.array(X)).sample(KEY) == jnp.argmax(logits)
     with pytest.raises(UpslopeError, match="gradient-free"):
         policy(jnp.array(X)).log_prob(jnp.array(0))

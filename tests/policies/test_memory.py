@@ -14,6 +14,7 @@ from upslope.policies import (
     RecurrentSoftmax,
     SoftmaxNetwork,
 )
+from upslope.policies.critics import state_value
 from upslope.policies.policy import respond
 from upslope.policies.unroll import along
 
@@ -32,7 +33,7 @@ def test_the_action_depends_on_the_history():
 @pytest.mark.parametrize("normalised", [False, True])
 def test_the_memory_starts_anew_after_an_episode(normalised):
     policy = RecurrentGaussian(KEY, 2, (1,), (4, 5), out_gain=1.0)
-    value = policy.value_function(KEY)
+    value = state_value(KEY, policy)
     if normalised:
         policy = NormalizedPolicy(policy, Moments.zeros((2,)))
     observation = jax.random.normal(KEY, (6, 1, 2))

@@ -86,7 +86,7 @@ def test_a_machine_leaves_the_corridor_by_the_shortest_way():
 
 
 def test_a_gait_swings_with_its_period():
-    gait = SineGait(KEY, 5, PointHead((2,)), period=8.0)
+    gait = SineGait(KEY, PointHead((2,)), period=8.0)
     gait = with_leaves(gait, offset=[0.5, -1.0], amplitude=[1.0, 2.0], phase=[0.0, 0.25])
     memory, seen = gait.initial_memory(), []
     for _ in range(17):
@@ -99,7 +99,7 @@ def test_a_gait_swings_with_its_period():
 
 
 def test_a_spline_passes_its_knots_and_closes():
-    motion = SplineMotion(KEY, 1, PointHead((1,)), knots=5, period=20)
+    motion = SplineMotion(KEY, PointHead((1,)), knots=5, period=20)
     motion = with_leaves(motion, knots=[[0.0], [1.0], [3.0], [2.0], [-1.0]])
     steps = jnp.arange(41)
     path = jax.vmap(motion.motion)(steps)[:, 0]

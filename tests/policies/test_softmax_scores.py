@@ -86,7 +86,7 @@ def test_tabular_is_linear_with_one_hot_features_and_only_its_row_moves(x64):
 
 def test_network_without_hidden_layers_is_linear(x64):
     network = SoftmaxNetwork(jax.random.key(0), 4, 3, hidden=(), out_gain=1.0)
-    layer = network.network.layers[0]
+    layer = network.body.network.layers[0]
     theta = jnp.concatenate([layer.weight, layer.bias[None, :]]).T.ravel()
     linear = LinearSoftmax(theta, ProductFeatures(3))
     np.testing.assert_allclose(network(jnp.array(X)).probs, linear(jnp.array(X)).probs, atol=1e-6)
@@ -94,7 +94,7 @@ def test_network_without_hidden_layers_is_linear(x64):
 
 def test_discrete_observations_are_one_hot():
     network = SoftmaxNetwork(jax.random.key(0), 5, 3, hidden=(), out_gain=1.0, categories=(2, 3))
-    weight = np.asarray(network.network.layers[0].weight)
+    weight = np.asarray(network.body.network.layers[0].weight)
     logits = network(jnp.array([1, 2])).logits
     np.testing.assert_allclose(logits, weight[1] + weight[2 + 2], atol=1e-6)
 

@@ -20,9 +20,6 @@ class Linear(Policy):
     def __call__(self, observation: Array, memory: Any = None) -> Any:
         return DiagonalGaussian(self.weights @ observation.ravel(), jnp.zeros(len(self.weights)))
 
-    def value_function(self, key: Array) -> Any:
-        raise NotImplementedError
-
 
 class Counting(Policy):
     """Its action is how many steps it remembers; a memory that is not begun anew shows."""
@@ -35,9 +32,6 @@ class Counting(Policy):
 
     def initial_memory(self) -> Any:
         return self.start
-
-    def value_function(self, key: Array) -> Any:
-        raise NotImplementedError
 
 
 def linear(*lead: int, size: int = 3, actions: int = 2, seed: int = 0) -> Linear:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from small_policies import Affine
+from upslope.policies.critics import state_value
 from upslope.search.gradient.clipped_surrogate import Batch, clipped_surrogate, policy_surrogate
 
 # rlax, `policy_gradients_test.py` (Apache-2.0), clipped_surrogate_pg_loss with eps = .2.
@@ -56,7 +57,7 @@ def test_an_absurd_ratio_cannot_overflow():
 def batch(rows=12, seed=0):
     rng = np.random.default_rng(seed)
     policy = Affine(jnp.asarray(rng.normal(size=(2, 3))), jnp.asarray(rng.normal(size=2)))
-    critic = policy.value_function(jax.random.key(0))
+    critic = state_value(jax.random.key(0), policy)
     observation = jnp.asarray(rng.normal(size=(rows, 3)))
     action = jnp.asarray(rng.integers(2, size=rows))
     log_prob = jax.vmap(lambda o, a: policy(o).log_prob(a))(observation, action)

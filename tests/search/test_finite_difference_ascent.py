@@ -132,9 +132,6 @@ class Right(Policy):
     def __call__(self, observation, memory=None):
         return Deterministic((self.threshold[0] > 0).astype(int))
 
-    def value_function(self, key):
-        raise NotImplementedError
-
 
 def test_a_policy_that_cannot_be_differentiated_still_has_differences():
     world, objective = ShortCorridor(time_limit=30), EpisodicReturn()

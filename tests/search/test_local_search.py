@@ -43,9 +43,6 @@ class Threshold(Policy):
     def __call__(self, observation, memory=None):
         return Deterministic((self.weights @ observation > 0).astype(int))
 
-    def value_function(self, key):
-        raise NotImplementedError
-
 
 def waiting_times(radius):
     """How many random weight vectors it takes until one balances for 200 steps, again and again."""

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from upslope.policies.recurrent import RecurrentSoftmax
 
 from small_policies import Affine, Rememberer, Table
 from small_worlds import Endless, Recall
 from upslope.engine.iteration import iterate
 from upslope.objectives import AverageReward, DiscountedReturn, EpisodicReturn
-from upslope.policies.recurrent import RecurrentSoftmax
 from upslope.sampling import JaxSampler, Steps
 from upslope.search import PPO
 from upslope.search.gradient.minibatches import feistel_network, minibatches, shuffles

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
+from typing import Any, Protocol
 
 import equinox as eqx
+import numpy as np
 from jax import Array
 
 from upslope.core.moments import Moments
@@ -50,6 +51,35 @@ class Actor(eqx.Module):
     def observe(self, moments: Moments) -> Actor:
         """The same actor with the moments of new observations merged into its own."""
         return self
+
+    def numpy(self) -> NumpyActor | None:
+        """The same actor without JAX, for simulators and `predict`; None where there is none."""
+        return None
+
+
+class NumpyActor(Protocol):
+    """An actor without JAX. It draws from NumPy generators; `None` in their place means the mode."""
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether it remembers."""
+        ...
+
+    def initial_memory(self, n: int | None = None) -> Any:
+        """The memory at the start of an episode, or memories [n, ...]; `()` without memory."""
+        ...
+
+    def act(
+        self, observation: Any, memory: Any, generator: np.random.Generator | None
+    ) -> tuple[Any, Any]:
+        """The action for one observation, and the memory after it."""
+        ...
+
+    def act_batch(
+        self, observation: Any, memory: Any, generator: np.random.Generator | None
+    ) -> tuple[Any, Any]:
+        """`act` for observations [N, ...] and memories [N, ...]."""
+        ...
 
 
 def observation_moments(candidate: Any) -> Moments | None:

@@ -1,11 +1,16 @@
-"""Running mean and variance of what a policy has seen."""
+"""Running mean and variance of what a policy has observed."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
+
+CLIP = 10.0  # standard deviations
 
 
 class Moments(eqx.Module):
@@ -14,73 +19,149 @@ class Moments(eqx.Module):
     .. math:: M_{AB} = M_A + M_B + \delta^2 \frac{n_A n_B}{n_A + n_B},
               \quad \delta = \bar x_B - \bar x_A
 
-    The result does not depend on how the stream was cut into batches (up to rounding).
+    The result does not depend on how the stream was split into batches (up to rounding).
+
+    Samples may be trees (Dict and Tuple observations). Of a tree only the leaves of floats are
+    counted and standardised: ints (categories, masks) and bytes (images) stand as None in mean and
+    squares and pass `normalize` as they are, and so does the field `action_mask`.
 
     Attributes:
-      count: number of samples seen, a float scalar.
-      mean: [...], one per component.
-      squares: [...], the sum of squared deviations from the mean.
+      count: number of samples, a float scalar.
+      mean: [...], one per component; or a tree of these.
+      squares: [...], the sum of squared deviations from the mean; likewise.
 
     References:
       Chan, Golub and LeVeque (1983), equations 2.1.
     """
 
     count: Array
-    mean: Array
-    squares: Array
+    mean: Any
+    squares: Any
 
     @classmethod
     def zeros(cls, shape: tuple[int, ...]) -> Moments:
-        """Moments of no samples at all."""
+        """Moments of no samples at all, of arrays of a shape."""
         return cls(jnp.zeros(()), jnp.zeros(shape), jnp.zeros(shape))
 
     @classmethod
-    def of(cls, samples: Array, valid: Array | None = None) -> Moments:
+    def zeros_like(cls, sample: Any) -> Moments:
+        """Moments of no samples at all, of arrays or trees like one sample (or its shapes)."""
+        zeros = _each(lambda leaf: jnp.zeros(leaf.shape), _counted(sample))
+        return cls(jnp.zeros(()), zeros, zeros)
+
+    @classmethod
+    def of(cls, samples: Any, valid: Array | None = None) -> Moments:
         """Moments of a batch.
 
         Args:
           samples: [B..., ...] where the leading axes are those of `valid` (all but the last shape
-            of one sample); without `valid` there is one leading axis.
+            of one sample); without `valid` there is one leading axis. An array, or a tree of them.
           valid: booleans [B...]; False entries do not count.
         """
-        if not jnp.issubdtype(samples.dtype, jnp.floating):
-            samples = samples.astype(float)
         if valid is None:
-            valid = jnp.ones(samples.shape[:1], bool)
-        lead = tuple(range(valid.ndim))
-        weight = valid.astype(samples.dtype)
-        spread = weight.reshape(weight.shape + (1,) * (samples.ndim - weight.ndim))
-        count = jnp.sum(weight)
-        samples = jnp.where(spread > 0, samples, 0.0)  # what does not count may be infinite
-        mean = jnp.sum(samples, axis=lead) / jnp.maximum(count, 1.0)
-        centre = jnp.expand_dims(mean, lead)
-        squares = jnp.sum(spread * jnp.square(samples - centre), axis=lead)
+            valid = jnp.ones(jax.tree.leaves(samples)[0].shape[:1], bool)
+        samples = _counted(samples)
+        kinds = [leaf.dtype for leaf in jax.tree.leaves(samples)]
+        dtype = jnp.result_type(float, *kinds) if not kinds else jnp.result_type(*kinds)
+        count = jnp.sum(valid.astype(dtype))
+        mean = _each(lambda leaf: _mean(leaf, valid, count), samples)
+        squares = _each(lambda leaf, m: _squares(leaf, valid, m), samples, mean)
         return cls(count, mean, squares)
 
     def merge(self, other: Moments) -> Moments:
         """Moments of both streams together."""
         count = self.count + other.count
         safe = jnp.maximum(count, 1.0)
-        delta = other.mean - self.mean
-        mean = self.mean + delta * other.count / safe
-        squares = self.squares + other.squares + delta**2 * self.count * other.count / safe
-        return Moments(count, mean, squares)
+
+        def mean(here: Array, there: Array) -> Array:
+            return here + (there - here) * other.count / safe
+
+        def squares(here: Array, there: Array, mine: Array, theirs: Array) -> Array:
+            delta = theirs - mine
+            return here + there + delta**2 * self.count * other.count / safe
+
+        return Moments(
+            count,
+            _each(mean, self.mean, other.mean),
+            _each(squares, self.squares, other.squares, self.mean, other.mean),
+        )
 
     def together(self) -> Moments:
         """Moments of P streams, leaves [P, ...], together; in one order whatever made them."""
         total = jnp.sum(self.count)
-        spread = self.count.reshape(-1, *(1,) * (self.mean.ndim - 1))
-        mean = jnp.sum(spread * self.mean, axis=0) / jnp.maximum(total, 1.0)
-        apart = spread * jnp.square(self.mean - mean[None])
-        return Moments(total, mean, jnp.sum(self.squares + apart, axis=0))
+
+        def weights(leaf: Array) -> Array:
+            return self.count.reshape(-1, *(1,) * (leaf.ndim - 1))
+
+        def mean(leaf: Array) -> Array:
+            return jnp.sum(weights(leaf) * leaf, axis=0) / jnp.maximum(total, 1.0)
+
+        def squares(leaf: Array, means: Array, mean: Array) -> Array:
+            apart = weights(means) * jnp.square(means - mean[None])
+            return jnp.sum(leaf + apart, axis=0)
+
+        means = _each(mean, self.mean)
+        return Moments(total, means, _each(squares, self.squares, self.mean, means))
 
     @property
-    def variance(self) -> Array:
+    def variance(self) -> Any:
         """The population variance [...]; 1 where fewer than two samples have been seen."""
-        return jnp.where(self.count > 1.0, self.squares / jnp.maximum(self.count, 1.0), 1.0)
 
-    def normalize(self, sample: Array, clip: float = 10.0) -> Array:
+        def variance(squares: Array) -> Array:
+            return jnp.where(self.count > 1.0, squares / jnp.maximum(self.count, 1.0), 1.0)
+
+        return _each(variance, self.squares)
+
+    def normalize(self, sample: Any, clip: float = CLIP) -> Any:
         """(sample - mean) / std, clipped; no gradient flows into the moments."""
         frozen = jax.lax.stop_gradient(self)
-        scaled = (sample - frozen.mean) * jax.lax.rsqrt(frozen.variance + 1e-8)
-        return jnp.clip(scaled, -clip, clip)
+
+        def normalize(mean: Array | None, sample: Array, variance: Array | None) -> Array:
+            if mean is None or variance is None:
+                return sample
+            return jnp.clip((sample - mean) * jax.lax.rsqrt(variance + 1e-8), -clip, clip)
+
+        return jax.tree.map(normalize, frozen.mean, sample, frozen.variance, is_leaf=_is_none)
+
+
+def _is_none(node: Any) -> bool:
+    return node is None
+
+
+def _each(f: Callable[..., Array], tree: Any, *others: Any) -> Any:
+    """`f` of the leaves of trees of one structure; None stays None."""
+    return jax.tree.map(f, tree, *others)
+
+
+def _counted(samples: Any) -> Any:
+    """The samples as floats, with None in the place of what is not standardised."""
+    if not isinstance(samples, Mapping | tuple | list):
+        if jnp.issubdtype(samples.dtype, jnp.floating):
+            return samples
+        if isinstance(samples, jax.ShapeDtypeStruct):
+            return jax.ShapeDtypeStruct(samples.shape, jnp.result_type(float))
+        return samples.astype(float)
+
+    def counted(path: tuple[Any, ...], leaf: Array) -> Array | None:
+        masked = getattr(path[0], "key", None) == "action_mask"
+        return leaf if jnp.issubdtype(leaf.dtype, jnp.floating) and not masked else None
+
+    return jax.tree_util.tree_map_with_path(counted, samples)
+
+
+def _spread(leaf: Array, valid: Array) -> Array:
+    weight = valid.astype(leaf.dtype)
+    return weight.reshape(weight.shape + (1,) * (leaf.ndim - weight.ndim))
+
+
+def _mean(leaf: Array, valid: Array, count: Array) -> Array:
+    spread = _spread(leaf, valid)
+    kept = jnp.where(spread > 0, leaf, 0.0)  # what does not count may be infinite
+    return jnp.sum(kept, axis=tuple(range(valid.ndim))) / jnp.maximum(count, 1.0)
+
+
+def _squares(leaf: Array, valid: Array, mean: Array) -> Array:
+    lead = tuple(range(valid.ndim))
+    spread = _spread(leaf, valid)
+    kept = jnp.where(spread > 0, leaf, 0.0)
+    return jnp.sum(spread * jnp.square(kept - jnp.expand_dims(mean, lead)), axis=lead)

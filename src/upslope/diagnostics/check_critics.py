@@ -12,6 +12,7 @@ from upslope.diagnostics.check_policies import is_finite
 from upslope.environments.environment import Environment
 from upslope.estimators import TableCritic, TimeTableCritic
 from upslope.objectives.objective import Objective
+from upslope.policies.critics import state_value
 
 
 class Critics(NamedTuple):
@@ -34,7 +35,7 @@ def true_critics(
     They are those of the state: where the policy does not see it, they do. The key is consumed.
     """
     if not is_finite(world) or getattr(policy, "has_memory", False):
-        return Critics(policy.value_function(key))
+        return Critics(state_value(key, policy))
     from upslope import exact
 
     values = exact.episodic_values(policy, world, limit, objective.discount)

@@ -15,8 +15,10 @@ from upslope.core.tree import ravel_parameters
 from upslope.environments.environment import Environment
 from upslope.environments.linear_quadratic import LinearQuadratic
 from upslope.objectives.objective import AverageReward, Objective
+from upslope.policies.bodies import LinearBody
 from upslope.policies.default import default_policy
-from upslope.policies.gaussian import LinearGaussian
+from upslope.policies.heads import GaussianHead
+from upslope.policies.network import NetworkPolicy
 
 # How far the parameters of a check lie from a fresh policy's, which is often too symmetric to tell
 # right from wrong; and how far those of the policy that off-policy estimators are tried on.
@@ -57,15 +59,24 @@ def drawn_policy(key: Array, world: Environment, limit: int, kind: str | None) -
     """
     fresh_key, noise_key = jax.random.split(key)
     policy = default_policy(fresh_key, world.observation_space, world.action_space, kind=kind)
-    if isinstance(world, LinearQuadratic) and isinstance(policy, LinearGaussian):
+    if isinstance(world, LinearQuadratic) and is_linear_gaussian(policy):
         from upslope import exact
 
         try:
             gain = exact.optimal_control(world, AverageReward()).gain
-            policy = eqx.tree_at(lambda p: p.network.layers[0].weight, policy, 0.7 * gain.T)
+            policy = eqx.tree_at(lambda p: p.body.layer.weight, policy, 0.7 * gain.T)
         except UpslopeError:  # nothing stabilises it
             pass
     return moved(noise_key, policy, SPREAD, world, limit)
+
+
+def is_linear_gaussian(policy: Any) -> bool:
+    """Whether a policy is a Gaussian around a linear mean."""
+    return (
+        isinstance(policy, NetworkPolicy)
+        and isinstance(policy.body, LinearBody)
+        and isinstance(policy.head, GaussianHead)
+    )
 
 
 def is_finite(world: Any) -> bool:

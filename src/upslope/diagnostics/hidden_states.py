@@ -13,7 +13,8 @@ from upslope.core.distributions.distribution import Distribution
 from upslope.core.non_trainable import NonTrainable
 from upslope.core.records import Step, Trajectories
 from upslope.environments.environment import Environment
-from upslope.policies.policy import Policy, ValueFunction
+from upslope.policies.bodies.body import Body
+from upslope.policies.policy import Policy
 
 
 def what_is_seen(world: Any) -> Array | None:
@@ -97,8 +98,8 @@ class MaskedObservation(Policy):
         """The distribution of the action in a state."""
         return self.policy(self.seen(observation))
 
-    def value_function(self, key: Array) -> ValueFunction:
-        return self.policy.value_function(key)
+    def network_like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> Body:
+        return self.policy.network_like(key, n_outputs, n_extra_inputs)
 
 
 def mask_again(episodes: Trajectories, seen: Array) -> Trajectories:

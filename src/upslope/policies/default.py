@@ -1,4 +1,4 @@
-"""The policy that fits the spaces of a world."""
+"""The policy that fits the spaces of an environment."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+import jax
+import numpy as np
 from jax import Array
 
 from upslope.core.checks import UpslopeError, check_settings
@@ -13,7 +15,12 @@ from upslope.core.moments import Moments
 from upslope.policies.normalized import NormalizedPolicy
 from upslope.policies.policy import Policy
 from upslope.policies.registry import FITS, POLICIES
-from upslope.policies.spaces import action_shape, observation_shape
+from upslope.policies.spaces import (
+    ObservationShape,
+    action_shape,
+    observation_shape,
+    space_leaves,
+)
 
 DEFAULT_HIDDEN = (64, 64)
 DEFAULT_ACTIVATION = "tanh"
@@ -30,11 +37,11 @@ def default_policy(
     normalize_observations: bool = False,
     **settings: Any,
 ) -> Policy:
-    """A fresh policy for the spaces of a world.
+    """A fresh policy for the spaces of an environment.
 
     Without a kind: a table for discrete observations and actions, a convolutional network for
-    images, a dense network for the rest; softmax, Gaussian, multi-softmax or Bernoulli by the
-    actions.
+    images, a dense network for the rest (trees and action masks included); softmax, Gaussian,
+    multi-softmax or Bernoulli by the actions.
 
     Args:
       key: consumed.
@@ -65,35 +72,56 @@ def default_policy(
     if activation != DEFAULT_ACTIVATION:
         settings["activation"] = activation
     check_settings(f"The policy {kind!r}", settings, known)
-    seen = observation_shape(observation_space)
-    if normalize_observations and (seen.categories or seen.kind == "image"):
+    obs = observation_shape(observation_space)
+    counted = _counted(observation_space, obs) if normalize_observations else None
+    if normalize_observations and counted is None:
         raise UpslopeError(
             f"normalize_observations=True has no meaning for {observation_space}: discrete "
             "observations are one-hot and images are scaled already. Leave it out."
         )
     policy = builder(key, observation_space, action_space, **settings)
-    if normalize_observations:
-        return NormalizedPolicy(policy, Moments.zeros(seen.shape))
+    if counted is not None:
+        return NormalizedPolicy(policy, Moments.zeros_like(counted))
     return policy
+
+
+def _counted(space: Any, obs: ObservationShape) -> Any | None:
+    """The shapes of what is standardised; None where nothing would be."""
+    if obs.kind != "tree":
+        fine = not obs.categories and obs.kind != "image"
+        return jax.ShapeDtypeStruct(obs.shape, float) if fine else None
+    floats = [x for x in space_leaves(space) if np.issubdtype(x.dtype or int, np.floating)]
+    return shapes_of(space) if floats else None
+
+
+def shapes_of(space: Any) -> Any:
+    """The shapes and types of the observations of a space, a tree like them."""
+    from gymnasium import spaces
+
+    if isinstance(space, spaces.Dict):
+        return {name: shapes_of(space[name]) for name in space.spaces}
+    if isinstance(space, spaces.Tuple):
+        return tuple(shapes_of(part) for part in space.spaces)
+    return jax.ShapeDtypeStruct(space.shape or (), jax.dtypes.canonicalize_dtype(space.dtype))
 
 
 def choose_kind(observation_space: Any, action_space: Any) -> str:
     """The kind of policy for these spaces when the user names none."""
-    seen, done = observation_shape(observation_space).kind, action_shape(action_space).kind
-    if seen == "other" or done == "other":
+    obs, act = observation_shape(observation_space).kind, action_shape(action_space).kind
+    if obs == "other" or act == "other":
         raise incompatible("No policy fits", observation_space, action_space, [])
-    if seen == "image":
+    if obs == "image":
         return "convolutional"
-    if seen == "discrete" and done == "discrete":
+    if obs == "discrete" and act == "discrete":
         return "tabular-softmax"
     by_action = {"discrete": "softmax", "multi-discrete": "multi-softmax"}
-    return by_action.get(done, "bernoulli" if done == "multi-binary" else "gaussian")
+    return by_action.get(act, "bernoulli" if act == "multi-binary" else "gaussian")
 
 
 def compatible_kinds(observation_space: Any, action_space: Any) -> list[str]:
     """The names of the kinds of policy made for these spaces."""
-    seen, done = observation_shape(observation_space).kind, action_shape(action_space).kind
-    return [name for name, fit in FITS.items() if seen in fit.observations and done in fit.actions]
+    obs, act = observation_shape(observation_space).kind, action_shape(action_space).kind
+    return [name for name, fit in FITS.items() if obs in fit.observations and act in fit.actions]
 
 
 def incompatible(
@@ -104,9 +132,10 @@ def incompatible(
         remedy = f"These fit: {', '.join(fitting)}."
     else:
         remedy = (
-            "Observations must be Box, Discrete, MultiDiscrete or MultiBinary, actions the same "
-            "(boxes of floats). Flatten Dict and Tuple spaces with a wrapper, for example "
-            "gymnasium.wrappers.FlattenObservation."
+            "Observations must be Box, Discrete, MultiDiscrete or MultiBinary, or Dict and Tuple "
+            "spaces of these with more in them than an action mask; actions Discrete, "
+            "MultiDiscrete, MultiBinary or Box (of floats). Flatten other spaces with a wrapper, "
+            "for example gymnasium.wrappers.FlattenObservation."
         )
     return UpslopeError(
         f"{what} observations {observation_space} and actions {action_space}. {remedy}"

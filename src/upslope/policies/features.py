@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import abc
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from upslope.core.non_trainable import NonTrainable
-from upslope.policies.encoding import encode
+from upslope.policies.encoding import Categories, encode
+from upslope.policies.twin.bodies import TwinBody, TwinMLP, TwinTable
+from upslope.policies.twin.encoding import TwinEncoding
+from upslope.policies.twin.heads import TwinSoftmax
 
 
 class FeatureMap(NonTrainable):
-    """phi(s, a) of all actions at once. Its numbers are given: carried, never searched.
+    """phi(s, a) of all actions at once. Its numbers are given: frozen, never trained.
 
     To use your own features, subclass it: sizes are static fields, numbers are leaves.
     """
 
     @abc.abstractmethod
-    def __call__(self, observation: Array) -> Array:
+    def __call__(self, observation: Any) -> Array:
         """phi(s, .) [A, D]."""
+
+    def numpy(self, theta: np.ndarray) -> tuple[TwinBody, TwinSoftmax] | None:
+        """The preferences theta . phi(s, .) and their softmax without JAX; None for no such thing.
+
+        Args:
+          theta: [D].
+        """
+        return None
 
 
 class ProductFeatures(FeatureMap):
@@ -37,17 +50,21 @@ class ProductFeatures(FeatureMap):
 
     n_actions: int = eqx.field(static=True)
     bias: bool = eqx.field(static=True, default=True)
-    categories: tuple[int, ...] = eqx.field(static=True, default=())
+    categories: Categories = eqx.field(static=True, default=())
 
     def size(self, in_size: int) -> int:
         """D for observations of I numbers."""
         return self.n_actions * (in_size + int(self.bias))
 
-    def __call__(self, observation: Array) -> Array:
+    def __call__(self, observation: Any) -> Array:
         x = encode(observation, self.categories)
         if self.bias:
             x = jnp.append(x, 1.0)
         return jnp.kron(jnp.eye(self.n_actions), x[None, :])
+
+    def numpy(self, theta: np.ndarray) -> tuple[TwinBody, TwinSoftmax]:
+        weight = theta.reshape(self.n_actions, -1).T  # [I (+ 1), A]
+        return _linear(weight, self.bias, self.categories), TwinSoftmax(self.n_actions)
 
 
 class BernoulliFeatures(FeatureMap):
@@ -62,17 +79,21 @@ class BernoulliFeatures(FeatureMap):
     """
 
     bias: bool = eqx.field(static=True, default=True)
-    categories: tuple[int, ...] = eqx.field(static=True, default=())
+    categories: Categories = eqx.field(static=True, default=())
 
     def size(self, in_size: int) -> int:
         """D for observations of I numbers."""
         return in_size + int(self.bias)
 
-    def __call__(self, observation: Array) -> Array:
+    def __call__(self, observation: Any) -> Array:
         x = encode(observation, self.categories)
         if self.bias:
             x = jnp.append(x, 1.0)
         return jnp.stack([jnp.zeros_like(x), x])
+
+    def numpy(self, theta: np.ndarray) -> tuple[TwinBody, TwinSoftmax]:
+        weight = np.stack([np.zeros_like(theta), theta], axis=1)
+        return _linear(weight, self.bias, self.categories), TwinSoftmax(2)
 
 
 class TableFeatures(FeatureMap):
@@ -84,5 +105,14 @@ class TableFeatures(FeatureMap):
 
     table: Array = eqx.field(converter=lambda table: jnp.asarray(table, float))
 
-    def __call__(self, observation: Array) -> Array:
+    def __call__(self, observation: Any) -> Array:
         return self.table[observation]
+
+    def numpy(self, theta: np.ndarray) -> tuple[TwinBody, TwinSoftmax]:
+        return TwinTable(np.asarray(self.table) @ theta), TwinSoftmax(self.table.shape[1])
+
+
+def _linear(weight: np.ndarray, bias: bool, categories: Categories) -> TwinMLP:
+    rows = weight[:-1] if bias else weight
+    constant = weight[-1] if bias else np.zeros(weight.shape[1], weight.dtype)
+    return TwinMLP(TwinEncoding(categories), ((rows, constant),), "identity")

@@ -6,11 +6,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from upslope.core.distributions import Categorical
+from upslope.policies.bodies.table import FeatureBody
+from upslope.policies.encoding import action_mask
 from upslope.policies.features import FeatureMap
-from upslope.policies.policy import Policy, ValueFunction
+from upslope.policies.heads.head import allowed
+from upslope.policies.policy import Policy
+from upslope.policies.twin.actor import TwinActor
 
 
 class LinearSoftmax(Policy):
@@ -21,7 +26,7 @@ class LinearSoftmax(Policy):
 
     Attributes:
       theta: [D].
-      features: phi; carried, not searched.
+      features: phi; frozen.
 
     References:
       Sutton and Barto (2018), equations 13.2, 13.3 and 13.9.
@@ -30,28 +35,19 @@ class LinearSoftmax(Policy):
     theta: Array
     features: FeatureMap
 
-    def __call__(self, observation: Array, memory: Any = None) -> Categorical:
-        return Categorical(jax.lax.stop_gradient(self.features)(observation) @ self.theta)
+    def __call__(self, observation: Any, memory: Any = None) -> Categorical:
+        logits = jax.lax.stop_gradient(self.features)(observation) @ self.theta
+        mask = action_mask(observation)
+        return Categorical(logits, allowed(mask, logits.shape[0], "A linear softmax policy"))
 
-    def value_function(self, key: Array) -> LinearValue:
-        return LinearValue(jnp.zeros_like(self.theta), jnp.zeros(()), self.features)
+    def network_like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> FeatureBody:
+        """Linear in the features averaged over the actions, zero at first."""
+        weight = jnp.zeros((self.theta.shape[0], n_outputs), self.theta.dtype)
+        start = FeatureBody(weight, jnp.zeros(n_outputs, self.theta.dtype), self.features)
+        return start.like(key, n_outputs, n_extra_inputs)
 
-
-class LinearValue(ValueFunction):
-    r"""V(s), linear in the features averaged over the actions, zero at first.
-
-    .. math:: V(s) = b + w^\top \frac1A \sum_a \phi(s, a)
-
-    Attributes:
-      weight: w [D].
-      bias: b.
-      features: phi; carried, not fitted.
-    """
-
-    weight: Array
-    bias: Array
-    features: FeatureMap
-
-    def __call__(self, observation: Array, memory: Any = None) -> Array:
-        phi = jax.lax.stop_gradient(self.features)(observation)
-        return self.bias + jnp.mean(phi, axis=0) @ self.weight
+    def numpy(self) -> TwinActor | None:
+        body = self.features.numpy(np.asarray(self.theta))
+        if body is None:
+            return None
+        return TwinActor(*body)

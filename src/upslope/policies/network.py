@@ -1,75 +1,76 @@
-"""A dense network and a head."""
+"""The policy that is a body and a head."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import equinox as eqx
+import jax
+import jax.numpy as jnp
 from jax import Array
 
-from upslope.core.checks import UpslopeError
-from upslope.core.distributions.distribution import Distribution
-from upslope.core.networks import MLP
-from upslope.policies.encoding import encode
+from upslope.core.records import Act
+from upslope.policies.bodies.body import Body
+from upslope.policies.encoding import action_mask
 from upslope.policies.heads import Head
-from upslope.policies.policy import Policy, ValueFunction
+from upslope.policies.policy import Policy
+from upslope.policies.twin.actor import TwinActor
 
 
 class NetworkPolicy(Policy):
-    """A multilayer perceptron whose outputs a head turns into a distribution.
+    r"""A body computes numbers from the observation, a head makes them a distribution.
+
+    .. math:: \pi(a \mid s) = head\big(body_\theta(s)\big)(a)
+
+    Where the observation is a dict with the field `action_mask`, the head leaves out the actions
+    that it forbids.
 
     Attributes:
-      network: observation [I] to the head's outputs.
-      head: outputs to the distribution.
-      categories: sizes of the one-hot blocks of a discrete observation; empty for numbers. Static.
+      body: the architecture.
+      head: the kind of distribution.
+
+    References:
+      Sutton and Barto (2018), sections 13.1 and 13.7.
     """
 
-    network: MLP
+    body: Body
     head: Head
-    categories: tuple[int, ...] = eqx.field(static=True)
 
-    def __init__(
-        self,
-        key: Array,
-        in_size: int,
-        head: Head,
-        hidden: Sequence[int] = (64, 64),
-        activation: str = "tanh",
-        out_gain: float = 0.01,
-        categories: tuple[int, ...] = (),
-    ):
-        check_categories(type(self).__name__, in_size, categories)
-        self.network = MLP(key, in_size, hidden, head.n_outputs, activation, out_gain)
-        self.head = head
-        self.categories = tuple(categories)
+    @property
+    def differentiable(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the head has a score."""
+        return self.head.differentiable
 
-    def __call__(self, observation: Array, memory: Any = None) -> Distribution:
-        return self.head(self.network(encode(observation, self.categories)))
+    @property
+    def has_memory(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the body has a memory."""
+        return self.body.has_memory
 
-    def value_function(self, key: Array) -> NetworkValue:
-        return NetworkValue(self.network.alike(key, 1, 1.0), self.categories)
+    def __call__(self, observation: Any, memory: Any = ()) -> Any:
+        output, memory = self.body(observation, memory)
+        mask = action_mask(observation)
+        distribution = self.head(output) if mask is None else self.head(output, mask)
+        return (distribution, memory) if self.has_memory else distribution
 
+    def initial_memory(self) -> Any:
+        return self.body.initial_memory()
 
-class NetworkValue(ValueFunction):
-    """V(s) as a multilayer perceptron.
+    def noise(self, key: Array) -> Any:
+        """The head's noise, which depends on the key alone."""
+        floats = [
+            leaf.dtype
+            for leaf in jax.tree.leaves(self.body)
+            if jnp.issubdtype(leaf.dtype, jnp.floating)
+        ]
+        return self.head.noise(key, jnp.result_type(*floats) if floats else float)
 
-    Attributes:
-      network: observation [I] to one number.
-      categories: as in `NetworkPolicy`. Static.
-    """
+    def act(self, noise: Any, observation: Any, memory: Any) -> Act:
+        said = self(observation, memory)
+        distribution, memory = said if self.has_memory else (said, memory)
+        return Act(distribution.from_noise(noise), memory)
 
-    network: MLP
-    categories: tuple[int, ...] = eqx.field(static=True, default=())
+    def network_like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> Body:
+        return self.body.like(key, n_outputs, n_extra_inputs)
 
-    def __call__(self, observation: Array, memory: Any = None) -> Array:
-        return self.network(encode(observation, self.categories))[0]
-
-
-def check_categories(owner: str, in_size: int, categories: tuple[int, ...]) -> None:
-    """Raises UpslopeError unless one-hot blocks of these sizes make a vector of `in_size`."""
-    if categories and sum(categories) != in_size:
-        raise UpslopeError(
-            f"{owner} got in_size={in_size} and categories={tuple(categories)}: the one-hot blocks "
-            f"make a vector of {sum(categories)}."
-        )
+    def numpy(self) -> TwinActor | None:
+        body, head = self.body.numpy(), self.head.numpy()
+        return None if body is None or head is None else TwinActor(body, head)

@@ -1,26 +1,30 @@
-"""A policy that standardises what it sees."""
+"""A policy that standardises its observations."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from jax import Array
 
 from upslope.core.moments import Moments
 from upslope.core.records import Act
-from upslope.policies.policy import Policy, ValueFunction
+from upslope.policies.bodies.body import Body
+from upslope.policies.policy import Policy
+from upslope.policies.twin.actor import TwinActor
+from upslope.policies.twin.normalizer import TwinNormalizer
 
 
 class NormalizedPolicy(Policy):
-    """Another policy, shown (observation - mean) / std.
+    """Another policy, given (observation - mean) / std.
 
     The moments are part of the policy, so that it can never be loaded without them, but they are
     not parameters: no search method moves them and no gradient flows into them. They change only by
     `observe`.
 
     Attributes:
-      policy: the policy that sees standardised observations; it may have a memory.
-      moments: of the observations, in their shape.
+      policy: the policy that reads standardised observations; it may have a memory.
+      moments: of the observations, in their shape (or tree).
     """
 
     policy: Policy
@@ -36,7 +40,7 @@ class NormalizedPolicy(Policy):
         """Whether the inner policy has a memory."""
         return self.policy.has_memory
 
-    def __call__(self, observation: Array, memory: Any = None) -> Any:
+    def __call__(self, observation: Any, memory: Any = None) -> Any:
         return self.policy(self.normalize(observation), memory)
 
     def act(self, noise: Any, observation: Any, memory: Any) -> Act:
@@ -45,10 +49,11 @@ class NormalizedPolicy(Policy):
     def initial_memory(self) -> Any:
         return self.policy.initial_memory()
 
-    def value_function(self, key: Array) -> ValueFunction:
-        return self.policy.value_function(key)
+    def network_like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> Body:
+        return self.policy.network_like(key, n_outputs, n_extra_inputs)
 
-    def normalize(self, observation: Array) -> Array:
+    def normalize(self, observation: Any) -> Any:
+        """Of a tree, only what `Moments` counts: masks, categories and bytes stay as they are."""
         return self.moments.normalize(observation)
 
     @property
@@ -60,3 +65,11 @@ class NormalizedPolicy(Policy):
 
     def observe(self, moments: Moments) -> NormalizedPolicy:
         return NormalizedPolicy(self.policy, self.moments.merge(moments))
+
+    def numpy(self) -> TwinActor | None:
+        twin = self.policy.numpy()
+        if twin is None or twin.normalizer is not None:
+            return None
+        return dataclasses.replace(
+            twin, normalizer=TwinNormalizer.of(self.moments.mean, self.moments.variance)
+        )

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, ClassVar
+import dataclasses
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 from jax import Array
 
+from upslope.core.checks import UpslopeError
 from upslope.core.distributions.distribution import Distribution
 from upslope.core.moments import Moments
 from upslope.core.records import Act
 from upslope.policies.actor import Actor
+from upslope.policies.twin.actor import TwinActor
+
+if TYPE_CHECKING:
+    from upslope.policies.bodies.body import Body
 
 
 class Policy(Actor):
@@ -40,9 +46,22 @@ class Policy(Actor):
         """The policy's mode in the place of a draw."""
         return Greedy(self)
 
-    @abc.abstractmethod
-    def value_function(self, key: Array) -> ValueFunction:
-        """A fresh value function of the same architecture, for actor-critic methods."""
+    def network_like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> Body:
+        """A fresh network of this policy's architecture, for critics; see `policies.critics`.
+
+        Args:
+          key: consumed.
+          n_outputs: how many numbers it computes.
+          n_extra_inputs: how many numbers it reads beside the observation, such as an action's.
+
+        Raises:
+          UpslopeError: for a policy without an architecture, such as a rule.
+        """
+        raise UpslopeError(
+            f"{type(self).__name__} has no network whose architecture a critic could have "
+            "(network_like). Use a method without a critic, or a policy such as 'softmax' or "
+            "'gaussian'; a policy of your own defines network_like."
+        )
 
     def normalize(self, observation: Any) -> Any:
         """The observation as the policy's network sees it."""
@@ -78,6 +97,10 @@ class Greedy(Actor):
 
     def observe(self, moments: Moments) -> Greedy:
         return Greedy(self.policy.observe(moments))
+
+    def numpy(self) -> TwinActor | None:
+        twin = self.policy.numpy()
+        return None if twin is None else dataclasses.replace(twin, deterministic=True)
 
 
 class ValueFunction(eqx.Module):

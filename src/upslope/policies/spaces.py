@@ -1,4 +1,4 @@
-"""What a gymnasium space means to a policy."""
+"""What a Gymnasium space means to a policy."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from upslope.core.networks.convolutional import SHORTEST_SIDE, image_axes
+from upslope.policies.encoding import ACTION_MASK, Categories
 
 
 class ObservationShape(NamedTuple):
     """An observation space as a policy sees it."""
 
-    kind: str  # "discrete", "vector", "image" or "other"
+    kind: str  # "discrete", "vector", "image", "tree" or "other"
     shape: tuple[int, ...]
     size: int  # how many numbers a dense network reads
-    categories: tuple[int, ...]  # sizes of one-hot blocks
+    categories: Categories  # sizes of one-hot blocks
+    n_mask: int | None = None  # entries of the field "action_mask", None without it
 
 
 class ActionShape(NamedTuple):
@@ -30,9 +32,15 @@ class ActionShape(NamedTuple):
 
 
 def observation_shape(space: Any) -> ObservationShape:
-    """Discrete spaces become one-hot blocks, boxes vectors, boxes with three axes images."""
+    """Discrete spaces become one-hot blocks, boxes vectors, boxes with three axes images.
+
+    Dict and Tuple spaces become the vectors of their leaves one after the other, in the order of
+    `encode`; a Dict of one image (beside an action mask) is that image.
+    """
     from gymnasium import spaces
 
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        return _tree_shape(space)
     if isinstance(space, spaces.Discrete):
         n = int(space.n)
         return ObservationShape("discrete", (), n, (n,))
@@ -45,6 +53,40 @@ def observation_shape(space: Any) -> ObservationShape:
         image = image and min(image_axes(shape)[:2]) >= SHORTEST_SIDE
         return ObservationShape("image" if image else "vector", shape, math.prod(shape), ())
     return ObservationShape("other", (), 0, ())
+
+
+def _tree_shape(space: Any) -> ObservationShape:
+    from gymnasium import spaces
+
+    n_mask = None
+    if isinstance(space, spaces.Dict) and ACTION_MASK in space.spaces:
+        n_mask = math.prod(space[ACTION_MASK].shape or ())
+    leaves = [observation_shape(leaf) for leaf in space_leaves(space)]
+    if not leaves or any(leaf.kind == "other" for leaf in leaves):
+        return ObservationShape("other", (), 0, (), n_mask)
+    if len(leaves) == 1 and leaves[0].kind == "image":
+        return leaves[0]._replace(n_mask=n_mask)
+    categories: tuple[Any, ...] = tuple(leaf.categories for leaf in leaves)
+    if not any(categories):
+        categories = ()
+    return ObservationShape("tree", (), sum(leaf.size for leaf in leaves), categories, n_mask)
+
+
+def space_leaves(space: Any) -> list[Any]:
+    """The spaces of the leaves of Dict and Tuple spaces in the order of `encode`, without masks."""
+    from gymnasium import spaces
+
+    def leaves(space: Any) -> list[Any]:
+        if isinstance(space, spaces.Dict):
+            return [leaf for name in sorted(space.spaces) for leaf in leaves(space[name])]
+        if isinstance(space, spaces.Tuple):
+            return [leaf for part in space.spaces for leaf in leaves(part)]
+        return [space]
+
+    if isinstance(space, spaces.Dict):
+        names = (name for name in sorted(space.spaces) if name != ACTION_MASK)
+        return [leaf for name in names for leaf in leaves(space[name])]
+    return leaves(space)
 
 
 def action_shape(space: Any) -> ActionShape:

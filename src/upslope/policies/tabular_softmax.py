@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 from jax import Array
 
 from upslope.core.distributions import Categorical
-from upslope.policies.policy import Policy, ValueFunction
+from upslope.core.records import Act
+from upslope.policies.bodies.table import TableBody
+from upslope.policies.policy import Policy
+from upslope.policies.twin.actor import TwinActor
+from upslope.policies.twin.heads import TwinSoftmax
 
 
 class TabularSoftmax(Policy):
@@ -30,18 +34,15 @@ class TabularSoftmax(Policy):
     def __call__(self, observation: Array, memory: Any = None) -> Categorical:
         return Categorical(self.logits[observation])
 
-    def value_function(self, key: Array) -> TabularValue:
-        return TabularValue(jnp.zeros(self.logits.shape[0]))
+    def noise(self, key: Array) -> Array:
+        return jax.random.gumbel(key, self.logits.shape[-1:], self.logits.dtype)
 
+    def act(self, noise: Array, observation: Array, memory: Any) -> Act:
+        return Act(self(observation).from_noise(noise), memory)
 
-class TabularValue(ValueFunction):
-    """V(s) as a table, zero at first.
+    def network_like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> TableBody:
+        """A table, zero at first."""
+        return TableBody(self.logits).like(key, n_outputs, n_extra_inputs)
 
-    Attributes:
-      values: [S].
-    """
-
-    values: Array
-
-    def __call__(self, observation: Array, memory: Any = None) -> Array:
-        return self.values[observation]
+    def numpy(self) -> TwinActor:
+        return TwinActor(TableBody(self.logits).numpy(), TwinSoftmax(self.logits.shape[-1]))

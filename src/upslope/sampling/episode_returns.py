@@ -138,7 +138,8 @@ def sample_returns(
             "bad": jnp.full((count, episodes), -1, int),
         }
         if normalises:
-            nothing = Moments.zeros(observation.shape[2:])
+            sample = jax.eval_shape(lambda: jax.tree.map(lambda leaf: leaf[0, 0], observation))
+            nothing = Moments.zeros_like(sample)
             start["moments"] = jax.tree.map(
                 lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), nothing
             )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeVar
 
 from upslope.core.checks import StorageError
 from upslope.core.lazy_names import Table, home_of
@@ -13,8 +13,17 @@ C = TypeVar("C", bound=type)
 
 MODULES = Registry("serializable class")
 _NAMES: dict[str, str] = {}  # "package.module:Class" to the name in files
-# Names that files of earlier versions use for what is called otherwise today.
-ALIASES: dict[str, str] = {}
+
+
+class EarlierClass(NamedTuple):
+    """A class as files of earlier versions describe it."""
+
+    fields: frozenset[str]
+    static: frozenset[str]
+    convert: str  # "package.module:function" from these fields, by name, to today's object
+
+
+EARLIER: dict[str, EarlierClass] = {}
 
 
 def _register(name: str, location: str, target: type | str) -> None:
@@ -44,6 +53,18 @@ serializable_package(
         "MLP": "networks.mlp",
     },
 )
+
+
+def earlier_class(name: str, fields: Iterable[str], static: Iterable[str], convert: str) -> None:
+    """Lets files describe a class that is gone, or that had other fields.
+
+    Args:
+      name: the class's name in files.
+      fields: those that it had.
+      static: its static fields.
+      convert: "package.module:function" of this library, called with all of them by name.
+    """
+    EARLIER[name] = EarlierClass(frozenset(fields), frozenset(static), convert)
 
 
 def serializable(name: str) -> Callable[[C], C]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import importlib
+from typing import Any, TypeVar
 
 import equinox as eqx
 import numpy as np
@@ -11,7 +12,9 @@ import numpy as np
 from upslope.core.checks import StorageError
 from upslope.storage import leaves
 from upslope.storage.json_text import from_plain, to_plain
-from upslope.storage.serializable import class_named, name_in_files
+from upslope.storage.serializable import EARLIER, EarlierClass, class_named, name_in_files
+
+M = TypeVar("M")
 
 
 def describe(tree: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -116,6 +119,18 @@ def _rebuild(
         return tuple(built) if kind == "tuple" else built
     if kind == "dict":
         return children(_table(node, "items", dict, path), "[{1}]")
+    if kind == "module" and (earlier := _earlier(node, path)) is not None:
+        before = len(problems)
+        values = children(node["fields"], ".{0}")
+        if len(problems) > before:
+            return None
+        module, function = earlier.convert.split(":")
+        convert = getattr(importlib.import_module(module), function)
+        try:
+            return convert(**values, **{k: _tuples(v) for k, v in node["static"].items()})
+        except (TypeError, ValueError, AttributeError) as error:
+            problems.append(f"{path or '.'}: not what {node['class']} was: {error}")
+            return None
     if kind in ("module", "namedtuple"):
         cls = class_named(node.get("class"))
         fields = _table(node, "fields", dict, path)
@@ -126,7 +141,7 @@ def _rebuild(
         values = children(fields, ".{0}")
         if kind == "namedtuple":
             return cls(**values)
-        return _module(cls, values | {key: _tuples(value) for key, value in static.items()})
+        return assembled(cls, values | {key: _tuples(value) for key, value in static.items()})
     where = path or "."
     if kind in ("array", "key"):
         used.add(where)
@@ -174,7 +189,17 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def _module(cls: type, values: dict[str, Any]) -> Any:
+def _earlier(node: dict[str, Any], path: str) -> EarlierClass | None:
+    """How a described module looked in earlier versions, if it has exactly the fields of then."""
+    name = node.get("class")
+    earlier = EARLIER.get(name) if isinstance(name, str) else None
+    if earlier is None:
+        return None
+    fields, static = (_table(node, part, dict, path).keys() for part in ("fields", "static"))
+    return earlier if (fields, static) == (earlier.fields, earlier.static) else None
+
+
+def assembled(cls: type[M], values: dict[str, Any]) -> M:
     """An instance made as Equinox unflattens one: its constructor does not run."""
     module = object.__new__(cls)
     for name, value in values.items():

@@ -19,7 +19,7 @@ MAX_ELEMENTS = 1 << 24
 
 
 def space_to_json(space: spaces.Space) -> dict[str, Any]:
-    """A Box, Discrete, MultiDiscrete or MultiBinary space as a JSON table.
+    """A space, or a nest of Dict and Tuple spaces of them, as a JSON table.
 
     Raises:
       StorageError: for any other kind of space.
@@ -45,9 +45,13 @@ def space_to_json(space: spaces.Space) -> dict[str, Any]:
         }
     if isinstance(space, spaces.MultiBinary):
         return {"space": "MultiBinary", "shape": list(space.shape)}
+    if isinstance(space, spaces.Dict):
+        return {"space": "Dict", "parts": {k: space_to_json(v) for k, v in space.spaces.items()}}
+    if isinstance(space, spaces.Tuple):
+        return {"space": "Tuple", "parts": [space_to_json(part) for part in space.spaces]}
     raise StorageError(
         f"{type(space).__name__} spaces cannot be saved: flatten the space to a Box, Discrete, "
-        f"MultiDiscrete or MultiBinary one."
+        f"MultiDiscrete or MultiBinary one, or a Dict or Tuple of these."
     )
 
 
@@ -81,9 +85,20 @@ def space_from_json(table: Any) -> spaces.Space:
         if kind == "MultiBinary":
             shape = _shape(table["shape"])
             return spaces.MultiBinary(shape[0] if len(shape) == 1 else shape)
+        if kind == "Dict":
+            return spaces.Dict({str(k): space_from_json(v) for k, v in table["parts"].items()})
+        if kind == "Tuple":
+            return spaces.Tuple([space_from_json(part) for part in table["parts"]])
     except StorageError:
         raise
-    except (KeyError, TypeError, ValueError, AssertionError, OverflowError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AssertionError,
+        OverflowError,
+    ) as error:
         raise StorageError(
             f"The file describes a malformed {kind} space: {error!r:.200}."
         ) from error

@@ -25,6 +25,13 @@ class Deterministic(Distribution):
     def sample(self, key: Array) -> Array:
         return self.value
 
+    def noise(self, key: Array) -> tuple[()]:
+        """Nothing: every draw is the value."""
+        return ()
+
+    def from_noise(self, noise: tuple[()]) -> Array:
+        return self.value
+
     def log_prob(self, value: Array) -> NoReturn:
         """Undefined.
 

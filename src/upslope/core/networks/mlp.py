@@ -43,9 +43,11 @@ class MLP(eqx.Module):
         self.layers = fresh_layers(key, sizes, gains)
         self.activation = activation
 
-    def alike(self, key: Array, out_size: int, out_gain: float = 1.0) -> MLP:
-        """A fresh network with the same input, hidden layers and activation."""
-        in_size = self.layers[0].weight.shape[0]
+    def alike(
+        self, key: Array, out_size: int, out_gain: float = 1.0, n_extra_inputs: int = 0
+    ) -> MLP:
+        """A fresh network with the same hidden layers and activation, and inputs beside its own."""
+        in_size = self.layers[0].weight.shape[0] + n_extra_inputs
         hidden = [layer.weight.shape[1] for layer in self.layers[:-1]]
         return MLP(key, in_size, hidden, out_size, self.activation, out_gain)
 

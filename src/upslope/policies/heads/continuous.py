@@ -13,7 +13,9 @@ from jax import Array
 
 from upslope.core.checks import UpslopeError, check_number
 from upslope.core.distributions import BetaInterval, DiagonalGaussian, TanhGaussian
-from upslope.policies.heads.head import Head
+from upslope.policies.heads.head import Head, refuse_mask
+from upslope.policies.twin.encoding import arrays_of
+from upslope.policies.twin.heads import TwinBeta, TwinGaussian, TwinSquashedGaussian
 
 LOG_STD_RANGE = (-20.0, 2.0)  # of a standard deviation that a network gives
 
@@ -51,7 +53,8 @@ class GaussianHead(Head):
     def n_outputs(self) -> int:
         return math.prod(self.shape) * (2 if self.log_std is None else 1)
 
-    def __call__(self, output: Array) -> DiagonalGaussian:
+    def __call__(self, output: Array, mask: Array | None = None) -> DiagonalGaussian:
+        refuse_mask("A Gaussian policy", mask)
         return DiagonalGaussian(*self.moments(output))
 
     def moments(self, output: Array) -> tuple[Array, Array]:
@@ -61,6 +64,10 @@ class GaussianHead(Head):
         size = math.prod(self.shape)
         log_std = jnp.clip(output[size:] + self.log_std_init, *LOG_STD_RANGE)
         return output[:size].reshape(self.shape), log_std.reshape(self.shape)
+
+    def numpy(self) -> TwinGaussian:
+        log_std = None if self.log_std is None else arrays_of(self.log_std)
+        return TwinGaussian(self.shape, log_std, self.log_std_init)
 
 
 class SquashedGaussianHead(Head):
@@ -86,11 +93,15 @@ class SquashedGaussianHead(Head):
     def n_outputs(self) -> int:
         return self.gaussian.n_outputs
 
-    def __call__(self, output: Array) -> TanhGaussian:
+    def __call__(self, output: Array, mask: Array | None = None) -> TanhGaussian:
+        refuse_mask("A squashed Gaussian policy", mask)
         mean, log_std = self.gaussian.moments(output)
         return TanhGaussian(
             mean, log_std, shaped(self.low, mean.shape), shaped(self.high, mean.shape)
         )
+
+    def numpy(self) -> TwinSquashedGaussian:
+        return TwinSquashedGaussian(self.gaussian.numpy(), self.low, self.high)
 
 
 class BetaHead(Head):
@@ -119,7 +130,8 @@ class BetaHead(Head):
     def n_outputs(self) -> int:
         return 2 * math.prod(self.shape)
 
-    def __call__(self, output: Array) -> BetaInterval:
+    def __call__(self, output: Array, mask: Array | None = None) -> BetaInterval:
+        refuse_mask("A Beta policy", mask)
         concentration = 1.0 + jax.nn.softplus(output.reshape(2, *self.shape))
         return BetaInterval(
             concentration[0],
@@ -127,6 +139,9 @@ class BetaHead(Head):
             shaped(self.low, self.shape),
             shaped(self.high, self.shape),
         )
+
+    def numpy(self) -> TwinBeta:
+        return TwinBeta(self.shape, self.low, self.high)
 
 
 def shaped(numbers: tuple[float, ...], shape: tuple[int, ...]) -> Array:

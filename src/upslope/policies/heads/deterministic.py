@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -11,7 +12,8 @@ from jax import Array
 
 from upslope.core.distributions import Deterministic
 from upslope.policies.heads.continuous import check_bounds, plain, shaped
-from upslope.policies.heads.head import Head
+from upslope.policies.heads.head import Head, refuse_mask
+from upslope.policies.twin.heads import TwinMode, TwinPoint
 
 
 class ModeHead(Head):
@@ -21,14 +23,19 @@ class ModeHead(Head):
       head: a head for choices.
     """
 
+    differentiable: ClassVar[bool] = False
     head: Head
 
     @property
     def n_outputs(self) -> int:
         return self.head.n_outputs
 
-    def __call__(self, output: Array) -> Deterministic:
-        return Deterministic(self.head(output).mode())
+    def __call__(self, output: Array, mask: Array | None = None) -> Deterministic:
+        return Deterministic(self.head(output, mask).mode())
+
+    def numpy(self) -> TwinMode | None:
+        head = self.head.numpy()
+        return None if head is None else TwinMode(head)
 
 
 def _plain(numbers: Iterable[float] | None) -> tuple[float, ...] | None:
@@ -46,6 +53,7 @@ class PointHead(Head):
       high: [D] flat, finite; None likewise. Static.
     """
 
+    differentiable: ClassVar[bool] = False
     shape: tuple[int, ...] = eqx.field(static=True)
     low: tuple[float, ...] | None = eqx.field(static=True, default=None, converter=_plain)
     high: tuple[float, ...] | None = eqx.field(static=True, default=None, converter=_plain)
@@ -58,9 +66,13 @@ class PointHead(Head):
     def n_outputs(self) -> int:
         return math.prod(self.shape)
 
-    def __call__(self, output: Array) -> Deterministic:
+    def __call__(self, output: Array, mask: Array | None = None) -> Deterministic:
+        refuse_mask("A deterministic policy", mask)
         action = output.reshape(self.shape)
         if self.low is None or self.high is None:
             return Deterministic(action)
         low, high = shaped(self.low, self.shape), shaped(self.high, self.shape)
         return Deterministic(low + 0.5 * (high - low) * (1.0 + jnp.tanh(action)))
+
+    def numpy(self) -> TwinPoint:
+        return TwinPoint(self.shape, self.low, self.high)

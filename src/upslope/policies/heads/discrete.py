@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 import equinox as eqx
+import jax.numpy as jnp
 from jax import Array
 
 from upslope.core.checks import check_number
 from upslope.core.distributions import Bernoulli, Categorical, MultiCategorical
-from upslope.policies.heads.head import Head
+from upslope.policies.heads.head import Head, allowed, refuse_mask
+from upslope.policies.twin.heads import TwinBernoulli, TwinMultiSoftmax, TwinSoftmax
 
 
 class SoftmaxHead(Head):
@@ -28,8 +30,11 @@ class SoftmaxHead(Head):
     def n_outputs(self) -> int:
         return self.n_actions
 
-    def __call__(self, output: Array) -> Categorical:
-        return Categorical(output)
+    def __call__(self, output: Array, mask: Array | None = None) -> Categorical:
+        return Categorical(output, allowed(mask, self.n_actions, "A softmax policy"))
+
+    def numpy(self) -> TwinSoftmax:
+        return TwinSoftmax(self.n_actions)
 
 
 class MultiSoftmaxHead(Head):
@@ -45,11 +50,21 @@ class MultiSoftmaxHead(Head):
     def n_outputs(self) -> int:
         return sum(self.nvec)
 
-    def __call__(self, output: Array) -> MultiCategorical:
+    def __call__(self, output: Array, mask: Array | None = None) -> MultiCategorical:
+        """The mask has the entries of all choices one after the other, [sum(nvec)]."""
+        masks = None
+        if mask is not None:
+            if mask.shape != (self.n_outputs,):
+                allowed(mask, self.n_outputs, "A multi-softmax policy")  # raises
+            masks = tuple(part | ~jnp.any(part) for part in self._split(mask))
+        return MultiCategorical(self._split(output), masks)
+
+    def _split(self, row: Array) -> tuple[Array, ...]:
         ends = [sum(self.nvec[: k + 1]) for k in range(len(self.nvec))]
-        return MultiCategorical(
-            tuple(output[end - n : end] for n, end in zip(self.nvec, ends, strict=True))
-        )
+        return tuple(row[end - n : end] for n, end in zip(self.nvec, ends, strict=True))
+
+    def numpy(self) -> TwinMultiSoftmax:
+        return TwinMultiSoftmax(self.nvec)
 
 
 class BernoulliHead(Head):
@@ -65,5 +80,9 @@ class BernoulliHead(Head):
     def n_outputs(self) -> int:
         return math.prod(self.shape)
 
-    def __call__(self, output: Array) -> Bernoulli:
+    def __call__(self, output: Array, mask: Array | None = None) -> Bernoulli:
+        refuse_mask("A Bernoulli policy", mask)
         return Bernoulli(output.reshape(self.shape))
+
+    def numpy(self) -> TwinBernoulli:
+        return TwinBernoulli(self.shape)

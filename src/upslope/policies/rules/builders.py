@@ -1,4 +1,4 @@
-"""Builders of policies without a score: rules, trees, machines, motions. See `builders`."""
+"""Builders of policies without a score: rules, trees, controllers and open-loop motions."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 from jax import Array
 
-from upslope.policies.builders import decision_head
 from upslope.policies.heads import PointHead
+from upslope.policies.heads.by_action import decision_head
 from upslope.policies.rules.decision_tree import DecisionTree
 from upslope.policies.rules.finite_state_controller import FiniteStateController
 from upslope.policies.rules.open_loop import SineGait, SplineMotion
@@ -17,45 +17,45 @@ from upslope.policies.spaces import ActionShape, action_shape, observation_shape
 
 def threshold(key: Array, observation_space: Any, action_space: Any) -> ThresholdRule:
     """A random direction, with thresholds around zero."""
-    seen, done = observation_shape(observation_space), action_shape(action_space)
-    if done.kind == "discrete":
-        return ThresholdRule(key, seen.size, done.nvec[0], categories=seen.categories)
-    return ThresholdRule(key, seen.size, 0, done.shape, done.low, done.high, seen.categories)
+    obs, act = observation_shape(observation_space), action_shape(action_space)
+    if act.kind == "discrete":
+        return ThresholdRule(key, obs.size, act.nvec[0], categories=obs.categories)
+    return ThresholdRule(key, obs.size, 0, act.shape, act.low, act.high, obs.categories)
 
 
 def decision_tree(
     key: Array, observation_space: Any, action_space: Any, *, depth: int = 2, oblique: bool = False
 ) -> DecisionTree:
     """A full tree of random questions."""
-    seen, head = observation_shape(observation_space), decision_head(action_shape(action_space))
-    return DecisionTree(key, seen.size, head, depth, oblique, seen.categories)
+    obs, head = observation_shape(observation_space), decision_head(action_shape(action_space))
+    return DecisionTree(key, obs.size, head, depth, oblique, obs.categories)
 
 
 def finite_state_controller(
     key: Array, observation_space: Any, action_space: Any, *, nodes: int = 4
 ) -> FiniteStateController:
     """Random tables."""
-    seen, head = observation_shape(observation_space), decision_head(action_shape(action_space))
-    return FiniteStateController(key, seen.size, head, nodes, seen.categories)
+    obs, head = observation_shape(observation_space), decision_head(action_shape(action_space))
+    return FiniteStateController(key, obs.size, head, nodes, obs.categories)
 
 
 def sine_gait(
     key: Array, observation_space: Any, action_space: Any, *, period: float = 20.0
 ) -> SineGait:
     """Half amplitude, random phases."""
-    seen, head = observation_shape(observation_space), _numbers(action_shape(action_space))
-    return SineGait(key, seen.size, head, period, seen.categories)
+    head = _numbers(action_shape(action_space))
+    return SineGait(key, head, period)
 
 
 def spline(
     key: Array, observation_space: Any, action_space: Any, *, knots: int = 6, period: int = 30
 ) -> SplineMotion:
     """Random knots."""
-    seen, head = observation_shape(observation_space), _numbers(action_shape(action_space))
-    return SplineMotion(key, seen.size, head, knots, period, seen.categories)
+    head = _numbers(action_shape(action_space))
+    return SplineMotion(key, head, knots, period)
 
 
-def _numbers(done: ActionShape) -> PointHead:
-    head = decision_head(done)
+def _numbers(act: ActionShape) -> PointHead:
+    head = decision_head(act)
     assert isinstance(head, PointHead)
     return head

@@ -7,13 +7,17 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from upslope.core.checks import check_number
-from upslope.policies.encoding import encode
+from upslope.policies.bodies.body import check_categories
+from upslope.policies.encoding import Categories, action_mask, encode
 from upslope.policies.heads import ModeHead, PointHead
-from upslope.policies.network import NetworkValue, check_categories
 from upslope.policies.rules.non_differentiable import NonDifferentiablePolicy
+from upslope.policies.twin.actor import TwinActor
+from upslope.policies.twin.bodies import TwinDecisionTree
+from upslope.policies.twin.encoding import TwinEncoding
 
 
 class DecisionTree(NonDifferentiablePolicy):
@@ -44,7 +48,7 @@ class DecisionTree(NonDifferentiablePolicy):
     head: ModeHead | PointHead
     depth: int = eqx.field(static=True)
     oblique: bool = eqx.field(static=True)
-    categories: tuple[int, ...] = eqx.field(static=True)
+    categories: Categories = eqx.field(static=True)
 
     def __init__(
         self,
@@ -53,7 +57,7 @@ class DecisionTree(NonDifferentiablePolicy):
         head: ModeHead | PointHead,
         depth: int = 2,
         oblique: bool = False,
-        categories: tuple[int, ...] = (),
+        categories: Categories = (),
     ):
         check_number("A decision tree", "depth", depth, at_least=1, integer=True)
         check_categories("DecisionTree", in_size, categories)
@@ -65,10 +69,10 @@ class DecisionTree(NonDifferentiablePolicy):
         self.head, self.depth, self.oblique = head, depth, oblique
         self.categories = tuple(categories)
 
-    def __call__(self, observation: Array, memory: Any = None) -> Any:
-        return self.head(self.leaf[self.leaf_of(observation)])
+    def __call__(self, observation: Any, memory: Any = None) -> Any:
+        return self.head(self.leaf[self.leaf_of(observation)], action_mask(observation))
 
-    def leaf_of(self, observation: Array) -> Array:
+    def leaf_of(self, observation: Any) -> Array:
         """The number of the leaf that an observation falls into, an int scalar."""
         x = encode(observation, self.categories)
         node = jnp.zeros((), int)
@@ -81,5 +85,14 @@ class DecisionTree(NonDifferentiablePolicy):
             node = 2 * node + 1 + right.astype(int)
         return node - (2**self.depth - 1)
 
-    def value_function(self, key: Array) -> NetworkValue:
-        return self.network_value(key, self.weight.shape[-1], self.categories)
+    def numpy(self) -> TwinActor | None:
+        head = self.head.numpy()
+        if head is None:
+            return None
+        weight = np.asarray(self.weight)
+        if not self.oblique:
+            chosen = np.abs(weight).argmax(axis=1)[:, None] == np.arange(weight.shape[1])
+            weight = np.where(chosen, np.sign(weight), 0).astype(weight.dtype)
+        threshold, leaf = np.asarray(self.threshold), np.asarray(self.leaf)
+        encoding = TwinEncoding(self.categories)
+        return TwinActor(TwinDecisionTree(encoding, weight, threshold, leaf, self.depth), head)

@@ -7,13 +7,17 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from upslope.core.checks import check_number
-from upslope.policies.encoding import encode
+from upslope.policies.bodies.body import check_categories
+from upslope.policies.encoding import Categories, action_mask, encode
 from upslope.policies.heads import ModeHead, PointHead
-from upslope.policies.network import NetworkValue, check_categories
 from upslope.policies.rules.non_differentiable import NonDifferentiablePolicy
+from upslope.policies.twin.actor import TwinActor
+from upslope.policies.twin.bodies import TwinFiniteStateController
+from upslope.policies.twin.encoding import TwinEncoding
 
 
 class FiniteStateController(NonDifferentiablePolicy):
@@ -21,7 +25,7 @@ class FiniteStateController(NonDifferentiablePolicy):
 
     .. math:: n_t = \arg\max_m \big(W_{n_{t-1}} x_t + c_{n_{t-1}}\big)_m, \qquad a_t = head(y_{n_t})
 
-    It begins in node 0. With M nodes it can tell M histories apart: in worlds that hide their
+    It begins in node 0. With M nodes it can tell M histories apart: in environments that hide their
     state it does what no rule of the present observation can.
 
     Attributes:
@@ -42,7 +46,7 @@ class FiniteStateController(NonDifferentiablePolicy):
     action: Array
     head: ModeHead | PointHead
     nodes: int = eqx.field(static=True)
-    categories: tuple[int, ...] = eqx.field(static=True)
+    categories: Categories = eqx.field(static=True)
 
     def __init__(
         self,
@@ -50,7 +54,7 @@ class FiniteStateController(NonDifferentiablePolicy):
         in_size: int,
         head: ModeHead | PointHead,
         nodes: int = 4,
-        categories: tuple[int, ...] = (),
+        categories: Categories = (),
     ):
         check_number("A finite-state controller", "nodes", nodes, at_least=1, integer=True)
         check_categories("FiniteStateController", in_size, categories)
@@ -63,11 +67,15 @@ class FiniteStateController(NonDifferentiablePolicy):
     def initial_memory(self) -> Array:
         return jnp.zeros((), jnp.int32)
 
-    def __call__(self, observation: Array, memory: Any = None) -> Any:
+    def __call__(self, observation: Any, memory: Any = None) -> Any:
         x = encode(observation, self.categories)
         wish = jnp.matvec(self.move[memory], x) + self.bias[memory]
         node = jnp.argmax(wish).astype(jnp.int32)
-        return self.head(self.action[node]), node
+        return self.head(self.action[node], action_mask(observation)), node
 
-    def value_function(self, key: Array) -> NetworkValue:
-        return self.network_value(key, self.move.shape[-1], self.categories)
+    def numpy(self) -> TwinActor | None:
+        head = self.head.numpy()
+        if head is None:
+            return None
+        tables = (np.asarray(table) for table in (self.move, self.bias, self.action))
+        return TwinActor(TwinFiniteStateController(TwinEncoding(self.categories), *tables), head)

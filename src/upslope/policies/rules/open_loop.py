@@ -8,12 +8,17 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from upslope.core.checks import check_number
+from upslope.policies.encoding import action_mask
 from upslope.policies.heads import PointHead
-from upslope.policies.network import NetworkValue
+from upslope.policies.heads.head import refuse_mask
 from upslope.policies.rules.non_differentiable import NonDifferentiablePolicy
+from upslope.policies.twin.actor import TwinActor
+from upslope.policies.twin.bodies import TwinSineGait, TwinSplineMotion
+from upslope.policies.twin.encoding import arrays_of
 
 
 class OpenLoopPolicy(NonDifferentiablePolicy):
@@ -21,27 +26,21 @@ class OpenLoopPolicy(NonDifferentiablePolicy):
 
     Attributes:
       head: numbers to the action: brought into its bounds.
-      in_size: of the observation, which is not looked at. Static.
-      categories: as for other policies; only a value function would use them. Static.
     """
 
     has_memory: ClassVar[bool] = True
     head: eqx.AbstractVar[PointHead]
-    in_size: eqx.AbstractVar[int]
-    categories: eqx.AbstractVar[tuple[int, ...]]
 
     def initial_memory(self) -> Array:
         return jnp.zeros((), jnp.int32)
 
-    def __call__(self, observation: Array, memory: Any = None) -> Any:
+    def __call__(self, observation: Any, memory: Any = None) -> Any:
+        refuse_mask(type(self).__name__, action_mask(observation))
         return self.head(self.motion(memory)), memory + 1
 
     @abc.abstractmethod
     def motion(self, step: Array) -> Array:
         """The numbers [O] of a step of the episode."""
-
-    def value_function(self, key: Array) -> NetworkValue:
-        return self.network_value(key, self.in_size, self.categories)
 
 
 class SineGait(OpenLoopPolicy):
@@ -66,27 +65,22 @@ class SineGait(OpenLoopPolicy):
     phase: Array
     log_period: Array
     head: PointHead
-    in_size: int = eqx.field(static=True)
-    categories: tuple[int, ...] = eqx.field(static=True)
 
-    def __init__(
-        self,
-        key: Array,
-        in_size: int,
-        head: PointHead,
-        period: float = 20.0,
-        categories: tuple[int, ...] = (),
-    ):
+    def __init__(self, key: Array, head: PointHead, period: float = 20.0):
         check_number("A gait", "period", period, above=0)
         size = head.n_outputs
         self.offset, self.amplitude = jnp.zeros(size), jnp.full(size, 0.5)
         self.phase = jax.random.uniform(key, (size,))
         self.log_period = jnp.log(jnp.asarray(period, float))
-        self.head, self.in_size, self.categories = head, in_size, tuple(categories)
+        self.head = head
 
     def motion(self, step: Array) -> Array:
         turn = step / jnp.exp(self.log_period) + self.phase
         return self.offset + self.amplitude * jnp.sin(2 * jnp.pi * turn)
+
+    def numpy(self) -> TwinActor:
+        numbers = (self.offset, self.amplitude, self.phase, self.log_period)
+        return TwinActor(TwinSineGait(*arrays_of(numbers)), self.head.numpy())
 
 
 class SplineMotion(OpenLoopPolicy):
@@ -105,23 +99,12 @@ class SplineMotion(OpenLoopPolicy):
     knots: Array
     head: PointHead
     period: int = eqx.field(static=True)
-    in_size: int = eqx.field(static=True)
-    categories: tuple[int, ...] = eqx.field(static=True)
 
-    def __init__(
-        self,
-        key: Array,
-        in_size: int,
-        head: PointHead,
-        knots: int = 6,
-        period: int = 30,
-        categories: tuple[int, ...] = (),
-    ):
+    def __init__(self, key: Array, head: PointHead, knots: int = 6, period: int = 30):
         check_number("A spline", "knots", knots, at_least=3, integer=True)
         check_number("A spline", "period", period, at_least=2, integer=True)
         self.knots = 0.5 * jax.random.normal(key, (knots, head.n_outputs))
-        self.head, self.period, self.in_size = head, period, in_size
-        self.categories = tuple(categories)
+        self.head, self.period = head, period
 
     def motion(self, step: Array) -> Array:
         count = self.knots.shape[0]
@@ -131,3 +114,6 @@ class SplineMotion(OpenLoopPolicy):
         a, b, c, d = (self.knots[(before + shift) % count] for shift in (-1, 0, 1, 2))
         linear, square = c - a, 2 * a - 5 * b + 4 * c - d
         return b + 0.5 * u * (linear + u * (square + u * (3 * (b - c) + d - a)))
+
+    def numpy(self) -> TwinActor:
+        return TwinActor(TwinSplineMotion(np.asarray(self.knots), self.period), self.head.numpy())

@@ -7,13 +7,19 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from upslope.core.distributions import Deterministic
-from upslope.policies.encoding import encode
+from upslope.policies.bodies.body import check_categories
+from upslope.policies.encoding import Categories, action_mask, encode
 from upslope.policies.heads.continuous import shaped
-from upslope.policies.network import NetworkValue, check_categories
+from upslope.policies.heads.head import refuse_mask
 from upslope.policies.rules.non_differentiable import NonDifferentiablePolicy
+from upslope.policies.twin.actor import TwinActor
+from upslope.policies.twin.bodies import TwinThresholdRule
+from upslope.policies.twin.encoding import TwinEncoding
+from upslope.policies.twin.heads import TwinAsIs
 
 
 class ThresholdRule(NonDifferentiablePolicy):
@@ -42,7 +48,7 @@ class ThresholdRule(NonDifferentiablePolicy):
     shape: tuple[int, ...] = eqx.field(static=True)
     low: tuple[float, ...] = eqx.field(static=True)
     high: tuple[float, ...] = eqx.field(static=True)
-    categories: tuple[int, ...] = eqx.field(static=True)
+    categories: Categories = eqx.field(static=True)
 
     def __init__(
         self,
@@ -52,7 +58,7 @@ class ThresholdRule(NonDifferentiablePolicy):
         shape: tuple[int, ...] = (),
         low: tuple[float, ...] = (),
         high: tuple[float, ...] = (),
-        categories: tuple[int, ...] = (),
+        categories: Categories = (),
     ):
         check_categories("ThresholdRule", in_size, categories)
         rows = () if choices else (len(low),)
@@ -62,7 +68,8 @@ class ThresholdRule(NonDifferentiablePolicy):
         self.shape, self.low, self.high = tuple(shape), tuple(low), tuple(high)
         self.categories = tuple(categories)
 
-    def __call__(self, observation: Array, memory: Any = None) -> Deterministic:
+    def __call__(self, observation: Any, memory: Any = None) -> Deterministic:
+        refuse_mask("A threshold rule", action_mask(observation))
         x = encode(observation, self.categories)
         if not self.low:
             score = jnp.sum(self.weight * x)
@@ -71,5 +78,14 @@ class ThresholdRule(NonDifferentiablePolicy):
         low, high = shaped(self.low, self.shape), shaped(self.high, self.shape)
         return Deterministic(jnp.where(up.reshape(self.shape), high, low))
 
-    def value_function(self, key: Array) -> NetworkValue:
-        return self.network_value(key, self.weight.shape[-1], self.categories)
+    def numpy(self) -> TwinActor:
+        threshold = np.asarray(self.threshold)
+        body = TwinThresholdRule(
+            encoding=TwinEncoding(self.categories),
+            weight=np.asarray(self.weight),
+            threshold=threshold if self.low else np.sort(threshold),
+            shape=self.shape,
+            low=self.low,
+            high=self.high,
+        )
+        return TwinActor(body, TwinAsIs())

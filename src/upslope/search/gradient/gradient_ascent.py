@@ -22,6 +22,7 @@ from upslope.diagnostics.gradient_quality import (
 from upslope.estimators.trajectory.baselines import BASELINES
 from upslope.estimators.trajectory.likelihood_ratio import LikelihoodRatio
 from upslope.objectives.objective import Credit, Objective
+from upslope.policies.critics import state_value
 from upslope.policies.policy import Policy, ValueFunction
 from upslope.policies.unroll import along
 from upslope.sampling.experience import Episodes
@@ -125,7 +126,7 @@ class GradientAscent(SearchMethod):
     def init(self, key: Array, policy: Policy, objective: Objective) -> GradientAscentState:
         critic, critic_optimizer = None, ()
         if self.estimator.baseline.learned:
-            critic = policy.value_function(key)
+            critic = state_value(key, policy)
             critic_optimizer = start_ascent("adam", critic)
         return GradientAscentState(
             policy,

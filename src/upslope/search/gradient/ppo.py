@@ -16,6 +16,7 @@ from upslope.core.records import Trajectories
 from upslope.diagnostics.gradient_quality import batch_advice, moment_quality
 from upslope.estimators.trajectory.advantages import generalized_advantages
 from upslope.objectives.objective import Objective
+from upslope.policies.critics import state_value
 from upslope.policies.policy import Policy, ValueFunction
 from upslope.policies.unroll import along, successor_values
 from upslope.sampling.experience import Steps
@@ -159,7 +160,7 @@ class PPO(SearchMethod):
 
     def init(self, key: Array, policy: Policy, objective: Objective) -> PPOState:
         self.check_memory(policy)
-        critic = policy.value_function(key)
+        critic = state_value(key, policy)
         memory = jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf, (self.n_envs, *jnp.shape(leaf))),
             critic.initial_memory(),

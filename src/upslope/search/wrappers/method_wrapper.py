@@ -45,7 +45,7 @@ def blank_candidates(method: SearchMethod, key: Array, state: Any) -> Any:
 def no_moments(policy: Actor) -> Moments | None:
     """Moments of nothing for a policy that normalises what it sees, None for another."""
     moments = observation_moments(policy)
-    return None if moments is None else Moments.zeros(moments.mean.shape)
+    return None if moments is None else jax.tree.map(jnp.zeros_like, moments)
 
 
 def gathered(moments: Moments | None, seen: Any, first: Array) -> Moments | None:

@@ -1,0 +1,63 @@
+"""Bodies of finite problems: a table, and features of states and actions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from upslope.policies.bodies.body import Body, refuse_extra
+from upslope.policies.features import FeatureMap
+from upslope.policies.twin.bodies import TwinTable
+from upslope.policies.twin.encoding import arrays_of
+
+
+class TableBody(Body):
+    """A row of outputs per state; the observation is the state, an int scalar. Zero at first.
+
+    Attributes:
+      table: [S, O].
+    """
+
+    table: Array
+
+    def __call__(
+        self, observation: Any, memory: Any = (), extra: Array | None = None
+    ) -> tuple[Array, Any]:
+        return self.table[observation], memory
+
+    def like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> TableBody:
+        refuse_extra("a table", n_extra_inputs)
+        return TableBody(jnp.zeros((self.table.shape[0], n_outputs), self.table.dtype))
+
+    def numpy(self) -> TwinTable:
+        return TwinTable(arrays_of(self.table))
+
+
+class FeatureBody(Body):
+    r"""Outputs linear in features averaged over the actions, zero at first.
+
+    .. math:: y(s) = b + W^\top \frac1A \sum_a \phi(s, a)
+
+    Attributes:
+      weight: W [D, O].
+      bias: b [O].
+      features: phi; frozen.
+    """
+
+    weight: Array
+    bias: Array
+    features: FeatureMap
+
+    def __call__(
+        self, observation: Any, memory: Any = (), extra: Array | None = None
+    ) -> tuple[Array, Any]:
+        phi = jax.lax.stop_gradient(self.features)(observation)
+        return self.bias + jnp.mean(phi, axis=0) @ self.weight, memory
+
+    def like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> FeatureBody:
+        refuse_extra("features of states and actions", n_extra_inputs)
+        weight = jnp.zeros((self.weight.shape[0], n_outputs), self.weight.dtype)
+        return FeatureBody(weight, jnp.zeros(n_outputs, self.weight.dtype), self.features)
