@@ -161,7 +161,7 @@ def test_the_best_gain_is_scipys_and_nothing_beats_it(x64, gamma):
     np.testing.assert_allclose(best.cost_to_go, wanted, rtol=1e-9, atol=1e-12)
     policy = linear(best.gain.T, np.zeros(2), np.full(2, -40.0))
     np.testing.assert_allclose(exact.value(policy, world, objective), best.value, rtol=1e-10)
-    slope = exact.gradient(policy, world, objective).network.layers[0]
+    slope = exact.gradient(policy, world, objective).body.layer
     np.testing.assert_allclose(slope.weight, 0.0, atol=1e-8)
     np.testing.assert_allclose(slope.bias, 0.0, atol=1e-8)
     other = linear(best.gain.T + 0.01, np.zeros(2), np.full(2, -40.0))

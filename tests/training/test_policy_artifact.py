@@ -90,6 +90,8 @@ def test_seeds_are_taken_apart(tmp_path):
         spaces.MultiDiscrete(np.array([[2, 3], [4, 5]]), start=np.array([[1, 1], [0, -1]])),
         spaces.MultiBinary(4),
         spaces.MultiBinary((2, 3)),
+        spaces.Tuple([BOX, spaces.Discrete(2)]),
+        spaces.Dict({"a": BOX, "b": spaces.Dict({"c": spaces.MultiBinary(2)})}),
     ],
 )
 def test_spaces_come_back(space):
@@ -101,8 +103,8 @@ def test_spaces_come_back(space):
 
 
 def test_a_space_that_cannot_be_saved_is_named():
-    with pytest.raises(StorageError, match="Tuple spaces"):
-        space_to_json(spaces.Tuple([BOX]))
+    with pytest.raises(StorageError, match="Text spaces"):
+        space_to_json(spaces.Dict({"a": spaces.Text(4)}))
 
 
 BOXED = {"space": "Box", "shape": [2], "dtype": "float32", "low": 0.0, "high": 1.0}
@@ -126,6 +128,9 @@ BOXED = {"space": "Box", "shape": [2], "dtype": "float32", "low": 0.0, "high": 1
         {"space": "Discrete", "n": 2.5, "start": 0},
         {"space": "MultiDiscrete", "nvec": [[2], [3, 4]], "start": [0], "dtype": "int64"},
         {"space": "MultiBinary", "shape": [10**9, 10**9]},
+        {"space": "Dict", "parts": [BOXED]},
+        {"space": "Tuple", "parts": [{"space": "eval"}]},
+        {"space": "Tuple"},
     ],
 )
 def test_malformed_spaces_are_refused(table):

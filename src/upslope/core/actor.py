@@ -58,7 +58,7 @@ class Actor(eqx.Module):
 
 
 class NumpyActor(Protocol):
-    """An actor without JAX. It draws from NumPy generators; `None` in their place means the mode."""
+    """An actor without JAX. It draws from a NumPy generator; None in its place means the mode."""
 
     @property
     def has_memory(self) -> bool:

@@ -68,7 +68,7 @@ class NormalizedPolicy(Policy):
 
     def numpy(self) -> TwinActor | None:
         twin = self.policy.numpy()
-        if twin is None or twin.normalizer is not None:
+        if not isinstance(twin, TwinActor) or twin.normalizer is not None:
             return None
         return dataclasses.replace(
             twin, normalizer=TwinNormalizer.of(self.moments.mean, self.moments.variance)

@@ -100,7 +100,9 @@ class Greedy(Actor):
 
     def numpy(self) -> TwinActor | None:
         twin = self.policy.numpy()
-        return None if twin is None else dataclasses.replace(twin, deterministic=True)
+        if not isinstance(twin, TwinActor):
+            return None
+        return dataclasses.replace(twin, deterministic=True)
 
 
 class ValueFunction(eqx.Module):

@@ -67,7 +67,7 @@ def check_categories(owner: str, in_size: int, categories: Categories) -> None:
     tree = any(isinstance(part, tuple) for part in categories)  # other leaves are numbers
     if categories and not tree and encoded_size(categories) != in_size:
         raise UpslopeError(
-            f"{owner} got in_size={in_size} and categories={tuple(categories)}: the one-hot blocks "
+            f"{owner} got in_size={in_size} and categories={categories}: the one-hot blocks "
             f"make a vector of {encoded_size(categories)}."
         )
 

@@ -34,7 +34,7 @@ class LinearBody(Body):
     ) -> LinearBody:
         """All zeros. The key is consumed."""
         check_categories("LinearBody", in_size, categories)
-        return cls(Linear.fresh(key, in_size, n_outputs, 0.0), tuple(categories))
+        return cls(Linear.fresh(key, in_size, n_outputs, 0.0), categories)
 
     @property
     def weight(self) -> Array:

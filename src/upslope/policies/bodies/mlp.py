@@ -40,7 +40,7 @@ class MLPBody(Body):
         """Orthogonal weights; see `MLP`. The key is consumed."""
         check_categories("MLPBody", in_size, categories)
         network = MLP(key, in_size, hidden, n_outputs, activation, out_gain)
-        return cls(network, tuple(categories))
+        return cls(network, categories)
 
     def __call__(
         self, observation: Any, memory: Any = (), extra: Array | None = None

@@ -103,7 +103,7 @@ class RecurrentBody(Body):
         """See `RecurrentNetwork`. The key is consumed."""
         check_categories("RecurrentBody", in_size, categories)
         network = RecurrentNetwork(key, in_size, hidden, n_outputs, activation, out_gain)
-        return cls(network, tuple(categories))
+        return cls(network, categories)
 
     def __call__(
         self, observation: Any, memory: Any = (), extra: Array | None = None
