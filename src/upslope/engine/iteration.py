@@ -8,6 +8,7 @@ from typing import Any
 import jax
 from jax import Array
 
+from upslope.core.records import Replayed
 from upslope.objectives.objective import Objective
 from upslope.search.search_method import SearchMethod
 
@@ -31,6 +32,10 @@ def iterate(
     candidates = method.ask(ask_key, state)
     experience, sampler = sampler.sample(sample_key, candidates)
     state, diagnostics = method.tell(tell_key, state, candidates, experience, objective)
+    if isinstance(experience, Replayed):
+        priorities = method.priorities(state)
+        if priorities is not None:
+            sampler = sampler.set_priorities(experience, priorities)
     return state, sampler, diagnostics
 
 

@@ -42,7 +42,7 @@ class Carry(NamedTuple):
     """All that a seed needs to go on; leaves [S, ...]."""
 
     state: Any  # the search method's
-    streams: Any  # the sampler's
+    sampler: Any  # what of the sampler goes on: streams, replay
     iteration: Array  # int: how many this seed has done
     row: Any  # sums of the log row under way; () where every iteration is a row
 
@@ -89,14 +89,17 @@ class JaxProgram:
     # What is compiled.
 
     def _start_seed(self, numbers: Any, seed: Array, index: Array) -> Carry:
-        method, objective, world = numbers
+        method, objective, environment = numbers
         key = jax.random.fold_in(stream_key(seed, "start"), index)
         policy_key, method_key, sampler_key = jax.random.split(key, 3)
         policy = self.problem.policy(policy_key)
         state = method.init(method_key, policy, objective)
-        sampler = JaxSampler.create(sampler_key, world, method.experience, objective, policy)
+        actor = policy
+        if isinstance(method.experience, Steps | Replay):
+            actor = method.ask(method_key, state)  # for its shapes
+        sampler = JaxSampler.create(sampler_key, environment, method.experience, objective, actor)
         # Python numbers would change type on the first step.
-        carry = jax.tree.map(jnp.asarray, Carry(state, sampler.streams, jnp.asarray(0), ()))
+        carry = jax.tree.map(jnp.asarray, Carry(state, sampler.state, jnp.asarray(0), ()))
         if self.iterations_per_row == 1:
             return carry
         # What the method logs is known once an iteration has been traced.
@@ -106,14 +109,20 @@ class JaxProgram:
     def _iterate(self, numbers: Any, key: Array, index: Array, carry: Carry) -> Any:
         """One iteration of one seed: where it is then, and what happened."""
         method, objective, environment = numbers
-        nothing = EpisodeStatistics.nothing()
+        streams, replay = carry.sampler
         sampler = JaxSampler(
-            environment, objective, method.experience, carry.streams, nothing, self._axis
+            environment=environment,
+            objective=objective,
+            experience=method.experience,
+            streams=streams,
+            replay=replay,
+            statistics=EpisodeStatistics.nothing(),
+            axis=self._axis,
         )
         state, sampler, diagnostics = iterate(
             iteration_key(key, index, carry.iteration), method, objective, carry.state, sampler
         )
-        new = Carry(state, sampler.streams, carry.iteration + 1, carry.row)
+        new = Carry(state, sampler.state, carry.iteration + 1, carry.row)
         if self.iterations_per_row > 1 and carry.row != ():
             new = new._replace(row=add(carry.row, sampler.statistics, diagnostics))
         return new, (sampler.statistics, diagnostics)
@@ -228,13 +237,19 @@ class JaxProgram:
     def _evaluate_all(
         self, numbers: Any, which: Any, policies: Any, episodes: int, deterministic: bool
     ) -> Returns:
-        _, objective, world = numbers
+        _, objective, environment = numbers
         seed, evaluation_index, block = which
         key = stream_key(seed, "evaluation")
         key = jax.random.fold_in(jax.random.fold_in(key, evaluation_index), block)
-        limit = episode_limit(world, objective) or EVALUATION_LIMIT
+        limit = episode_limit(environment, objective) or EVALUATION_LIMIT
         returns, _ = sample_returns(
-            key, world, policies, EpisodicReturn(), episodes, limit, deterministic=deterministic
+            key,
+            environment,
+            policies,
+            EpisodicReturn(),
+            episodes,
+            limit,
+            deterministic=deterministic,
         )
         return returns
 

@@ -5,17 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax import Array
 
 from upslope.core.checks import UpslopeError
-from upslope.core.records import EpisodeStatistics
+from upslope.core.records import EpisodeStatistics, Replayed
 from upslope.environments.environment import Environment
 from upslope.objectives.objective import Objective
-from upslope.policies.policy import Policy
+from upslope.policies.actor import Actor
 from upslope.sampling.episode_returns import sample_returns
 from upslope.sampling.episodes import sample_episodes
-from upslope.sampling.experience import Dynamics, EpisodeReturns, Episodes, ExperienceSpec, Steps
+from upslope.sampling.experience import (
+    Dynamics,
+    EpisodeReturns,
+    Episodes,
+    ExperienceSpec,
+    Replay,
+    Steps,
+)
+from upslope.sampling.replay import (
+    ReplayBuffer,
+    add_steps,
+    draw_batches,
+    empty_buffer,
+    set_priorities,
+)
 from upslope.sampling.streams import Streams, sample_steps, start_streams
 
 
@@ -26,7 +41,8 @@ class JaxSampler(eqx.Module):
       environment: the world.
       objective: under which returns are counted.
       experience: what the search method wants back. Static.
-      streams: the environments' states where a collection continues them (`Steps`), else None.
+      streams: the environments' states where they go on from call to call (`Steps`, `Replay`).
+      replay: the steps that are kept (`Replay`), else None.
       statistics: of the last call, for training curves.
       axis: of the mesh whose devices share a population; None for one device. Static.
     """
@@ -35,6 +51,7 @@ class JaxSampler(eqx.Module):
     objective: Objective
     experience: ExperienceSpec = eqx.field(static=True)
     streams: Streams | None
+    replay: ReplayBuffer | None
     statistics: EpisodeStatistics
     axis: str | None = eqx.field(static=True, default=None)
 
@@ -45,39 +62,66 @@ class JaxSampler(eqx.Module):
         environment: Environment,
         experience: ExperienceSpec,
         objective: Objective,
-        policy: Policy,
+        actor: Actor,
     ) -> JaxSampler:
         """A sampler at the start of its streams. The key is consumed.
 
         Args:
-          policy: any policy of the search; only its memory's shape is used.
+          actor: any that the method asks for; only the shapes of what it remembers and notes are
+            used.
 
         Raises:
           UpslopeError: episodes have to end and may not (see `refuse_endless`).
         """
         refuse_endless(environment, experience, objective)
-        streams = None
-        if isinstance(experience, Steps):
-            streams = start_streams(key, environment, experience.n_envs, policy)
-        return cls(environment, objective, experience, streams, EpisodeStatistics.nothing())
+        streams = replay = None
+        fresh = experience.fresh if isinstance(experience, Replay) else experience
+        if isinstance(fresh, Steps):
+            streams = start_streams(key, environment, fresh.n_envs, actor)
+        if isinstance(experience, Replay):
+            limit = episode_limit(environment, objective)
+            shapes = jax.eval_shape(
+                lambda streams: sample_steps(
+                    key, environment, actor, streams, fresh.n_steps, limit
+                )[0],
+                streams,
+            )
+            replay = empty_buffer(experience, shapes)
+        nothing = EpisodeStatistics.nothing()
+        return cls(environment, objective, experience, streams, replay, nothing)
 
-    def sample(self, key: Array, candidates: Policy) -> tuple[Any, JaxSampler]:
+    @property
+    def state(self) -> tuple[Streams | None, ReplayBuffer | None]:
+        """What of it goes on from call to call."""
+        return self.streams, self.replay
+
+    def sample(self, key: Array, candidates: Actor) -> tuple[Any, JaxSampler]:
         """Tries the candidates and returns what the collection asks for.
 
         Args:
           key: consumed.
-          candidates: one policy, or a population with a leading axis [P] for `EpisodeReturns`.
+          candidates: one actor, or a population with a leading axis [P] for `EpisodeReturns`.
 
         Returns:
           `Returns`, `Trajectories` or the dynamics, and the sampler with its streams moved on.
         """
         limit = episode_limit(self.environment, self.objective)
-        streams = self.streams
+        streams, replay = self.state
         if isinstance(self.experience, Steps):
             assert streams is not None
             result, streams, statistics = sample_steps(
                 key, self.environment, candidates, streams, self.experience.n_steps, limit
             )
+        elif isinstance(self.experience, Replay):
+            assert streams is not None
+            assert replay is not None
+            steps_key, draw_key = jax.random.split(key)
+            n_steps = self.experience.fresh.n_steps
+            fresh, streams, statistics = sample_steps(
+                steps_key, self.environment, candidates, streams, n_steps, limit
+            )
+            replay = add_steps(self.experience, replay, fresh)
+            result = draw_batches(draw_key, self.experience, replay, fresh)
         elif isinstance(self.experience, Episodes):
             assert limit is not None
             result, statistics = sample_episodes(
@@ -100,8 +144,29 @@ class JaxSampler(eqx.Module):
             # No step is taken; a budget still has to end: one look counts as one.
             result = self.environment
             statistics = EpisodeStatistics.nothing()._replace(steps=jnp.ones((), int))
-        return result, JaxSampler(
-            self.environment, self.objective, self.experience, streams, statistics, self.axis
+        return result, self._after(streams, replay, statistics)
+
+    def set_priorities(self, drawn: Replayed, priorities: Array) -> JaxSampler:
+        """The sampler with new priorities [B, M] of the windows that it has drawn."""
+        assert isinstance(self.experience, Replay)
+        assert self.replay is not None
+        replay = set_priorities(self.experience, self.replay, drawn, priorities)
+        return self._after(self.streams, replay, self.statistics)
+
+    def _after(
+        self,
+        streams: Streams | None,
+        replay: ReplayBuffer | None,
+        statistics: EpisodeStatistics,
+    ) -> JaxSampler:
+        return JaxSampler(
+            environment=self.environment,
+            objective=self.objective,
+            experience=self.experience,
+            streams=streams,
+            replay=replay,
+            statistics=statistics,
+            axis=self.axis,
         )
 
 
@@ -125,7 +190,7 @@ def refuse_endless(environment: Environment, spec: ExperienceSpec, objective: Ob
     if isinstance(spec, Dynamics) or episode_limit(environment, objective) is not None:
         return
     name = type(environment).__name__
-    if not isinstance(spec, Steps):
+    if not isinstance(spec, Steps | Replay):
         raise UpslopeError(
             f"{name} has time_limit=None and may never end: whole episodes need a time limit "
             "(time_limit=...) or an objective with a horizon."

@@ -1,0 +1,242 @@
+"""The last steps of N streams, kept in place, and batches drawn from them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from upslope.core.records import Replayed, Trajectories
+from upslope.sampling.experience import Replay
+from upslope.sampling.sum_tree import SumTree, importance_weights
+
+
+class Rows(NamedTuple):
+    """One row per step; the observation after it is in the next row of the same stream.
+
+    Where an episode ends, the row after it holds the episode's last observation and no step
+    (`valid` is False): the true successor of every step is kept, and no observation twice.
+    """
+
+    observation: Any  # [R, N, ...], or a tree of such arrays
+    action: Any  # [R, N, ...]
+    reward: Array  # [R, N]
+    terminated: Array  # [R, N]
+    truncated: Array  # [R, N]
+    valid: Array  # [R, N] whether the row is a step
+    extras: Any  # [R, N, ...]
+    discount: Array | None  # [R, N]
+
+
+class ReplayBuffer(NamedTuple):
+    """A ring of R rows per stream.
+
+    Row i of a stream, counted from its first one, is in slot i mod R. The slot after the newest row
+    holds the observation that follows it, so that R - 1 rows can be drawn.
+    """
+
+    rows: Rows
+    written: Array  # [N] int: rows written so far, per stream
+    tree: SumTree | None  # over slots x streams, where drawing is prioritised
+    largest: Array | None  # scalar: the largest priority (to the power alpha) there has been
+
+
+def rows_of(spec: Replay) -> int:
+    """R: slots per stream, one more than can be drawn."""
+    return max(-(-spec.capacity // spec.fresh.n_envs), spec.sequence_length) + 1
+
+
+def empty_buffer(spec: Replay, steps: Trajectories) -> ReplayBuffer:
+    """A buffer without a row.
+
+    Args:
+      spec: its size.
+      steps: shapes and types of what is kept, leaves [T, N, ...].
+    """
+    size, n_envs = rows_of(spec), spec.fresh.n_envs
+
+    def blank(tree: Any) -> Any:
+        return jax.tree.map(lambda leaf: jnp.zeros((size, *leaf.shape[1:]), leaf.dtype), tree)
+
+    rows = Rows(*(blank(getattr(steps, name)) for name in Rows._fields))
+    tree = SumTree.zeros(size * n_envs) if spec.prioritized else None
+    largest = jnp.ones(()) if spec.prioritized else None
+    return ReplayBuffer(rows, jnp.zeros(n_envs, int), tree, largest)
+
+
+def buffer_bytes(spec: Replay, steps: Trajectories) -> int:
+    """How much memory a buffer takes, per seed."""
+    shapes = jax.eval_shape(lambda: empty_buffer(spec, steps))
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
+
+
+def add_steps(spec: Replay, buffer: ReplayBuffer, steps: Trajectories) -> ReplayBuffer:
+    """The buffer with steps [T, N, ...] added, one after the other."""
+    size, n_envs = buffer.rows.reward.shape
+    streams = jnp.arange(n_envs)
+    names = [name for name in Rows._fields if name != "observation"]
+    length = spec.sequence_length
+
+    def one(buffer: ReplayBuffer, step: Trajectories) -> tuple[ReplayBuffer, None]:
+        here, following = buffer.written % size, (buffer.written + 1) % size
+        ended = step.terminated | step.truncated
+
+        def put(column: Array, slot: Array, values: Array) -> Array:
+            return column.at[slot, streams].set(values.astype(column.dtype))
+
+        def put_all(columns: Any, slot: Array, values: Any) -> Any:
+            return jax.tree.map(lambda column, value: put(column, slot, value), columns, values)
+
+        rows = buffer.rows
+        observation = put_all(rows.observation, here, step.observation)
+        observation = put_all(observation, following, step.next_observation)
+        kept = {name: put_all(getattr(rows, name), here, getattr(step, name)) for name in names}
+        # After an end the next row is no step; else the next step writes it anew.
+        kept["valid"] = put(kept["valid"], following, jnp.zeros(n_envs, bool))
+        rows = Rows(observation=observation, **kept)
+        # A step that is padding is not kept: its stream stays where it is.
+        taken = step.valid.astype(int)
+        written = buffer.written + taken + (ended & step.valid).astype(int)
+        tree = buffer.tree
+        if tree is not None:
+            assert buffer.largest is not None
+            tree = _admit(tree, buffer, rows, written, length)
+        return ReplayBuffer(rows, written, tree, buffer.largest), None
+
+    if steps.restarted is not None:
+        buffer = _abandon(buffer, steps.restarted)
+    light = steps._replace(memory=(), restarted=None)
+    return jax.lax.scan(one, buffer, light)[0]
+
+
+def _abandon(buffer: ReplayBuffer, restarted: Array) -> ReplayBuffer:
+    """Ends the episodes of streams that begin anew: their last step is a truncated one."""
+    size, n_envs = buffer.rows.reward.shape
+    streams = jnp.arange(n_envs)
+    last = jnp.maximum(buffer.written - 1, 0) % size
+    over = restarted & (buffer.written > 0) & buffer.rows.valid[last, streams]
+    truncated = buffer.rows.truncated.at[last, streams].max(over)
+    rows = buffer.rows._replace(truncated=truncated)
+    return buffer._replace(rows=rows, written=buffer.written + over.astype(int))
+
+
+def _admit(tree: SumTree, before: ReplayBuffer, rows: Rows, written: Array, length: int) -> SumTree:
+    """Gives windows that have become whole the largest priority, and what is overwritten none."""
+    size, n_envs = rows.reward.shape
+    streams = jnp.arange(n_envs)
+    assert before.largest is not None
+    # At most two rows have been added: a step, and what follows an end.
+    for offset in (1, 0):
+        slot = (written - offset) % size
+        leaf = slot * n_envs + streams
+        new = (written - offset) >= before.written  # the row there before is overwritten
+        tree = tree.update(leaf, jnp.where(new, 0.0, tree.priority(leaf)))
+    oldest = jnp.maximum(written - (size - 1), 0)
+    for offset in (1, 0):
+        start = written - length - offset
+        leaf = (jnp.maximum(start, 0) % size) * n_envs + streams
+        whole = (start > before.written - length) & (start >= oldest)
+        whole = whole & rows.valid[leaf // n_envs, streams]
+        tree = tree.update(leaf, jnp.where(whole, before.largest, tree.priority(leaf)))
+    return tree
+
+
+def draw_batches(key: Array, spec: Replay, buffer: ReplayBuffer, fresh: Trajectories) -> Replayed:
+    """Batches of windows of the steps that are kept. The key is consumed.
+
+    Windows start at steps only, uniformly or in proportion to their priorities, and never reach
+    beyond the newest step of their stream. While no stream holds a whole window, nothing is drawn:
+    `valid` and `weights` are zero everywhere.
+    """
+    rows = buffer.rows
+    size, n_envs = rows.reward.shape
+    length, shape = spec.sequence_length, (spec.n_batches, spec.batch_size)
+    oldest = jnp.maximum(buffer.written - (size - 1), 0)
+    starts = jnp.maximum(buffer.written - oldest - length + 1, 0)  # [N] rows that may be a start
+    if spec.prioritized:
+        assert buffer.tree is not None
+        leaf = buffer.tree.draw(jax.random.uniform(key, shape))
+        slot, stream = leaf // n_envs, leaf % n_envs
+        ready = buffer.tree.total > 0
+        share = buffer.tree.priority(leaf) / jnp.where(ready, buffer.tree.total, 1.0)
+        weights = importance_weights(share, spec.importance_exponent)
+    else:
+        ends = jnp.cumsum(starts)
+        ready = jnp.any(rows.valid) & (ends[-1] > 0)
+        slot, stream = _uniform_starts(key, shape, rows, oldest, ends, ready)
+        weights = jnp.where(ready, jnp.ones(shape), 0.0)
+
+    # [B, L, M]: the rows of each window, and those after them.
+    slots = (slot[:, None] + jnp.arange(length)[None, :, None]) % size
+    streams = jnp.broadcast_to(stream[:, None], slots.shape)
+    after = (slots + 1) % size
+
+    def take(tree: Any, slots: Array) -> Any:
+        return jax.tree.map(lambda column: column[slots, streams], tree)
+
+    ended = take(rows.terminated, slots) | take(rows.truncated, slots)
+    earlier = jnp.cumsum(ended, axis=1) - ended  # ends before each step of the window
+    valid = take(rows.valid, slots) & (earlier == 0) & ready
+    batches = Trajectories(
+        observation=take(rows.observation, slots),
+        action=take(rows.action, slots),
+        reward=take(rows.reward, slots),
+        next_observation=take(rows.observation, after),
+        terminated=take(rows.terminated, slots) & valid,
+        truncated=take(rows.truncated, slots) & valid,
+        valid=valid,
+        extras=take(rows.extras, slots),
+        discount=None if rows.discount is None else take(rows.discount, slots),
+    )
+    filled = jnp.sum(jnp.minimum(buffer.written, size - 1))
+    return Replayed(fresh, batches, slot * n_envs + stream, weights, filled)
+
+
+def _uniform_starts(
+    key: Array, shape: tuple[int, ...], rows: Rows, oldest: Array, ends: Array, ready: Array
+) -> tuple[Array, Array]:
+    """Slots and streams of windows, uniform over the steps that can start one: by rejection.
+
+    Rows that hold an episode's last observation are no steps, and are drawn again. At most every
+    other row is one.
+    """
+    size = rows.reward.shape[0]
+
+    def draw(key: Array) -> tuple[Array, Array]:
+        number = jax.random.randint(key, shape, 0, jnp.maximum(ends[-1], 1))
+        stream = jnp.searchsorted(ends, number, side="right").astype(int)
+        stream = jnp.minimum(stream, ends.shape[0] - 1)
+        before = jnp.where(stream > 0, ends[jnp.maximum(stream - 1, 0)], 0)
+        return (oldest[stream] + number - before) % size, stream
+
+    def wrong(carry: Any) -> Array:
+        _, slot, stream = carry
+        return ready & jnp.any(~rows.valid[slot, stream])
+
+    def again(carry: Any) -> Any:
+        key, slot, stream = carry
+        key, mine = jax.random.split(key)
+        new_slot, new_stream = draw(mine)
+        step = rows.valid[slot, stream]
+        return key, jnp.where(step, slot, new_slot), jnp.where(step, stream, new_stream)
+
+    key, first = jax.random.split(key)
+    _, slot, stream = jax.lax.while_loop(wrong, again, (key, *draw(first)))
+    return slot, stream
+
+
+def set_priorities(
+    spec: Replay, buffer: ReplayBuffer, drawn: Replayed, priorities: Array
+) -> ReplayBuffer:
+    """The buffer with new priorities p_i >= 0 [B, M] of the windows that were drawn."""
+    assert buffer.tree is not None
+    assert buffer.largest is not None
+    leaves = drawn.indices.reshape(-1)
+    known = drawn.weights.reshape(-1) > 0
+    powers = priorities.reshape(-1) ** spec.priority_exponent
+    tree = buffer.tree.update(leaves, jnp.where(known, powers, buffer.tree.priority(leaves)))
+    largest = jnp.maximum(buffer.largest, jnp.max(jnp.where(known, powers, 0.0)))
+    return ReplayBuffer(buffer.rows, buffer.written, tree, largest)

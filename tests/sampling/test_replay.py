@@ -1,0 +1,266 @@
+"""Replay: what is kept, what is drawn, and what other libraries' buffers got wrong."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from upslope.core.records import Trajectories
+from upslope.sampling.experience import Replay, Steps
+from upslope.sampling.replay import (
+    add_steps,
+    draw_batches,
+    empty_buffer,
+    rows_of,
+    set_priorities,
+)
+from upslope.sampling.sum_tree import SumTree, importance_weights
+
+
+def counted(n_steps, n_envs, lengths, truncate=False, start=0):
+    """Steps whose observation counts them: (stream, number of the step, number of the episode)."""
+    observation = np.zeros((n_steps, n_envs, 3), np.float32)
+    successor = np.zeros_like(observation)
+    ended = np.zeros((n_steps, n_envs), bool)
+    for n in range(n_envs):
+        # The number goes up by one within an episode, and jumps by 1000 between episodes.
+        number, episode, age = 1000.0 * (start + n), 0.0, 0
+        for t in range(n_steps):
+            observation[t, n] = (n, number, episode)
+            successor[t, n] = (n, number + 1, episode)
+            age += 1
+            if age >= lengths[n % len(lengths)]:
+                ended[t, n] = True
+                number, episode, age = number + 1000.0, episode + 1, 0
+            else:
+                number += 1
+    none = np.zeros_like(ended)
+    return Trajectories(
+        observation=jnp.asarray(observation),
+        action=jnp.asarray(observation[..., 1].astype(np.int32)),
+        reward=jnp.asarray(observation[..., 1]),
+        next_observation=jnp.asarray(successor),
+        terminated=jnp.asarray(none if truncate else ended),
+        truncated=jnp.asarray(ended if truncate else none),
+        valid=jnp.ones((n_steps, n_envs), bool),
+    )
+
+
+def filled(spec, steps, chunk=None):
+    """A buffer that has taken the steps, some at a time."""
+    buffer = empty_buffer(spec, steps)
+    total = steps.reward.shape[0]
+    chunk = chunk or total
+    add = jax.jit(partial(add_steps, spec))
+    for first in range(0, total, chunk):
+        part = jax.tree.map(lambda leaf, first=first: leaf[first : first + chunk], steps)
+        buffer = add(buffer, part)
+    return buffer
+
+
+@pytest.mark.parametrize("prioritized", [False, True])
+@pytest.mark.parametrize("truncate", [False, True])
+@pytest.mark.parametrize(
+    ("capacity", "n_envs", "length", "lengths"),
+    [
+        (7, 1, 1, (5,)),
+        (7, 1, 3, (5,)),
+        (30, 3, 4, (1, 7, 13)),
+        (11, 2, 2, (3, 100)),
+        (64, 2, 8, (6,)),
+    ],
+)
+def test_windows_are_consecutive_of_one_episode_and_written(
+    capacity, n_envs, length, lengths, truncate, prioritized
+):
+    """After ten wraps of odd sizes, whatever is drawn is what happened."""
+    spec = Replay(Steps(n_envs, 3), capacity, 2, 256, length, prioritized)
+    rows = rows_of(spec)
+    n_steps = 10 * rows + 3
+    steps = counted(n_steps - n_steps % 3, n_envs, lengths, truncate)
+    buffer = filled(spec, steps, chunk=3)
+    drawn = jax.jit(partial(draw_batches, spec=spec))(jax.random.key(0), buffer=buffer, fresh=steps)
+    batches = jax.tree.map(np.asarray, drawn.batches)
+    assert batches.reward.shape == (2, length, 256)
+    assert batches.valid[:, 0].all()  # a window starts at a step
+    seen = {tuple(row) for row in np.asarray(steps.observation).reshape(-1, 3).tolist()}
+    for b in range(2):
+        for m in range(256):
+            valid = batches.valid[b, :, m]
+            count = int(valid.sum())
+            assert valid[:count].all()  # masked from an end on, nowhere else
+            observation = batches.observation[b, :count, m]
+            assert all(tuple(row) in seen for row in observation.tolist())
+            assert (np.diff(observation[:, 1]) == 1).all()
+            assert len({(row[0], row[2]) for row in observation.tolist()}) == 1
+            # The true successor, of the last step of an episode too.
+            np.testing.assert_array_equal(
+                batches.next_observation[b, :count, m, 1], observation[:, 1] + 1
+            )
+            np.testing.assert_array_equal(batches.reward[b, :count, m], observation[:, 1])
+            ended = batches.terminated[b, :, m] | batches.truncated[b, :, m]
+            assert not ended[: count - 1].any()
+            assert ended[count - 1] or count == length
+            assert not ended[count:].any()
+    kept = set(batches.observation[:, 0, :, 1].ravel().tolist())
+    recent = np.asarray(steps.observation)[-(2 * length + 2) :, :, 1]
+    assert kept & set(recent.ravel().tolist())  # new steps are drawn
+    assert len(kept) <= (rows - 1) * n_envs
+
+
+@pytest.mark.parametrize("prioritized", [False, True])
+def test_every_step_is_drawn_equally_often(prioritized):
+    """Chi-square over the steps that can start a window; false alarm 1e-6 each."""
+    spec = Replay(Steps(2, 4), 23, 8, 4096, 2, prioritized, priority_exponent=1.0)
+    steps = counted(200, 2, (3, 8))
+    buffer = filled(spec, steps, 4)
+    keys = jax.random.split(jax.random.key(1), 16)
+    draw = jax.jit(jax.vmap(lambda key: draw_batches(key, spec, buffer, steps).batches.observation))
+    first = np.asarray(draw(keys))[:, :, 0].reshape(-1, 3)
+    numbers, counts = np.unique(first, axis=0, return_counts=True)
+    expected = counts.sum() / len(counts)
+    statistic = float(((counts - expected) ** 2 / expected).sum())
+    degrees = len(counts) - 1
+    assert len(numbers) > 12
+    # Wilson-Hilferty: z = ((X / k)^(1/3) - (1 - 2 / (9 k))) / sqrt(2 / (9 k))
+    z = ((statistic / degrees) ** (1 / 3) - (1 - 2 / (9 * degrees))) / np.sqrt(2 / (9 * degrees))
+    assert z < 4.75
+
+
+def test_too_little_data_is_said():
+    spec = Replay(Steps(1, 2), 100, 2, 8, 5)
+    steps = counted(4, 1, (100,))
+    drawn = draw_batches(jax.random.key(0), spec, filled(spec, steps), steps)
+    assert int(drawn.filled) == 4
+    assert not np.asarray(drawn.batches.valid).any()
+    assert not np.asarray(drawn.weights).any()
+    enough = counted(5, 1, (100,))
+    drawn = draw_batches(jax.random.key(0), spec, filled(spec, enough), enough)
+    assert np.asarray(drawn.batches.valid).all()
+    assert np.asarray(drawn.weights).all()
+
+
+def test_streams_that_begin_anew_end_their_episode():
+    spec = Replay(Steps(1, 3), 50, 1, 64, 2)
+    first, second = counted(3, 1, (100,)), counted(3, 1, (100,), start=7)
+    second = second._replace(restarted=jnp.array([True]))
+    buffer = empty_buffer(spec, first)
+    buffer = add_steps(spec, add_steps(spec, buffer, first), second)
+    drawn = draw_batches(jax.random.key(0), spec, buffer, first)
+    start, after = (np.asarray(drawn.batches.observation)[0, i, :, 1] for i in range(2))
+    valid = np.asarray(drawn.batches.valid)[0, 1]
+    assert (after[valid] == start[valid] + 1).all()
+    last = start == 2  # of the abandoned episode: its successor is its own
+    assert last.any()
+    assert np.asarray(drawn.batches.truncated)[0, 0, last].all()
+    assert (np.asarray(drawn.batches.next_observation)[0, 0, last, 1] == 3).all()
+
+
+def test_bytes_stay_bytes_and_trees_stay_trees():
+    spec = Replay(Steps(1, 2), 6, 1, 4)
+    steps = counted(8, 1, (4,))
+    image = (steps.observation[..., :2] % 256).astype(jnp.uint8)
+    following = (steps.next_observation[..., :2] % 256).astype(jnp.uint8)
+    steps = steps._replace(
+        observation={"image": image, "mask": jnp.ones((8, 1, 2), bool)},
+        next_observation={"image": following, "mask": jnp.ones((8, 1, 2), bool)},
+        extras={"log_prob": steps.reward},
+    )
+    buffer = filled(spec, steps)
+    assert buffer.rows.observation["image"].dtype == jnp.uint8
+    drawn = draw_batches(jax.random.key(0), spec, buffer, steps)
+    assert drawn.batches.observation["image"].dtype == jnp.uint8
+    np.testing.assert_array_equal(drawn.batches.extras["log_prob"], drawn.batches.reward)
+
+
+class TestPriorities:
+    @pytest.mark.parametrize("n_leaves", [1, 3, 7, 1000])
+    def test_leaves_are_drawn_in_proportion(self, n_leaves):
+        """After 10^6 updates; chi-square with a false alarm of 1e-6 each."""
+        rng = np.random.default_rng(n_leaves)
+        priorities = rng.exponential(size=n_leaves).astype(np.float32)
+        priorities[:: max(n_leaves // 3, 2)] = 0.0
+        priorities[-1] = 2.0  # the last one is reached
+
+        def churn(tree, key):
+            place, value = jax.random.split(key)
+            leaves = jax.random.randint(place, (100,), 0, n_leaves)
+            # Equal leaves get equal values: which of them counts does not matter.
+            values = 1e4 * jax.random.uniform(value, (n_leaves,))[leaves] ** 8
+            return tree.update(leaves, values), None
+
+        keys = jax.random.split(jax.random.key(0), 10_000)
+        tree, _ = jax.jit(lambda tree: jax.lax.scan(churn, tree, keys))(SumTree.zeros(n_leaves))
+        tree = tree.update(jnp.arange(n_leaves), jnp.asarray(priorities))
+        assert (np.asarray(tree.nodes) >= 0).all()
+        np.testing.assert_allclose(float(tree.total), priorities.sum(), rtol=1e-5)
+        uniform = jax.random.uniform(jax.random.key(1), (200_000,))
+        leaves = np.asarray(jax.jit(lambda u: tree.draw(u))(uniform))
+        counts = np.bincount(leaves, minlength=n_leaves)
+        assert counts.size == n_leaves
+        assert (counts[priorities == 0] == 0).all()
+        assert counts[-1] > 0
+        expected = priorities / priorities.sum() * 200_000
+        common = expected > 5
+        statistic = ((counts[common] - expected[common]) ** 2 / expected[common]).sum()
+        k = max(common.sum() - 1, 1)
+        z = ((statistic / k) ** (1 / 3) - (1 - 2 / (9 * k))) / np.sqrt(2 / (9 * k))
+        assert z < 4.75
+
+    def test_the_borders_of_the_unit_interval(self):
+        tree = SumTree.zeros(3).update(jnp.arange(3), jnp.array([0.0, 1.0, 0.0]))
+        drawn = tree.draw(jnp.array([0.0, 0.5, np.nextafter(1.0, 0.0, dtype=np.float32)]))
+        assert np.asarray(drawn).tolist() == [1, 1, 1]
+
+    def test_weights(self):
+        p = np.array([0.5, 0.25, 0.125, 0.125])
+        n, beta = 4, 0.4
+        raw = (n * p) ** -beta
+        weights = importance_weights(jnp.asarray(p), beta)
+        np.testing.assert_allclose(weights, raw / raw.max(), rtol=1e-6)
+
+    def test_new_rows_enter_with_the_largest_priority(self):
+        spec = Replay(Steps(1, 1), 20, 1, 16, 1, True, priority_exponent=0.5)
+        steps = counted(30, 1, (1000,))
+        part = lambda a, b: jax.tree.map(lambda leaf: leaf[a:b], steps)  # noqa: E731
+        buffer = add_steps(spec, empty_buffer(spec, steps), part(0, 10))
+        drawn = draw_batches(jax.random.key(0), spec, buffer, steps)
+        priorities = jnp.full((1, 16), 9.0)
+        buffer = set_priorities(spec, buffer, drawn, priorities)
+        assert float(buffer.largest) == 3.0  # 9 ** 0.5
+        touched = np.unique(np.asarray(drawn.indices))
+        np.testing.assert_array_equal(buffer.tree.priority(jnp.asarray(touched)), 3.0)
+        buffer = add_steps(spec, buffer, part(10, 12))
+        assert float(buffer.tree.priority(jnp.array(10))) == 3.0
+        assert float(buffer.tree.priority(jnp.array(12))) == 0.0  # not yet written
+        buffer = add_steps(spec, buffer, part(12, 30))
+        whole = np.asarray(buffer.tree.priority(jnp.arange(rows_of(spec))))
+        assert (whole > 0).sum() == rows_of(spec) - 1
+
+    def test_steps_that_are_gone_are_never_drawn(self):
+        """A window that is overwritten loses its priority, whatever that was."""
+        spec = Replay(Steps(1, 1), 10, 1, 512, 3, True)
+        steps = counted(60, 1, (4,))
+        part = lambda a, b: jax.tree.map(lambda leaf: leaf[a:b], steps)  # noqa: E731
+        buffer = empty_buffer(spec, steps)
+        for t in range(60):
+            buffer = add_steps(spec, buffer, part(t, t + 1))
+            drawn = draw_batches(jax.random.key(t), spec, buffer, steps)
+            if np.asarray(drawn.weights).any():
+                buffer = set_priorities(spec, buffer, drawn, jnp.full((1, 512), 1e6))
+        numbers = np.asarray(drawn.batches.observation)[0, 0, :, 1]
+        recent = np.asarray(steps.observation)[-11:, 0, 1]
+        assert set(numbers.tolist()) <= set(recent.tolist())
+
+
+def test_a_buffer_that_joins_newest_and_oldest_is_detected():
+    """The famous mistake: windows by slot number alone, across the place where writing goes on."""
+    spec = Replay(Steps(1, 1), 10, 1, 256, 4)
+    steps = counted(57, 1, (1000,))
+    buffer = filled(spec, steps, 1)
+    size = rows_of(spec)
+    slots = (np.arange(size)[:, None] + np.arange(4)) % size
+    numbers = np.asarray(buffer.rows.observation)[slots, 0, 1]
+    assert not (np.diff(numbers, axis=1) == 1).all()
