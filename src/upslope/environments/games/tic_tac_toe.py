@@ -125,4 +125,4 @@ def tic_tac_toe(play_as: str = "random", opponent: str = "random") -> Any:
 
     opponents = {"random": RandomLegal, "minimax": tic_tac_toe_minimax}
     check_choice("tic-tac-toe", "opponent", opponent, opponents)
-    return AgainstOpponent(TicTacToe(), opponents[opponent](), play_as)
+    return AgainstOpponent(game=TicTacToe(), opponent=opponents[opponent](), play_as=play_as)

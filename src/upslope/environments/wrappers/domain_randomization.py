@@ -11,6 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.core import Tracer
 
 from upslope.core.checks import UpslopeError, check_table, nearest
 from upslope.core.records import Step
@@ -86,7 +87,7 @@ class DomainRandomization(Wrapper):
         *path, field = name.split(".")
         owner = functools.reduce(getattr, path, self.environment)
         low, high = distribution.support()
-        if field not in owner.positive or isinstance(low, jax.core.Tracer) or float(low) > 0:
+        if field not in owner.positive or isinstance(low, Tracer) or float(low) > 0:
             return
         raise UpslopeError(
             f"DomainRandomization got a {type(distribution).__name__} for {name} that reaches from "

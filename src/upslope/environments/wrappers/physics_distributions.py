@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 from upslope.core.checks import UpslopeError, check_number
 
@@ -166,7 +167,7 @@ class Choice(PhysicsDistribution):
 
 def _known(*numbers: Any) -> list[float] | None:
     """The numbers as floats; None inside a compiled program, where they have no value yet."""
-    if any(isinstance(number, jax.core.Tracer) for number in numbers):
+    if any(isinstance(number, Tracer) for number in numbers):
         return None
     return [float(np.asarray(number)) for number in numbers]
 

@@ -1,0 +1,27 @@
+"""Planning: what to do next, found by simulating an environment from the present state.
+
+The model may be the true environment, a fitted or a learned one. The classes load on first use."""
+
+from upslope.core.lazy_names import Row, lazy_names, registry_of
+
+TABLE = {
+    "CrossEntropyPlanner": Row(
+        "shooting", "cem", "action sequences by the cross-entropy method, the elites' mean acts"
+    ),
+    "MPPI": Row("shooting", "mppi", "action sequences averaged by exponentiated returns"),
+    "RandomShooting": Row(
+        "shooting", "random-shooting", "action sequences drawn at random, the best one acts"
+    ),
+    "CategoricalSequences": "action_sequences",
+    "GaussianSequences": "action_sequences",
+    "PlanExtras": "planning_actor",
+    "Planner": "planner",
+    "PlannerOutput": "planner",
+    "PlanningActor": "planning_actor",
+    "ShootingPlanner": "shooting",
+    "simulate": "simulation",
+}
+
+PLANNERS = registry_of("planner", __name__, TABLE)
+
+__getattr__, __dir__, __all__ = lazy_names(__name__, TABLE, "PLANNERS")
