@@ -67,11 +67,17 @@ def resume(words: list[str], began: float) -> int:
 
 
 def evaluate(words: list[str], began: float) -> int:
-    """`upslope evaluate RUN [--episodes N] [--env ENV]`."""
+    """`upslope evaluate RUN [--episodes N] [--env ENV]`; `upslope evaluate ENV --planner NAME`."""
     with importing():
-        from upslope.cli.flags import Group, parse
+        from upslope.cli.flags import Group, parse, take
         from upslope.cli.setting import Setting
 
+    words = list(words)
+    planner = take(words, "--planner")
+    if planner is not None:
+        from upslope.cli.planner_command import evaluate_planner
+
+        return evaluate_planner(words, planner)
     folder, rest = one_folder("evaluate", words)
     flags = [
         Setting("episodes", int, 100, "Held-out episodes of each seed's policy."),
@@ -83,7 +89,8 @@ def evaluate(words: list[str], began: float) -> int:
     ]
     typed = parse(
         "upslope evaluate",
-        "Evaluate the policies of a run, of all its seeds, on held-out episodes.",
+        "Evaluate the policies of a run, of all its seeds, on held-out episodes. Or let a planner "
+        "act without training: upslope evaluate ENV --planner NAME (upslope list planners).",
         [Group("evaluation", flags)],
         rest,
         "RUN",

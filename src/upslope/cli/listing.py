@@ -13,7 +13,7 @@ from upslope.cli.equation import terminal_math
 from upslope.core.checks import unknown_name
 from upslope.core.registry import Registry
 
-KINDS = ("envs", "methods", "policies", "objectives", "estimators")
+KINDS = ("envs", "methods", "policies", "objectives", "estimators", "planners")
 OTHER_NAMES = {
     "env": "envs",
     "environments": "envs",
@@ -22,6 +22,7 @@ OTHER_NAMES = {
     "policy": "policies",
     "objective": "objectives",
     "estimator": "estimators",
+    "planner": "planners",
 }
 
 
@@ -51,6 +52,10 @@ def registry(kind: str) -> Registry:
         from upslope.cli.estimator_cards import estimators
 
         return estimators()
+    if kind == "planners":
+        from upslope.planning import PLANNERS
+
+        return PLANNERS
     raise unknown_name("list", kind, KINDS)
 
 

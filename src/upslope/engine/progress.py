@@ -46,11 +46,13 @@ class Evaluation:
       steps: [S] environment steps the seeds had taken.
       returns: [S, E] undiscounted.
       lengths: [S, E].
+      model_steps: steps that planners simulated for them, none of which is counted in `steps`.
     """
 
     steps: np.ndarray
     returns: np.ndarray
     lengths: np.ndarray
+    model_steps: int = 0
 
 
 @dataclass

@@ -21,7 +21,7 @@ from upslope.planning.action_sequences import (
     initial_sequences,
 )
 from upslope.planning.planner import Planner, PlannerOutput
-from upslope.planning.simulation import TerminalValue, simulate
+from upslope.planning.simulation import TerminalValue, as_module, simulate
 
 
 class ShootingPlanner(Planner):
@@ -123,9 +123,10 @@ class CrossEntropyPlanner(ShootingPlanner):
     .. math:: \mu, \sigma \leftarrow \text{mean and deviation of the } K \text{ best of } N
               \text{ sequences } a_{0:H} \sim N(\mu, \sigma^2)
 
-    The first action of the last elites' **mean** is taken: the best single sample of a noisy or
-    short simulation is too good to be true (`act_by="best"` takes it all the same). For discrete
-    actions mean and deviation are the elites' frequencies, and the most frequent action is taken.
+    The first action of the last elites' **mean** is taken: the best single sample owes its return
+    to some of its actions, and the others are merely lucky company (`act_by="best"` takes it all
+    the same). For discrete actions mean and deviation are the elites' frequencies, and the most
+    frequent action is taken.
 
     Attributes:
       environment: in which it simulates.
@@ -159,7 +160,7 @@ class CrossEntropyPlanner(ShootingPlanner):
     smoothing: float = 0.0
     act_by: Literal["mean", "best"] = eqx.field(static=True, default="mean")
     warm_start: bool = eqx.field(static=True, default=True)
-    terminal_value: TerminalValue | None = None
+    terminal_value: TerminalValue | None = eqx.field(converter=as_module, default=None)
 
     def __check_init__(self) -> None:
         check_number("CrossEntropyPlanner", "n_elites", self.n_elites, at_least=1, integer=True)
@@ -216,7 +217,7 @@ class MPPI(ShootingPlanner):
     std: float = 0.5
     temperature: float = 1.0
     warm_start: bool = eqx.field(static=True, default=True)
-    terminal_value: TerminalValue | None = None
+    terminal_value: TerminalValue | None = eqx.field(converter=as_module, default=None)
 
     def __check_init__(self) -> None:
         check_number("MPPI", "temperature", self.temperature, above=0.0)
@@ -254,7 +255,7 @@ class RandomShooting(ShootingPlanner):
     objective: Objective = EpisodicReturn()
     n_candidates: int = eqx.field(static=True, default=1000)
     horizon: int = eqx.field(static=True, default=20)
-    terminal_value: TerminalValue | None = None
+    terminal_value: TerminalValue | None = eqx.field(converter=as_module, default=None)
 
     def weigh(self, scores: Array) -> Array:
         return jax.nn.one_hot(jnp.argmax(scores), scores.shape[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -12,6 +13,26 @@ from jax import Array
 from upslope.environments.environment import Environment
 
 TerminalValue = Callable[[Any, Any], Array]  # (state, observation) to what comes after
+
+
+class StaticFunction(eqx.Module):
+    """A plain function as a module without numbers.
+
+    Attributes:
+      function: the function. Static.
+    """
+
+    function: Callable[..., Any] = eqx.field(static=True)
+
+    def __call__(self, *args: Any) -> Any:
+        return self.function(*args)
+
+
+def as_module(function: Any) -> Any:
+    """The function as a module, so that the planner that holds it can enter compiled programs."""
+    if function is None or isinstance(function, eqx.Module):
+        return function
+    return StaticFunction(function)
 
 
 def simulate(

@@ -3,43 +3,66 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from upslope.core.checks import UpslopeError, check_number, check_path
+from upslope.core.checks import UpslopeError, check_number, check_path, check_settings
 from upslope.engine.devices import prepare
 from upslope.engine.finite_checks import check_returns
 from upslope.engine.progress import Evaluation
+from upslope.environments.environment import Environment
+from upslope.planning import Planner
 from upslope.storage.policy_artifact import load_policy
 from upslope.training.build import build, same_kind
 from upslope.training.config import RunConfig
+from upslope.training.evaluate_planner import evaluate_planner
 from upslope.training.programs import make_program
 from upslope.training.run_folder import RunFolder
 
+EVALUATE_SETTINGS = ("episodes", "environment", "deterministic", "seed", "planner")
+
 
 def evaluate(
-    path: str | Path,
+    path: str | Path | Environment,
     *,
     episodes: int = 100,
     environment: str | None = None,
     deterministic: bool | None = None,
     seed: int = 0,
+    planner: str | Planner | None = None,
+    **settings: Any,
 ) -> Evaluation:
-    """Held-out episodes of the policies in a run folder, of all seeds.
+    """Held-out episodes of the policies in a run folder, of all seeds; or of a planner.
+
+        upslope.evaluate("runs/CartPole-v1/ppo")
+        upslope.evaluate("Pendulum-v1", planner="cem", n_candidates=200)
 
     Args:
-      path: the run folder.
+      path: the run folder; with a planner, an environment or its name.
       episodes: for each seed.
       environment: another environment than the run's, with the same spaces.
       deterministic: act by the mode of the policy instead of a draw; None: as the run's own
         evaluations did.
       seed: of the episodes; distinct from every stream of training.
+      planner: acts in the place of trained policies, by simulating the environment
+        (`upslope list planners`).
+      **settings: of the planner, by name; `gamma` and `environment_settings` too.
 
     Raises:
       StorageError: there is no policy in the folder.
       UpslopeError: the other environment's spaces do not fit the policy.
       NumericalError: a return is NaN or infinite.
     """
+    if planner is not None:
+        for name, value in (("environment", environment), ("deterministic", deterministic)):
+            if value is not None:
+                raise UpslopeError(
+                    f"evaluate got {name}={value!r:.80} beside a planner: it belongs to policies "
+                    "of a run. The first argument is the planner's environment."
+                )
+        return evaluate_planner(path, planner, episodes=episodes, seed=seed, **settings)
+    check_settings("evaluate", settings, EVALUATE_SETTINGS)
     check_number("evaluate", "episodes", episodes, at_least=1, integer=True)
     prepare(1)
     folder = RunFolder.open(check_path("evaluate", "path", path), lock=False)

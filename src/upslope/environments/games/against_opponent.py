@@ -51,7 +51,12 @@ class AgainstOpponent(Environment):
     name: ClassVar[str] = "AgainstOpponent"
     game: AlternatingGame
     opponent: Actor
-    play_as: str = eqx.field(static=True, default="random")
+    play_as: str = eqx.field(static=True)
+
+    def __init__(self, game: AlternatingGame, opponent: Actor, play_as: str = "random") -> None:
+        self.game = game
+        self.opponent = opponent
+        self.play_as = play_as
 
     def __check_init__(self) -> None:
         check_choice("AgainstOpponent", "play_as", self.play_as, SIDES)

@@ -1,0 +1,60 @@
+"""`upslope evaluate ENV --planner NAME`: act by planning, without training."""
+
+from __future__ import annotations
+
+from upslope.core.checks import UpslopeError
+
+
+def evaluate_planner(words: list[str], name: str) -> int:
+    """`upslope evaluate ENV --planner NAME [--episodes N] [settings of the planner]`.
+
+    Args:
+      words: the command line after the command, without the planner's flag.
+      name: the planner's.
+    """
+    from upslope.cli.flags import Group, parse
+    from upslope.cli.setting import Setting, settings_from
+    from upslope.environments import ENVIRONMENTS
+    from upslope.planning import PLANNERS
+    from upslope.training.evaluate_planner import NOT_SETTINGS
+
+    target = PLANNERS.get(name)
+    environment = words[0] if words and not words[0].startswith("-") else None
+    rest = words if environment is None else words[1:]
+    of_environment = []
+    if environment is not None and environment in ENVIRONMENTS:
+        of_environment = settings_from(ENVIRONMENTS.get(environment))
+    typed = parse(
+        "upslope evaluate",
+        f"Evaluate the planner {name!r}: it simulates the environment and needs no training.",
+        [
+            Group(
+                "evaluation",
+                [
+                    Setting("episodes", int, 100, "Episodes, all at once."),
+                    Setting("seed", int, 0, "Of the episodes."),
+                    Setting("gamma", float, 1.0, "The discount that the planner counts with."),
+                ],
+            ),
+            Group(f"planner {name}", settings_from(target, hide=NOT_SETTINGS)),
+            Group("environment", of_environment, "env"),
+        ],
+        rest,
+        "ENV --planner NAME",
+    )
+    if environment is None:
+        raise UpslopeError(
+            "upslope evaluate --planner needs an environment: upslope evaluate ENV --planner NAME"
+        )
+    from upslope.cli.summary import print_evaluation
+    from upslope.training.evaluate_planner import evaluate_planner as evaluate
+
+    settings = {**typed["evaluation"], **typed[f"planner {name}"]}
+    evaluation = evaluate(
+        environment, name, environment_settings=typed.get("environment", {}), **settings
+    )
+    print_evaluation(evaluation, f"{name} planning in {environment}")
+    print(
+        f"steps    {int(evaluation.lengths.sum()):,} played, {evaluation.model_steps:,} simulated"
+    )
+    return 0

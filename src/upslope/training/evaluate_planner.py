@@ -1,0 +1,118 @@
+"""What acting by planning is worth, without any training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from upslope.core.checks import UpslopeError, check_number, check_settings, check_table
+from upslope.engine.finite_checks import check_returns
+from upslope.engine.progress import Evaluation
+from upslope.environments import FullyObserved, make
+from upslope.environments.environment import Environment
+from upslope.objectives import DiscountedReturn, EpisodicReturn
+from upslope.planning import PLANNERS, Planner, PlanningActor
+from upslope.sampling.episode_returns import sample_returns
+from upslope.training.settings import settings_of
+
+# Fields of planners that are not settings: they are given as objects.
+NOT_SETTINGS = ("environment", "objective")
+
+
+def evaluate_planner(
+    environment: str | Environment | Any,
+    planner: str | Planner,
+    *,
+    episodes: int = 100,
+    seed: int = 0,
+    environment_settings: Mapping[str, Any] | None = None,
+    gamma: float | None = None,
+    **settings: Any,
+) -> Evaluation:
+    """Episodes of an actor that plans in the environment itself.
+
+    Args:
+      environment: a name or an `Environment` whose dynamics are known.
+      planner: a name in `PLANNERS`, or a planner (in whatever model).
+      episodes: how many, all at once.
+      seed: of the episodes.
+      environment_settings: fields of the environment.
+      gamma: the discount that the planner counts with; None for none.
+      **settings: of the planner, by name.
+
+    Returns:
+      Undiscounted returns and lengths, [1, episodes], and the steps simulated for them.
+
+    Raises:
+      UpslopeError: an environment without known dynamics or without a time limit, an unknown
+        planner or setting (the nearest is offered), or numbers that make no sense.
+      NumericalError: a return is NaN or infinite.
+    """
+    check_number("evaluate", "episodes", episodes, at_least=1, integer=True)
+    given = check_table("evaluate", "environment_settings", environment_settings)
+    world = make(environment, **given)
+    if not isinstance(world, Environment):
+        raise UpslopeError(
+            f"evaluate got planner={_name(planner)!r} with {environment!r:.80}, a simulator whose "
+            "dynamics no program can see: planners simulate a JAX environment. Choose one (upslope "
+            "list envs), or train a policy: upslope train ENV METHOD."
+        )
+    if world.time_limit is None:
+        raise UpslopeError(
+            f"evaluate got {environment!r:.80}, which has time_limit=None and may never end: give "
+            "it a time limit (time_limit=...)."
+        )
+    actor = PlanningActor(build_planner(world, planner, gamma, settings))
+    population = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], actor)
+    limit = world.time_limit
+
+    @jax.jit
+    def play(key: Any, world: Any, population: Any) -> Any:
+        return sample_returns(key, world, population, EpisodicReturn(), episodes, limit)[0]
+
+    found = play(jax.random.key(seed), FullyObserved(world), population)
+    lengths = np.asarray(found.lengths)
+    evaluation = Evaluation(
+        np.zeros(1, np.int64),
+        np.asarray(found.returns, float),
+        lengths,
+        model_steps=int(lengths.sum()) * actor.planner.model_steps,
+    )
+    check_returns(evaluation, "A planner that simulates infinite rewards cannot choose.")
+    return evaluation
+
+
+def build_planner(
+    world: Environment, planner: str | Planner, gamma: float | None, settings: Mapping[str, Any]
+) -> Planner:
+    """The planner of that name in an environment; a planner is taken as it is.
+
+    Raises:
+      UpslopeError: an unknown name or setting.
+    """
+    if isinstance(planner, Planner):
+        if settings or gamma is not None:
+            raise UpslopeError(
+                "evaluate got a planner that is built already and settings for it "
+                f"({', '.join([*settings, *(['gamma'] if gamma is not None else [])])}): settings "
+                "go with a name. Build the planner with them instead."
+            )
+        return planner
+    if not isinstance(planner, str):
+        raise UpslopeError(
+            f"evaluate got planner={planner!r:.80}: it must be an upslope Planner or one of "
+            f"{', '.join(PLANNERS.names())}."
+        )
+    target = PLANNERS.get(planner)
+    known = [name for name in settings_of(target) if name not in NOT_SETTINGS]
+    check_settings(f"The planner {planner!r}", settings, [*known, "gamma"])
+    objective = EpisodicReturn() if gamma is None else DiscountedReturn(gamma=gamma)
+    return target(world, objective=objective, **settings)
+
+
+def _name(planner: Any) -> str:
+    return planner if isinstance(planner, str) else type(planner).__name__

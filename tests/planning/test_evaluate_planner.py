@@ -1,0 +1,80 @@
+"""`upslope evaluate ENV --planner NAME` and its Python face."""
+
+import numpy as np
+import pytest
+
+import upslope
+from upslope.cli.main import main
+from upslope.core.checks import UpslopeError
+from upslope.environments import Pendulum
+from upslope.planning import MPPI, PLANNERS
+
+
+def test_cem_swings_up_the_pendulum():
+    """At least -160 over 100 episodes: 200 candidates, 4 rounds, horizon 20."""
+    found = upslope.evaluate("Pendulum-v1", planner="cem", episodes=100)
+    assert found.returns.shape == (1, 100)
+    assert found.returns.mean() >= -160
+    assert found.model_steps == 100 * 200 * 4 * 200 * 20
+
+
+@pytest.mark.parametrize("name", PLANNERS.names())
+def test_every_planner_beats_doing_nothing(name):
+    """CartPole without planning falls after about ten steps."""
+    found = upslope.evaluate(
+        "CartPole-v1",
+        planner=name,
+        episodes=4,
+        n_candidates=50,
+        environment_settings={"time_limit": 60},
+    )
+    assert found.lengths.mean() > 50
+    assert np.array_equal(found.returns, found.lengths)
+
+
+def test_a_planner_that_is_built_already():
+    planner = MPPI(Pendulum(mass=1.5), n_candidates=20, horizon=5)
+    found = upslope.evaluate(Pendulum(time_limit=10), planner=planner, episodes=3, seed=1)
+    again = upslope.evaluate(Pendulum(time_limit=10), planner=planner, episodes=3, seed=1)
+    np.testing.assert_array_equal(found.returns, again.returns)
+    assert found.lengths.tolist() == [[10, 10, 10]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "reason"),
+    [
+        ("CartPole-v1", {"planner": "cemm"}, "Did you mean 'cem'"),
+        ("CartPole-v1", {"planner": "cem", "n_candidate": 3}, "Did you mean 'n_candidates'"),
+        ("gymnasium:CartPole-v1", {"planner": "cem"}, "whose dynamics no program can see"),
+        ("CartPole-v1", {"planner": 3}, "an upslope Planner or one of"),
+        ("CartPole-v1", {"planner": "cem", "episodes": 0}, "at least 1"),
+        ("CartPole-v1", {"planner": MPPI(Pendulum()), "gamma": 0.9}, "built already"),
+        ("CartPole-v1", {"planner": "cem", "deterministic": True}, "beside a planner"),
+        (Pendulum(time_limit=None), {"planner": "cem"}, "may never end"),
+        ("runs", {"n_candidates": 3}, "evaluate has no setting 'n_candidates'"),
+    ],
+)
+def test_refusals(arguments, settings, reason):
+    with pytest.raises(UpslopeError, match=reason):
+        upslope.evaluate(arguments, **settings)
+
+
+def test_the_command(capsys):
+    words = "evaluate Pendulum-v1 --planner mppi --episodes 2 --n_candidates 20 --horizon 5"
+    assert main([*words.split(), "--env.time_limit", "10"]) == 0
+    assert "20 played, 4,000 simulated" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("Pendulum-v1 --planner cemm", "Did you mean 'cem'"),
+        ("Pendulum-v1 --planner cem --n_elite 3", "--n-elites"),
+        ("Pendulum-v1 --planner", "--planner needs a value"),
+        ("--planner cem", "needs an environment"),
+        ("gymnasium:Pendulum-v1 --planner cem", "whose dynamics no program can see"),
+    ],
+)
+def test_command_errors(words, reason, capsys):
+    assert main(["evaluate", *words.split()]) == 2
+    assert reason in capsys.readouterr().err
