@@ -156,6 +156,7 @@ def flags_in(text):
 
 
 def test_flags_in_the_docs_exist():
+    from upslope.planning import PLANNERS
     from upslope.policies import POLICIES
     from upslope.search import METHODS
     from upslope.training.config import (
@@ -164,14 +165,26 @@ def test_flags_in_the_docs_exist():
         RUN_SETTINGS,
         policy_settings_of,
     )
-    from upslope.training.settings import method_settings
+    from upslope.training.settings import method_settings, settings_of
 
     known = {*OBJECTIVE_SETTINGS, *POLICY_SETTINGS, *RUN_SETTINGS, "weights"}
     for entry in METHODS:
         known |= set(method_settings(entry.load()))
     for entry in POLICIES:
         known |= set(policy_settings_of(entry.name))
-    known |= {"help", "version", "traceback", "config", "out", "env", "episodes", "seeds"}
+    for entry in PLANNERS:
+        known |= set(settings_of(entry.load()))
+    known |= {
+        "planner",
+        "help",
+        "version",
+        "traceback",
+        "config",
+        "out",
+        "env",
+        "episodes",
+        "seeds",
+    }
     known |= {"estimators", "batch", "false_alarms", "json", "plot"}
     known |= {f"no_{flag}" for flag in known}
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:

@@ -18,7 +18,12 @@ from upslope.diagnostics.gradient_samples import (
     TrajectoryProgram,
     population_estimates,
 )
-from upslope.diagnostics.hidden_states import FullState, MaskedObservation, Seen, mask_again
+from upslope.diagnostics.hidden_states import (
+    MaskedObservation,
+    Seen,
+    StateNumberEnvironment,
+    mask_again,
+)
 from upslope.diagnostics.verdicts import RunningMoments, Verdict, judge, threshold
 from upslope.environments.environment import Environment
 
@@ -92,7 +97,10 @@ def measured_rows(setup: Setup, group: list[EstimatorUnderTest]) -> list[Row]:
     opened = feed.seen is not None and any(subject.of_state for subject in group)
     if opened:
         assert feed.seen is not None
-        world, actor = FullState.of(world), MaskedObservation(actor, Seen.of(feed.seen))
+        world, actor = (
+            StateNumberEnvironment.of(world),
+            MaskedObservation(actor, Seen.of(feed.seen)),
+        )
     blocks = EpisodeBlocks(
         setup.key, world, actor, feed.objective, setup.batch, setup.batches, setup.limit
     )

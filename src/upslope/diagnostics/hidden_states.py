@@ -26,7 +26,7 @@ def what_is_seen(world: Any) -> Array | None:
     return exact.observations(world)
 
 
-class FullState(Environment):
+class StateNumberEnvironment(Environment):
     """A world over a finite MDP that shows the number of its state.
 
     Attributes:
@@ -39,7 +39,7 @@ class FullState(Environment):
     time_limit: int | None
 
     @classmethod
-    def of(cls, world: Environment) -> FullState:
+    def of(cls, world: Environment) -> StateNumberEnvironment:
         """The world behind another's observations."""
         return cls(world=world, time_limit=world.time_limit)
 
