@@ -36,14 +36,17 @@ def python(program):
     return "" if done.returncode == 0 else done.stderr
 
 
+@pytest.mark.slow
 def test_importing_every_module_starts_no_backend():
     assert not python(EVERYTHING + STARTED)
 
 
+@pytest.mark.slow
 def test_a_started_backend_is_seen():
     assert "importing started" in python("import jax.numpy as jnp\njnp.zeros(3)\n" + STARTED)
 
 
+@pytest.mark.slow
 def test_importing_loads_nothing_optional():
     assert not python(LIGHT)
 

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 PACKAGES = ["upslope", "upslope.core", "upslope.environments", "upslope.training"]
 PROGRAM = """
 import importlib, json, pkgutil, sys, types
@@ -33,6 +35,7 @@ def exports(order):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_no_export_is_hidden_by_the_module_it_lives_in():
     """Importing `p.x` sets the attribute x of p to the module: a lazy export x would be gone."""
     alone = exports("exports alone")

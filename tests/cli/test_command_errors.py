@@ -102,6 +102,7 @@ def test_an_interrupt_before_anything_is_saved_ends_with_130(capsys, monkeypatch
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_help_and_version_do_not_import_jax():
     code = (
         "import sys; from upslope.cli.main import main\n"

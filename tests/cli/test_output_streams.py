@@ -72,6 +72,7 @@ def shell(line, **variables):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 @pytest.mark.parametrize(
     ("end", "said"),
@@ -92,6 +93,7 @@ def test_training_goes_on_without_output(tmp_path, end, said):
     assert len(done.stderr.splitlines()) == bool(said)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_what_cannot_be_printed_is_an_error_of_one_line():
     done = shell("upslope list envs > /dev/full")
@@ -102,6 +104,7 @@ def test_what_cannot_be_printed_is_an_error_of_one_line():
     assert gone.stderr == "141\n"
 
 
+@pytest.mark.slow
 def test_a_stream_without_unicode_gets_ascii(tmp_path):
     narrow = dict(PYTHONUTF8="0", PYTHONIOENCODING="ascii")
     done = shell(f"upslope {TRAIN} {tmp_path / 'run'}", **narrow)

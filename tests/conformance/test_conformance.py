@@ -127,6 +127,7 @@ def test_the_page_lists_every_contract_and_every_mistake():
             assert f"| {bug.name} | {bug.seen} |" in section
 
 
+@pytest.mark.slow
 def test_it_runs_where_jax_is_not_loaded():
     program = (
         "import sys; from upslope import testing; testing.check; assert 'jax' not in sys.modules"

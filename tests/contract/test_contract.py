@@ -346,6 +346,8 @@ CARTPOLE = {
 }
 
 
+@pytest.mark.learning
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLING_NAMES)
 def test_cartpole_gets_better(name):
     """From about 22 steps a random episode to a mean above 100 within the budget (limit 200)."""

@@ -37,6 +37,7 @@ def report():
     return gradcheck(MDP, POLICY, OBJECTIVE, episodes=40_000, batch=8)
 
 
+@pytest.mark.slow
 def test_no_estimator_is_without_its_row(report):
     names = [row.name for row in report.rows]
     assert names[: len(estimator_names())] == estimator_names()
@@ -165,6 +166,7 @@ def test_a_sampled_reference_states_its_error():
     assert (error < 0.05 * np.linalg.norm(gradient)).all()
 
 
+@pytest.mark.slow
 def test_critics_see_the_state_that_the_policy_does_not():
     names = "td-error,all-action,value-baseline,vtrace"
     found = upslope.gradcheck("short-corridor", estimators=names, episodes=8000)
@@ -198,6 +200,7 @@ def test_what_makes_no_sense_is_refused(arguments, message):
         gradcheck(arguments.pop("environment"), objective=EpisodicReturn(), **arguments)
 
 
+@pytest.mark.slow
 def test_where_nothing_is_exact_the_reference_is_sampled_and_every_estimator_accounted_for():
     world, policy = ObservationActionProbe(), Affine(jnp.array([[0.5], [-0.2]]), jnp.zeros(2))
     found = gradcheck(world, policy, episodes=4000)

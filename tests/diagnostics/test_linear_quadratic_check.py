@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 import numpy as np
+import pytest
 
 from upslope import gradcheck
 from upslope.diagnostics.check_policies import drawn_policy, near
@@ -20,6 +21,7 @@ class Unstarted(LikelihoodRatio):
         return found._replace(gradient=jax.tree.map(lambda leaf: 2 * leaf, found.gradient))
 
 
+@pytest.mark.slow
 def test_estimators_are_held_to_the_exact_gradient_of_a_linear_system():
     world = LinearQuadratic(A=[[0.9, 0.2], [0.0, 0.7]], time_limit=6)
     report = gradcheck(
@@ -36,6 +38,7 @@ def test_estimators_are_held_to_the_exact_gradient_of_a_linear_system():
     assert not wrong.verdict.consistent
 
 
+@pytest.mark.slow
 def test_what_gives_no_numbers_is_left_out_and_named_when_all_are_tried():
     """Perturbed policies of a violent system overflow; the others keep their rows."""
     world = LinearQuadratic(A=[[1.0]], B=[[1000.0]], time_limit=14)

@@ -36,6 +36,7 @@ def anchors(page):
     return {re.sub(r"[^a-z0-9 _-]", "", h.lower()).replace(" ", "-") for h in headings}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PROGRAMS, ids=name)
 def test_programs_run(page, tmp_path):
     assert run("\n".join(blocks(page)), tmp_path).strip()

@@ -98,6 +98,7 @@ def test_the_method_refuses_bad_numbers(setting):
         METHOD(**setting)
 
 
+@pytest.mark.slow
 def test_the_skeletons_keep_the_style():
     for command in (["check"], ["format", "--check"]):
         done = subprocess.run(

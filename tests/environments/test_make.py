@@ -153,6 +153,7 @@ def test_worlds_can_be_sent_to_processes():
         assert hash(again) is not None
 
 
+@pytest.mark.slow
 def test_importing_the_package_loads_no_simulator():
     import subprocess
     import sys

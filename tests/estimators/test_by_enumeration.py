@@ -258,6 +258,7 @@ def test_another_policys_episodes_are_weighed_right(ratios, objective):
     assert np.abs(mean(weighting="clipped", clip=1.0) - want).max() > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighting", ["ordinary", "self-normalized"])
 @pytest.mark.parametrize("ratios", ["trajectory", "per-decision"])
 def test_it_is_the_gradient_of_the_weighted_return(ratios, weighting):

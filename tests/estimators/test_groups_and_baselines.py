@@ -76,6 +76,7 @@ def test_rloo_is_the_likelihood_ratio_of_whole_returns():
     np.testing.assert_allclose(rloo.gradient.logits, other.gradient.logits, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_many_episodes_find_the_baseline_of_least_variance():
     """B10, with 128 episodes an estimate: not above any of 50 constants, in any coordinate."""
     pooled = jax.tree.map(
@@ -139,6 +140,7 @@ def memory_batch():
     return policy, Trajectories(*(jnp.asarray(x) for x in data), memory=jnp.zeros((3, 1)))
 
 
+@pytest.mark.slow
 def test_policies_with_memory():
     """Estimators that weigh scores work for them; those that cannot say so."""
     policy, episodes = memory_batch()

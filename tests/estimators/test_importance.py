@@ -168,6 +168,7 @@ def test_near_weights_raise_no_warning():
             ImportanceSampling(500, WIDE).estimate(jax.random.key(seed), normal, NORMAL, square)
 
 
+@pytest.mark.slow
 def test_a_narrow_proposal_is_warned_of():
     narrow = DiagonalGaussian(jnp.asarray([1.0]), jnp.log(jnp.asarray([0.4])))
     with pytest.warns(ImportanceWeightWarning, match=r"variance looks infinite.*nearer proposal"):

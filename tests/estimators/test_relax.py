@@ -127,6 +127,7 @@ def test_bad_input():
         Rebar(10).estimate(key, switch, jnp.asarray(0.3), OnHost(float))
 
 
+@pytest.mark.slow
 def test_noise_at_the_ends_of_its_interval():
     """The smallest and the largest uniform numbers, and a nearly certain switch."""
     from upslope.estimators.expectation.relaxation import inside
@@ -156,6 +157,7 @@ def joint(b):
     return 3.0 * b[0] * b[1] - 2.0 * b[0] + 1.0
 
 
+@pytest.mark.slow
 def test_derivatives_of_every_order(x64):
     theta = jnp.asarray([0.4, -0.7])
     exact = lambda theta: jnp.sum(  # noqa: E731

@@ -52,6 +52,7 @@ def asymmetry(update, logits):
     return np.linalg.norm(jacobian - jacobian.T) / np.linalg.norm(jacobian)
 
 
+@pytest.mark.slow
 def test_updates_without_the_discount_are_no_gradient(x64):
     """A gradient's Jacobian is symmetric. Without gamma^t the update's is not."""
     ending, lasting = ending_mdp(1, 3, 2), random_mdp(2, 3, 2)

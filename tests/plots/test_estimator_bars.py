@@ -17,6 +17,7 @@ def report():
     return gradcheck(MDPS["ending"], POLICY, DiscountedReturn(GAMMA), names, episodes=8000)
 
 
+@pytest.mark.slow
 def test_every_estimator_is_drawn_where_it_was_measured(report, tmp_path):
     pytest.importorskip("matplotlib")
     left, right = estimator_bars(report).axes

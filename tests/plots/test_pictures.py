@@ -120,6 +120,7 @@ def test_simplex_and_surface_are_drawn_with_their_fields(x64):
         np.testing.assert_allclose(np.stack([quiver.U, quiver.V], 1), unit, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_map_has_each_states_number_in_its_place():
     world = DynaMaze()
     policy = TabularSoftmax(jnp.zeros((54, 4)))

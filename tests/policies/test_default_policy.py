@@ -216,6 +216,7 @@ def test_policies_survive_files(observation, action, kind):
         np.testing.assert_array_equal(new, old)
 
 
+@pytest.mark.slow
 def test_importing_policies_imports_no_simulator():
     def loaded(modules):
         code = f"import sys, {modules}; print({{'gymnasium', 'scipy'}} & set(sys.modules))"

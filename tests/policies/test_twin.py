@@ -212,6 +212,7 @@ def test_a_generator_depends_on_its_seed_and_counters_alone():
     assert (one != other).all()
 
 
+@pytest.mark.slow
 def test_the_twin_needs_no_jax(tmp_path):
     """Built from JSON and arrays in a process whose packages are not imported by their names."""
     policy = random_policy(VECTOR, ACTIONS["discrete"], "softmax")

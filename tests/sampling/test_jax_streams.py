@@ -31,6 +31,7 @@ def run(environment, n_steps=T, policy=POLICY, calls=1, n_envs=N):
     return batches, statistics
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 7, 40, 41])
 def test_the_time_limit_is_exact(limit):
     """An episode has exactly `limit` steps: not one more, not one fewer."""
@@ -41,6 +42,7 @@ def test_the_time_limit_is_exact(limit):
     assert batch.valid.all()
 
 
+@pytest.mark.slow
 def test_no_time_limit_means_no_end():
     (batch,), _ = run(Clock(time_limit=None))
     assert not batch.truncated.any()
@@ -65,12 +67,14 @@ def test_the_successor_is_the_true_one_and_the_next_row_is_a_new_episode(end):
     assert len(set(fresh[:, 1])) > 3  # and the resets differ
 
 
+@pytest.mark.slow
 def test_an_end_at_the_limit_is_a_termination_and_not_a_truncation():
     (batch,), _ = run(Clock(end=3.0, time_limit=1), n_steps=20)
     assert not (batch.terminated & batch.truncated).any()
     np.testing.assert_array_equal(batch.terminated, batch.observation[..., 0] >= 2.0)
 
 
+@pytest.mark.slow
 def test_statistics_are_those_of_the_episodes_that_ended():
     """Scores and lengths start anew after a truncation and after a termination."""
     batches, statistics = run(Clock(end=12.0), n_steps=11, calls=3)
@@ -88,6 +92,7 @@ def test_statistics_are_those_of_the_episodes_that_ended():
         assert int(said.steps) == 11 * N
 
 
+@pytest.mark.slow
 def test_statistics_are_nan_when_nothing_ended():
     _, (said,) = run(Clock(time_limit=None), n_steps=3)
     assert np.isnan(said.returns)
@@ -95,6 +100,7 @@ def test_statistics_are_nan_when_nothing_ended():
     assert int(said.episodes) == 0
 
 
+@pytest.mark.slow
 def test_streams_continue_where_the_last_call_stopped():
     batches, _ = run(Clock(), n_steps=5, calls=3)  # 5 does not divide the limit 7
     first, second = batches[0], batches[1]
@@ -145,6 +151,7 @@ def same_rows(together, alone):
         jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[i], np.asarray(b)), together, one)  # noqa: B023
 
 
+@pytest.mark.slow
 def test_seeds_side_by_side_are_the_seeds_one_by_one():
     environment = Clock(end=12.0)
 

@@ -123,6 +123,7 @@ class TestDevices:
         assert tries_populations(resolve("CartPole-v1", method, {})) is does
 
 
+@pytest.mark.slow
 def test_a_seed_alone_is_the_first_of_two():
     """One seed has both devices for its population, two have one each."""
     settings = {"total_timesteps": 3000, "evaluations": 1, "final_episodes": 4, "out": None}

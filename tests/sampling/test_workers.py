@@ -116,6 +116,7 @@ def test_workers_do_not_import_jax_and_end_with_the_pool():
         pool.step_all()
 
 
+@pytest.mark.slow
 def test_no_worker_outlives_its_parent():
     program = (
         "import os, sys; sys.path[:0] = sys.argv[1:]\n"

@@ -67,6 +67,7 @@ def batch(rows=12, seed=0):
     return policy, critic, Batch(observation, observation, action, ended, valid, log_prob, *floats)
 
 
+@pytest.mark.slow
 def test_the_first_gradient_is_the_plain_policy_gradient(x64):
     """Before anything has moved: mean of A grad log pi over the valid rows, and nothing else."""
     policy, critic, rows = batch()

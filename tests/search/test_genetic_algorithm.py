@@ -62,6 +62,7 @@ def takeover(method):
     return np.where((copies == 64).any(axis=1), np.argmax(copies == 64, axis=1) + 1, 40).mean()
 
 
+@pytest.mark.slow
 def test_takeover_by_truncation_is_logarithmic():
     """Each generation multiplies the best by N / K: it takes log N / log(N / K), rounded up, and a
     little more since parents are drawn at random (Muehlenbein and Schlierkamp-Voosen, 1993)."""
@@ -73,6 +74,7 @@ def test_takeover_by_truncation_is_logarithmic():
     assert slower > np.log(64) / np.log(2)  # k = 2 has half the pressure of truncation at 1/4
 
 
+@pytest.mark.slow
 def test_one_plus_one_evolution_as_a_population_of_two():
     """OneMax from random bits: e n ln n - 1.89 n within 10 % (n = 100), elites not re-evaluated."""
     method = GeneticAlgorithm(2, n_parents=1, n_elites=1, reevaluate_elites=False, space=Bits())

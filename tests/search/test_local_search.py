@@ -117,6 +117,7 @@ def test_flipping_each_bit_is_not_local_search():
     assert z_score(times, 50 * HARMONIC) > 20
 
 
+@pytest.mark.slow
 def test_one_plus_one_evolution_takes_e_n_log_n():
     """OneMax from a random start: e n ln n - 1.89 n within 10 % (n = 100: 1063)."""
     times = evaluations(HillClimbing(mutation="each"), 100, 200, 4500, start="random")

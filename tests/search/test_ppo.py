@@ -107,6 +107,7 @@ def test_every_step_is_used_once_in_every_epoch(streams):
     np.testing.assert_array_equal(given, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [6, 64, 100, 128])
 def test_shuffles_are_uniform(size):
     """The place of element 0, and what stands beside it: chi-squared below 1 - 1e-6."""
@@ -194,6 +195,7 @@ def test_reward_scale_is_a_numpy_loop():
     np.testing.assert_allclose(scale.running, running, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_recurrent_policy_remembers_and_a_memoryless_one_cannot():
     """The cue is shown once and asked for two steps later: 1 a episode, against 0 by chance.
 

@@ -40,6 +40,7 @@ def differences_from_pycma(measure):
 
 
 class TestTheMeasure:
+    @pytest.mark.slow
     def test_it_is_pycmas(self):
         assert differences_from_pycma(rank_changes) < 1e-5  # of ranks, in single precision
 
@@ -161,6 +162,7 @@ class TestRefused:
             wrapped(CMAES(10), uncertainty_handling=True, max_evaluations=value)
 
 
+@pytest.mark.slow
 def test_it_trains_a_policy():
     run = upslope.train(
         "CartPole-v1",

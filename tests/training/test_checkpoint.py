@@ -186,6 +186,7 @@ def test_a_kill_at_any_point_leaves_a_whole_checkpoint(tmp_path, monkeypatch, ke
     assert outcomes == {2.0, 9.0}
 
 
+@pytest.mark.slow
 def test_a_real_kill_leaves_the_last_checkpoint(tmp_path):
     fill(tmp_path)
     program = """
@@ -225,6 +226,7 @@ def test_a_full_disk_at_any_write_is_an_error_and_nothing_is_lost(tmp_path, monk
         assert load_latest(folder, small(), quiet)[0] == 2
 
 
+@pytest.mark.slow
 def test_a_file_size_limit_of_the_system_is_an_error_and_nothing_is_lost(tmp_path):
     fill(tmp_path)
     program = """

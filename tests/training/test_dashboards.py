@@ -53,6 +53,7 @@ def test_wandb_gets_the_settings_the_rows_and_every_evaluation(runs, tmp_path):
     assert evaluated == [(int(e.steps.mean()), e.returns.mean()) for e in run.evaluations]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["reinforce", "cem"])
 def test_steps_never_go_back_though_seeds_are_not_abreast(runs, tmp_path, method):
     settings = {**TINY, **SMALL[method]}

@@ -35,6 +35,7 @@ def test_the_corridor_asks_for_draws_of_every_method_unless_told_otherwise(metho
     assert resolve("CartPole-v1", method).deterministic_evaluation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", ["CartPole-v1", "gymnasium:CartPole-v1"])
 def test_both_kinds_of_worlds_evaluate_as_they_are_told(world):
     runs = [
@@ -47,6 +48,7 @@ def test_both_kinds_of_worlds_evaluate_as_they_are_told(world):
         np.testing.assert_array_equal(*leaves)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", ["CartPole-v1", "gymnasium:CartPole-v1"])
 def test_an_episode_is_as_long_in_evaluation_as_the_objective_says(world):
     settings = {**TINY, "objective": "episodic", "horizon": 7}

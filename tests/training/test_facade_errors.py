@@ -99,6 +99,7 @@ def test_a_folder_that_is_neither_run_nor_policy_is_said_to_be_none(tmp_path):
         load(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_state_is_of_as_many_episodes_as_observations():
     agent = small_run(
         "ppo", None, policy="recurrent", hidden=(8, 8), total_timesteps=128, n_steps=32

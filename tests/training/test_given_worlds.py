@@ -18,6 +18,7 @@ class Heavier(CartPole):
     """Another world that has kept the name of the one it was made from."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("give", [gymnasium.make, lambda id: lambda: gymnasium.make(id)])
 def test_a_gymnasium_environment_or_what_builds_one_can_be_given(give):
     run = train(give("CartPole-v1"), "ppo", **TINY)
@@ -36,6 +37,7 @@ def test_settings_reach_a_world_that_is_given():
     assert run.config.environment_settings == {"time_limit": 9}
 
 
+@pytest.mark.slow
 def test_resuming_goes_on_in_the_world_that_was_given(tmp_path):
     world = CartPole(gravity=30.0, time_limit=60)
     whole = train(world, "ppo", **TINY)

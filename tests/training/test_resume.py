@@ -15,6 +15,7 @@ from upslope.training.signals import Stopped
 from upslope.training.train import resume
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ppo", "reinforce", "cem"])
 def test_an_interrupted_run_goes_on_bit_for_bit(method, tmp_path):
     small_run(method, tmp_path / "whole")
@@ -33,6 +34,7 @@ def test_another_seed_gives_another_run(tmp_path):
     assert written(tmp_path / "a") != written(tmp_path / "b")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("action", "code"), [("kill", -9), ("terminate", 143)])
 def test_a_killed_process_leaves_a_run_that_goes_on(action, code, tmp_path):
     small_run("ppo", tmp_path / "whole")
@@ -192,6 +194,7 @@ def test_a_finished_run_and_no_run_are_refused(tmp_path):
         resume(tmp_path)
 
 
+@pytest.mark.slow
 def test_what_was_changed_in_the_configuration_is_told(tmp_path):
     out = tmp_path / "run"
     with pytest.raises(Interruption):

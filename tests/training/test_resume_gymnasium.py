@@ -12,6 +12,7 @@ from upslope.training.train import evaluate, resume
 WORLD = {"environment": "gymnasium:CartPole-v1"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ppo", "reinforce", "cem"])
 def test_a_run_resumed_at_a_border_is_the_uninterrupted_run(method, tmp_path):
     small_run(method, tmp_path / "whole", **WORLD)
@@ -21,6 +22,7 @@ def test_a_run_resumed_at_a_border_is_the_uninterrupted_run(method, tmp_path):
     assert written(tmp_path / "cut") == written(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_worker_processes_change_nothing(tmp_path):
     small_run("ppo", tmp_path / "here", workers=0, **WORLD)
     small_run("ppo", tmp_path / "there", workers=2, **WORLD)

@@ -14,6 +14,7 @@ from upslope.environments.environment import Step
 from upslope.training.train import evaluate, load, train
 
 
+@pytest.mark.slow
 def test_a_run_returns_policies_with_their_evidence(tmp_path):
     run = small_run("ppo", tmp_path / "run")
     steps = run.summary.steps
@@ -71,6 +72,7 @@ def test_the_same_evaluation_twice_is_the_same(tmp_path):
         evaluate(tmp_path / "run", environment="Acrobot-v1")
 
 
+@pytest.mark.slow
 def test_the_written_configuration_reruns_the_run(tmp_path):
     run = small_run("reinforce", tmp_path / "a")
     again = upslope.training.train.run(run.config, out=tmp_path / "b")
@@ -105,6 +107,7 @@ class NanCartPole(CartPole):
         return (inner, age + 1), Step(out.observation, reward, out.terminated)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ppo", "reinforce", "cem"])
 def test_a_nan_reward_stops_the_run_and_says_where(method, tmp_path):
     options = dict(seeds=1, hidden=(8,), evaluations=2, evaluation_episodes=2, final_episodes=2)
@@ -185,6 +188,7 @@ def test_the_figure_shows_every_seed(tmp_path):
     assert len(figure.axes[0].lines) == 3  # two seeds and their interquartile mean
 
 
+@pytest.mark.slow
 def test_the_best_seen_is_that_of_all_iterations():
     settings = {"total_timesteps": 3000, "seeds": 2, "evaluations": 1, "final_episodes": 2}
     run = upslope.train("CartPole-v1", "cem", out=None, **settings)
