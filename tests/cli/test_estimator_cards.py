@@ -4,7 +4,7 @@ import pytest
 
 from upslope.cli.estimator_cards import estimators
 from upslope.cli.main import main
-from upslope.diagnostics.check_subjects import POPULATION_ESTIMATORS
+from upslope.diagnostics.check_estimators import POPULATION_ESTIMATORS
 from upslope.estimators import TRAJECTORY_ESTIMATORS
 
 
@@ -23,9 +23,9 @@ def test_a_card_says_what_is_estimated_and_whether_without_bias(name, capsys):
     text = capsys.readouterr().out
     declaration = estimators().get(name)().declaration
     assert "BiasStatement" in text
-    assert f"  estimates  {declaration.target}" in text
+    assert f"  estimates  {declaration.estimand}" in text
     assert f"  unbiased   {'yes' if declaration.unbiased else 'no'}" in text
-    assert " ".join(declaration.why.split()) in " ".join(text.split())
+    assert " ".join(declaration.reason.split()) in " ".join(text.split())
     assert "References" in text
     assert max(map(len, text.splitlines())) <= 100
 

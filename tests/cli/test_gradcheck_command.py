@@ -90,7 +90,7 @@ def test_bad_command_lines_are_one_clean_line(words, code, said, capsys, tmp_pat
 
 
 def test_a_contradiction_ends_with_1(capsys, monkeypatch):
-    from upslope.diagnostics import check_subjects
+    from upslope.diagnostics import check_estimators
     from upslope.estimators import GroupRelative
 
     honest = GroupRelative.declaration.fget
@@ -99,7 +99,7 @@ def test_a_contradiction_ends_with_1(capsys, monkeypatch):
         return honest(self)._replace(unbiased=True) if self.relative == "mean" else honest(self)
 
     monkeypatch.setattr(GroupRelative, "declaration", property(boast))
-    table = check_subjects.TRAJECTORY_ESTIMATORS
+    table = check_estimators.TRAJECTORY_ESTIMATORS
     entry = table.entry("rloo")
     monkeypatch.setitem(
         table._entries, "rloo", entry._replace(target=lambda: GroupRelative(relative="mean"))

@@ -21,7 +21,7 @@ from upslope.estimators.trajectory.advantages import generalized_advantages
 from upslope.objectives import DiscountedReturn, EpisodicReturn
 from upslope.policies import TabularSoftmax
 from upslope.testing.contract import slope
-from upslope.testing.episodes import BEHAVIOR, ENVIRONMENT_LOOP_BYTES, LOGITS, log_softmax
+from upslope.testing.episodes import BEHAVIOR, ENVIRONMENTS, LOGITS, log_softmax
 
 BUGS = [(name, bug) for name, contract in conformance.CONTRACTS.items() for bug in contract.bugs]
 
@@ -45,10 +45,10 @@ def test_every_mistake_is_caught_and_called_by_its_name(name, bug):
     assert worst > 20 * conformance.contract.TOLERANCE  # far from where rounding could hide it
 
 
-@pytest.mark.parametrize("name", ENVIRONMENT_LOOP_BYTES)
+@pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_the_truth_of_an_episode_is_the_exact_gradient(x64, name):
     """Central differences of the enumerated J against the exact layer."""
-    world, _ = ENVIRONMENT_LOOP_BYTES[name]
+    world, _ = ENVIRONMENTS[name]
     transition = np.zeros((3, 2, 3))
     for state in (0, 1):
         for action in (0, 1):
@@ -66,7 +66,7 @@ def test_the_truth_of_an_episode_is_the_exact_gradient(x64, name):
 
 
 def test_chances_sum_to_one_and_both_policies_differ():
-    for world, _ in ENVIRONMENT_LOOP_BYTES.values():
+    for world, _ in ENVIRONMENTS.values():
         for logits in (LOGITS, BEHAVIOR):
             total = sum(world.probability(logits, steps) for steps in world.episodes())
             np.testing.assert_allclose(total, 1.0, atol=1e-12)

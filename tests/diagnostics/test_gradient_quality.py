@@ -37,8 +37,8 @@ def halves_of(baseline):
     estimator = LikelihoodRatio(baseline)
 
     def one(batch):
-        estimate = estimator.estimate(POLICY, batch, EpisodicReturn(), halves=True)
-        return estimate.gradient, estimate.halves
+        estimate = estimator.estimate(POLICY, batch, EpisodicReturn(), half_batch_gradients=True)
+        return estimate.gradient, estimate.half_batch_gradients
 
     return jax.jit(jax.vmap(one))(batches)
 

@@ -82,7 +82,7 @@ def test_gpomdp_estimates_its_biased_gradient_and_not_the_true_one():
     truth = gradient(policy, mdp, AverageReward()).logits
     assert np.abs(z_scores(got, truth)[0]).max() > 8
     assert not GPOMDP(0.5).declaration_for(AverageReward()).unbiased
-    assert "0.5" in GPOMDP(0.5).declaration.why
+    assert "0.5" in GPOMDP(0.5).declaration.reason
 
 
 def test_gpomdp_without_a_trace_misses_all_that_comes_later():

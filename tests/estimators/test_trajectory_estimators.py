@@ -76,7 +76,7 @@ def test_what_is_declared_holds(name, objective):
     estimator = filled(name, objective)
     declaration = estimator.declaration_for(OBJECTIVES[objective])
     z, se = deviation(name, estimator, objective)
-    assert declaration.why
+    assert declaration.reason
     if declaration.unbiased:
         assert se <= 0.02
         assert np.abs(z).max() < 4.5
@@ -153,7 +153,7 @@ def test_an_objective_without_weights_makes_them_biased():
         estimator = filled(name, "discounted")
         assert estimator.declaration_for(plain).unbiased
         assert not estimator.declaration_for(bare).unbiased
-        assert "gamma^t" in estimator.declaration_for(bare).why
+        assert "gamma^t" in estimator.declaration_for(bare).reason
         got = gradients(lambda e, f=estimator: f.estimate(POLICY, e, bare))
         assert np.abs(z_scores(got, exact("ending", "discounted"))[0]).max() > 4.5
 

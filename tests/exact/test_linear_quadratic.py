@@ -12,7 +12,7 @@ from upslope import exact
 from upslope.core.checks import UpslopeError
 from upslope.environments.linear_quadratic import LinearQuadratic
 from upslope.exact.linear_loop import LinearGaussianController
-from upslope.exact.linear_quadratic import LawCredit, value_of_gain
+from upslope.exact.linear_quadratic import ControllerGradient, value_of_gain
 from upslope.objectives import AverageReward, AverageValue, DiscountedReturn, EpisodicReturn
 from upslope.policies import GaussianNetwork, LinearGaussian
 from upslope.sampling.episode_returns import sample_returns
@@ -119,7 +119,7 @@ def test_the_wrong_theorem_without_the_noise_of_the_policy_is_seen(problem):
     objective = DiscountedReturn(0.9)
     right = exact.gain_gradient(law, world, objective, None)
     wrong = exact.gain_gradient(law._replace(std=0 * law.std), world, objective, None)
-    assert isinstance(right, LawCredit)
+    assert isinstance(right, ControllerGradient)
     truth = jax.grad(lambda law: value_of_gain(law, world, objective, None))(law)
     np.testing.assert_allclose(right.gain, truth.gain, rtol=1e-8)
     assert np.max(np.abs(wrong.gain - truth.gain)) > 1e-2

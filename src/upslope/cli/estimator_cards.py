@@ -13,7 +13,7 @@ from upslope.core.registry import Registry
 @cache
 def estimators() -> Registry:
     """Every estimator of grad J that `upslope gradcheck` knows by name, of both families."""
-    from upslope.diagnostics.check_subjects import POPULATION_ESTIMATORS
+    from upslope.diagnostics.check_estimators import POPULATION_ESTIMATORS
     from upslope.estimators import TRAJECTORY_ESTIMATORS
 
     table = Registry("estimator")
@@ -32,9 +32,9 @@ def declared(thing: Any, width: int) -> Iterator[str]:
     yield ""
     yield "BiasStatement"
     rows = [
-        ("estimates", declaration.target),
+        ("estimates", declaration.estimand),
         ("unbiased", "yes" if declaration.unbiased else "no"),
-        ("because", declaration.why),
+        ("because", declaration.reason),
         ("source", declaration.reference),
     ]
     needs = ", ".join(getattr(thing, "requires", ()))

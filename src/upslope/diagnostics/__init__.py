@@ -4,10 +4,10 @@ from upslope.core.lazy_names import lazy_names
 
 TABLE = {
     "GradientReport": "gradient_report",
-    "POPULATION_ESTIMATORS": "check_subjects",
+    "POPULATION_ESTIMATORS": "check_estimators",
     "Row": "gradient_report",
     "Verdict": "verdicts",
-    "estimator_names": "check_subjects",
+    "estimator_names": "check_estimators",
     "gradcheck": "gradient_check",
 }
 

@@ -28,21 +28,21 @@ class Critics(NamedTuple):
 
 
 def true_critics(
-    key: Array, policy: Any, world: Environment, objective: Objective, limit: int
+    key: Array, policy: Any, environment: Environment, objective: Objective, limit: int
 ) -> Critics:
     """V and Q of the policy, of the steps left; a fresh V where nothing exact is known.
 
     They are those of the state: where the policy does not see it, they do. The key is consumed.
     """
-    if not is_finite(world) or getattr(policy, "has_memory", False):
+    if not is_finite(environment) or getattr(policy, "has_memory", False):
         return Critics(state_value(key, policy))
     from upslope import exact
 
-    values = exact.episodic_values(policy, world, limit, objective.discount)
+    values = exact.episodic_values(policy, environment, limit, objective.discount)
     value, action_value = values.value, values.action_value
     if objective.differential:  # rewards are measured against their average in the steps left
         left = limit - jnp.arange(limit, dtype=value.dtype)
-        start = jnp.asarray(exact.as_finite_mdp(world).initial)
+        start = jnp.asarray(exact.as_finite_mdp(environment).initial)
         average = jnp.sum(start * value[0]) / limit
         value = value - (average * left)[:, None]
         action_value = action_value - (average * left)[:, None, None]

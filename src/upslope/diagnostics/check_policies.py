@@ -30,44 +30,44 @@ FEW = 100
 DRAWS = 9
 
 
-def start_policy(key: Array, world: Environment, objective: Objective, limit: int) -> Any:
-    """The default policy of a world's spaces, off the symmetric point where it starts.
+def start_policy(key: Array, environment: Environment, objective: Objective, limit: int) -> Any:
+    """The default policy of an environment's spaces, off the symmetric point where it starts.
 
     On finite MDPs it is one of several draws, neither near an optimum, where no relative bias can
     be seen, nor where episodes never end. The key is consumed.
     """
     fresh_key, noise_key = jax.random.split(key)
-    if not is_finite(world):
-        kind = "gaussian-linear" if isinstance(world, LinearQuadratic) else None
-        return drawn_policy(key, world, limit, kind)
-    policy = default_policy(fresh_key, world.observation_space, world.action_space)
+    if not is_finite(environment):
+        kind = "gaussian-linear" if isinstance(environment, LinearQuadratic) else None
+        return drawn_policy(key, environment, limit, kind)
+    policy = default_policy(fresh_key, environment.observation_space, environment.action_space)
     from upslope import exact
 
     draws = [moved(noise, policy) for noise in jax.random.split(noise_key, DRAWS)]
     lengths = [
-        float(jnp.linalg.norm(ravel_parameters(exact.gradient(p, world, objective, limit))[0]))
+        float(jnp.linalg.norm(ravel_parameters(exact.gradient(p, environment, objective, limit))[0]))
         for p in draws
     ]
     return draws[int(np.argsort(lengths)[DRAWS // 2])]
 
 
-def drawn_policy(key: Array, world: Environment, limit: int, kind: str | None) -> Any:
+def drawn_policy(key: Array, environment: Environment, limit: int, kind: str | None) -> Any:
     """A random policy of a kind. The key is consumed.
 
     A linear one of a linear-quadratic system stands about seven tenths of the way to the best gain
     where there is one: from random gains most systems explode.
     """
     fresh_key, noise_key = jax.random.split(key)
-    policy = default_policy(fresh_key, world.observation_space, world.action_space, kind=kind)
-    if isinstance(world, LinearQuadratic) and is_linear_gaussian(policy):
+    policy = default_policy(fresh_key, environment.observation_space, environment.action_space, kind=kind)
+    if isinstance(environment, LinearQuadratic) and is_linear_gaussian(policy):
         from upslope import exact
 
         try:
-            gain = exact.optimal_control(world, AverageReward()).gain
+            gain = exact.optimal_control(environment, AverageReward()).gain
             policy = eqx.tree_at(lambda p: p.body.layer.weight, policy, 0.7 * gain.T)
         except UpslopeError:  # nothing stabilises it
             pass
-    return moved(noise_key, policy, SPREAD, world, limit)
+    return moved(noise_key, policy, SPREAD, environment, limit)
 
 
 def is_linear_gaussian(policy: Any) -> bool:
@@ -79,16 +79,16 @@ def is_linear_gaussian(policy: Any) -> bool:
     )
 
 
-def is_finite(world: Any) -> bool:
-    """Whether a world is a finite MDP, or has one underneath."""
-    return hasattr(world, "finite_mdp") or world.name == "finite-mdp"
+def is_finite(environment: Any) -> bool:
+    """Whether an environment is a finite MDP, or has one underneath."""
+    return hasattr(environment, "finite_mdp") or environment.name == "finite-mdp"
 
 
 def moved(
     key: Array,
     policy: Any,
     distance: float = SPREAD,
-    world: Environment | None = None,
+    environment: Environment | None = None,
     limit: int = 1,
 ) -> Any:
     """A policy with normal random numbers added to its parameters. The key is consumed.
@@ -99,43 +99,43 @@ def moved(
     theta, unravel = ravel_parameters(policy)
     distance = distance / max(theta.size / FEW, 1.0) ** 0.5
     noise = jax.random.normal(key, theta.shape, theta.dtype)
-    if isinstance(world, LinearQuadratic):
-        bound = max(_growth(policy, world, limit) + np.log(10.0), 0.0)
-        while _growth(unravel(theta + distance * noise), world, limit) > bound:
+    if isinstance(environment, LinearQuadratic):
+        bound = max(_growth(policy, environment, limit) + np.log(10.0), 0.0)
+        while _growth(unravel(theta + distance * noise), environment, limit) > bound:
             distance = distance / 2
     return unravel(theta + distance * noise)
 
 
-def _growth(policy: Any, world: LinearQuadratic, limit: int) -> float:
+def _growth(policy: Any, environment: LinearQuadratic, limit: int) -> float:
     """The logarithm of how many times larger a state becomes within an episode."""
-    slope = jax.jacfwd(lambda x: policy(x).mode().reshape(-1))(jnp.zeros(world.A.shape[-1]))
-    radius = np.max(np.abs(np.linalg.eigvals(np.asarray(world.A + world.B @ slope))))
+    slope = jax.jacfwd(lambda x: policy(x).mode().reshape(-1))(jnp.zeros(environment.A.shape[-1]))
+    radius = np.max(np.abs(np.linalg.eigvals(np.asarray(environment.A + environment.B @ slope))))
     return float(limit * np.log(max(radius, 1e-6)))
 
 
-def near(key: Array, policy: Any, world: Environment, limit: int) -> Any:
+def near(key: Array, policy: Any, environment: Environment, limit: int) -> Any:
     """A policy close to another: the behaviour that off-policy estimators are tried on.
 
     Closer for linear systems, where every step of a long episode adds to the spread of the weights.
     """
-    if isinstance(world, LinearQuadratic):
-        return moved(key, policy, DISTANCE / (4 * limit**0.5), world, limit)
-    return moved(key, policy, DISTANCE, world, limit)
+    if isinstance(environment, LinearQuadratic):
+        return moved(key, policy, DISTANCE / (4 * limit**0.5), environment, limit)
+    return moved(key, policy, DISTANCE, environment, limit)
 
 
-def check_scores(policy: Any, world: Environment) -> None:
+def check_scores(policy: Any, environment: Environment) -> None:
     """Raises where a policy of a finite MDP gives an action the probability zero.
 
     Raises:
       UpslopeError: which action of which state. Its score would be undefined if it were taken, and
         estimators that divide by probabilities or sum over actions meet it without that.
     """
-    if getattr(policy, "has_memory", False) or not is_finite(world):
+    if getattr(policy, "has_memory", False) or not is_finite(environment):
         return
     from upslope import exact
 
-    table = np.asarray(exact.policy_table(policy, world))
-    live = ~np.asarray(exact.as_finite_mdp(world).terminal)
+    table = np.asarray(exact.policy_table(policy, environment))
+    live = ~np.asarray(exact.as_finite_mdp(environment).terminal)
     zero = np.argwhere((table <= 0) & live[:, None])
     if len(zero):
         state, action = zero[0]

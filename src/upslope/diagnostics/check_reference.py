@@ -29,7 +29,7 @@ class Reference(NamedTuple):
 
 
 def exact_reference(
-    policy: Any, world: Environment, objective: Objective, limit: int
+    policy: Any, environment: Environment, objective: Objective, limit: int
 ) -> Reference | None:
     """grad J of episodes cut at the limit, in double precision; None where nothing exact is known.
 
@@ -39,16 +39,16 @@ def exact_reference(
 
     if getattr(policy, "has_memory", False):
         return None
-    if isinstance(world, LinearQuadratic):
+    if isinstance(environment, LinearQuadratic):
         try:
-            exact.linear_controller(policy, world)
+            exact.linear_controller(policy, environment)
         except UpslopeError:  # not a linear policy
             return None
-    elif not is_finite(world):
+    elif not is_finite(environment):
         return None
 
     with jax.enable_x64(True):
-        wide = jax.tree.map(lambda leaf: jnp.asarray(leaf, _wide(leaf)), (policy, world))
+        wide = jax.tree.map(lambda leaf: jnp.asarray(leaf, _wide(leaf)), (policy, environment))
         tree = exact.gradient(wide[0], wide[1], objective, limit)
         gradient = np.asarray(ravel_parameters(tree)[0], np.float64)
     return Reference(gradient, np.zeros_like(gradient), True)
@@ -61,7 +61,7 @@ def _wide(leaf: Any) -> Any:
 
 def sampled_reference(
     key: Array,
-    world: Environment,
+    environment: Environment,
     policy: Any,
     objective: Objective,
     batch: int,
@@ -76,7 +76,7 @@ def sampled_reference(
         lambda estimator, *rest: estimator.estimate(*rest).gradient, estimator, policy, objective
     )
     moments = RunningMoments(np.zeros(ravel_parameters(policy)[0].size))
-    for block in EpisodeBlocks(key, world, policy, objective, batch, batches, limit):
+    for block in EpisodeBlocks(key, environment, policy, objective, batch, batches, limit):
         moments.add(program(block))
     found = moments.measured()
     return Reference(found.mean, np.sqrt(found.variance / found.count), False)

@@ -11,7 +11,7 @@ from jax import Array
 
 from upslope.core.checks import UpslopeError
 from upslope.diagnostics.check_reference import Reference
-from upslope.diagnostics.check_subjects import EstimatorUnderTest, Inputs
+from upslope.diagnostics.check_estimators import EstimatorUnderTest, Inputs
 from upslope.diagnostics.gradient_report import Row
 from upslope.diagnostics.gradient_samples import (
     EpisodeBlocks,
@@ -32,8 +32,8 @@ class Setup(NamedTuple):
     """What all rows of a check have in common."""
 
     key: Array
-    world: Environment
-    feed: Inputs
+    environment: Environment
+    inputs: Inputs
     batch: int  # N, episodes in an estimate
     batches: int  # B, estimates
     limit: int  # T, steps after which an episode is cut
@@ -92,25 +92,25 @@ def measured_rows(setup: Setup, group: list[EstimatorUnderTest]) -> list[Row]:
     """The rows of estimators that share their episodes."""
     if group[0].population is not None:
         return population_rows(setup, group[0])
-    feed, world, actor = setup.feed, setup.world, group[0].behaviour
-    actor = feed.policy if actor is None else actor
-    opened = feed.seen is not None and any(subject.of_state for subject in group)
+    inputs, environment, actor = setup.inputs, setup.environment, group[0].behaviour
+    actor = inputs.policy if actor is None else actor
+    opened = inputs.seen is not None and any(subject.of_state for subject in group)
     if opened:
-        assert feed.seen is not None
-        world, actor = (
-            StateNumberEnvironment.of(world),
-            MaskedObservation(actor, Seen.of(feed.seen)),
+        assert inputs.seen is not None
+        environment, actor = (
+            StateNumberEnvironment.of(environment),
+            MaskedObservation(actor, Seen.of(inputs.seen)),
         )
     blocks = EpisodeBlocks(
-        setup.key, world, actor, feed.objective, setup.batch, setup.batches, setup.limit
+        setup.key, environment, actor, inputs.objective, setup.batch, setup.batches, setup.limit
     )
-    programs = [program_of(subject, feed) for subject in group]
+    programs = [program_of(subject, inputs) for subject in group]
     moments = [RunningMoments(setup.reference.gradient) for _ in group]
     for number, states in enumerate(blocks):
         plain = states
         if opened:
-            assert feed.seen is not None
-            plain = mask_again(states, feed.seen)
+            assert inputs.seen is not None
+            plain = mask_again(states, inputs.seen)
         views = [states if subject.of_state else plain for subject in group]
         with ThreadPoolExecutor() as pool:  # programs are compiled side by side
             list(pool.map(lambda pair: pair[0].ready(pair[1]), zip(programs, views, strict=True)))
@@ -137,28 +137,28 @@ def measured_rows(setup: Setup, group: list[EstimatorUnderTest]) -> list[Row]:
     ]
 
 
-def program_of(subject: EstimatorUnderTest, feed: Inputs) -> TrajectoryProgram:
+def program_of(subject: EstimatorUnderTest, inputs: Inputs) -> TrajectoryProgram:
     """The program of an estimator, over states where it reads them."""
-    policy = feed.policy
-    if subject.of_state and feed.seen is not None:
-        policy = MaskedObservation(policy, Seen.of(feed.seen))
+    policy = inputs.policy
+    if subject.of_state and inputs.seen is not None:
+        policy = MaskedObservation(policy, Seen.of(inputs.seen))
     assert subject.estimate is not None
-    return TrajectoryProgram(subject.estimate, subject.numbers, policy, feed.objective)
+    return TrajectoryProgram(subject.estimate, subject.numbers, policy, inputs.objective)
 
 
 def population_rows(setup: Setup, subject: EstimatorUnderTest) -> list[Row]:
     """The row of an estimator from perturbed policies; none if it broke."""
     assert subject.population is not None
     setup.tell(subject.name)
-    feed, size = setup.feed, subject.population.population_size
+    inputs, size = setup.inputs, subject.population.population_size
     sums, taken, seconds = RunningMoments(setup.reference.gradient), 0, 0.0
     for rows, steps, spent in population_estimates(
         setup.key,
         subject.population,
-        setup.world,
-        feed.policy,
-        feed.objective,
-        max(feed.episodes // size, 2),
+        setup.environment,
+        inputs.policy,
+        inputs.objective,
+        max(inputs.episodes // size, 2),
         setup.limit,
     ):
         if not setup.usable(subject, rows):

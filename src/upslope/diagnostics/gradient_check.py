@@ -9,10 +9,10 @@ import jax
 
 from upslope.core.checks import UpslopeError, check_number
 from upslope.diagnostics.check_critics import true_critics
+from upslope.diagnostics.check_estimators import Inputs, select_estimators
 from upslope.diagnostics.check_policies import check_scores, near, start_policy
 from upslope.diagnostics.check_reference import exact_reference, sampled_reference
 from upslope.diagnostics.check_rows import Setup, grouped, measured_rows
-from upslope.diagnostics.check_subjects import Inputs, subjects
 from upslope.diagnostics.gradient_report import GradientReport
 from upslope.diagnostics.hidden_states import what_is_seen
 from upslope.diagnostics.verdicts import FALSE_ALARMS
@@ -73,57 +73,57 @@ def gradcheck(
     Raises:
       UpslopeError: an unknown name (the nearest is offered); an estimator that was named and cannot
         be fed here; a policy that gives an action the probability zero; a simulator (its gradients
-        have no reference here); a world without a time limit under an objective without a horizon;
-        too few episodes.
+        have no reference here); an environment without a time limit under an objective without a
+        horizon; too few episodes.
     """
     began = time.perf_counter()
     check_number("gradcheck", "batch", batch, at_least=2, integer=True)
     check_number("gradcheck", "episodes", episodes, at_least=2 * batch, integer=True,
                  why=f"An estimate takes batch={batch} of them.")  # fmt: skip
     check_number("gradcheck", "false_alarms", false_alarms, above=0, below=1)
-    world = make(environment)
-    if not isinstance(world, Environment):
+    made = make(environment)
+    if not isinstance(made, Environment):
         raise UpslopeError(
             f"gradcheck got {environment!r}, a simulator: it needs millions of steps and a JAX "
             "environment. Check the estimator on a finite MDP; it does not know the difference."
         )
     objective = EpisodicReturn() if objective is None else objective
-    limit = episode_limit(world, objective)
+    limit = episode_limit(made, objective)
     if limit is None:
         raise UpslopeError(
-            f"{type(world).__name__} has time_limit=None: whole episodes need a time limit, or an "
+            f"{type(made).__name__} has time_limit=None: whole episodes need a time limit, or an "
             "objective with a horizon."
         )
     keys = dict(zip(KEYS, jax.random.split(jax.random.key(seed), len(KEYS)), strict=True))
     if policy is None:
-        policy = start_policy(keys["policy"], world, objective, limit)
-    check_scores(policy, world)
+        policy = start_policy(keys["policy"], made, objective, limit)
+    check_scores(policy, made)
     batches = max(episodes // batch, 2)
-    feed = Inputs(
+    inputs = Inputs(
         policy,
         objective,
-        true_critics(keys["critic"], policy, world, objective, limit),
-        near(keys["behaviour"], policy, world, limit),
-        None if policy.has_memory else what_is_seen(world),
+        true_critics(keys["critic"], policy, made, objective, limit),
+        near(keys["behaviour"], policy, made, limit),
+        None if policy.has_memory else what_is_seen(made),
         batches * batch,
     )
-    chosen = subjects(estimators, feed)
-    reference = exact_reference(policy, world, objective, limit)
+    chosen = select_estimators(estimators, inputs)
+    reference = exact_reference(policy, made, objective, limit)
     if reference is None:
         if progress is not None:
             progress("the reference")
         reference = sampled_reference(
-            keys["reference"], world, policy, objective, batch, REFERENCE_SHARE * batches, limit
+            keys["reference"], made, policy, objective, batch, REFERENCE_SHARE * batches, limit
         )
     setup = Setup(
-        keys["sample"], world, feed, batch, batches, limit, reference,
-        false_alarms / len(chosen.subjects), progress, {} if estimators is None else None,
+        keys["sample"], made, inputs, batch, batches, limit, reference,
+        false_alarms / len(chosen.estimators), progress, {} if estimators is None else None,
     )  # fmt: skip
-    rows = [row for group in grouped(chosen.subjects) for row in measured_rows(setup, group)]
-    order = [subject.name for subject in chosen.subjects]
+    rows = [row for group in grouped(chosen.estimators) for row in measured_rows(setup, group)]
+    order = [subject.name for subject in chosen.estimators]
     rows.sort(key=lambda row: order.index(row.name))
     return GradientReport(
-        environment if isinstance(environment, str) else world.name,
+        environment if isinstance(environment, str) else made.name,
         objective.name,
         rows,
         reference.gradient,

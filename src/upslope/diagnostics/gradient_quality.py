@@ -41,7 +41,7 @@ class QualityAverages(NamedTuple):
 
 
 def half_batch_quality(
-    halves: Any, samples: int, averages: QualityAverages
+    half_batch_gradients: Any, samples: int, averages: QualityAverages
 ) -> tuple[GradientQuality, QualityAverages]:
     r"""What two independent halves of a batch say about its gradient.
 
@@ -54,7 +54,7 @@ def half_batch_quality(
     signal-to-noise ratio of the batch N / B.
 
     Args:
-      halves: the gradients from either half, leaves [2, ...].
+      half_batch_gradients: the gradients from either half, leaves [2, ...].
       samples: N, independent samples (episodes) in the whole batch.
       averages: from the iterations before.
 
@@ -64,7 +64,9 @@ def half_batch_quality(
     References:
       McCandlish et al. (2018), "An Empirical Model of Large-Batch Training", appendix A.1.
     """
-    flat = jnp.concatenate([leaf.reshape(2, -1) for leaf in jax.tree.leaves(halves)], axis=1)
+    flat = jnp.concatenate(
+        [leaf.reshape(2, -1) for leaf in jax.tree.leaves(half_batch_gradients)], axis=1
+    )
     first, second = flat[0], flat[1]
     signal = jnp.dot(first, second)
     noise = 0.25 * samples * jnp.sum(jnp.square(first - second))

@@ -14,7 +14,7 @@ from upslope.diagnostics.verdicts import Verdict
 from upslope.estimators.bias import BiasStatement
 from upslope.estimators.gradient_estimator import TARGET
 
-LONGEST_NAME = 26
+MAX_NAME_LENGTH = 26
 LEGEND = """\
 verdict    consistent: with unbiased, as far as so many episodes can show; !: declared unbiased
 along g    bias along the reference and half its 95 % interval, in % of |grad J|
@@ -73,10 +73,10 @@ class Row:
         Nor is it one if something else than grad J is estimated, such as that of a smoothed J.
         """
         declared = self.declaration
-        if declared is None or not estimates_target(declared.target):
+        if declared is None or not estimates_gradient(declared.estimand):
             return ""
         if declared.unbiased and not self.verdict.consistent:
-            return f"declared unbiased for {declared.target}, found biased"
+            return f"declared unbiased for {declared.estimand}, found biased"
         return ""
 
     @property
@@ -156,7 +156,7 @@ class GradientReport:
             declared = ""
             if row.declaration is not None:
                 declared = "unbiased" if row.declaration.unbiased else "biased"
-                declared += "" if estimates_target(row.declaration.target) else "*"
+                declared += "" if estimates_gradient(row.declaration.estimand) else "*"
             rows.append(
                 (
                     row.name,
@@ -238,8 +238,8 @@ class GradientReport:
 def folded(row: tuple[str, ...]) -> list[tuple[str, ...]]:
     """A row of text in lines, its name broken at a hyphen where it is long."""
     name = row[0]
-    at = name.rfind("-", 0, LONGEST_NAME) + 1
-    if len(name) <= LONGEST_NAME or not at:
+    at = name.rfind("-", 0, MAX_NAME_LENGTH) + 1
+    if len(name) <= MAX_NAME_LENGTH or not at:
         return [row]
     return [(name[:at], *row[1:]), (f"  {name[at:]}", *[""] * (len(row) - 1))]
 
@@ -251,7 +251,7 @@ def plain(value: Any) -> Any:
     return float(value) if math.isfinite(value) else None
 
 
-def estimates_target(target: str) -> bool:
+def estimates_gradient(target: str) -> bool:
     """Whether a declared target is grad J itself: not that of something else, or smoothed."""
     return target == TARGET or target.startswith(f"{TARGET} and")
 

@@ -1,4 +1,4 @@
-"""Worlds that hide their state, opened for critics that must see it."""
+"""Environments that hide their state, opened for critics that must see it."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ from upslope.policies.bodies.body import Body
 from upslope.policies.policy import Policy
 
 
-def what_is_seen(world: Any) -> Array | None:
+def what_is_seen(environment: Any) -> Array | None:
     """What a policy sees in each state, [S, ...]; None where it sees the state's number."""
-    if not (hasattr(world, "finite_mdp") and hasattr(world, "observation")):
+    if not (hasattr(environment, "finite_mdp") and hasattr(environment, "observation")):
         return None
     from upslope import exact
 
-    return exact.observations(world)
+    return exact.observations(environment)
 
 
 class StateNumberEnvironment(Environment):
-    """A world over a finite MDP that shows the number of its state.
+    """An environment over a finite MDP that shows the number of its state.
 
     Attributes:
-      world: with `finite_mdp()`; its state is a number.
-      time_limit: of the world. Static.
+      environment: with `finite_mdp()`; its state is a number.
+      time_limit: of the environment. Static.
     """
 
     name = "opened"
-    world: Environment
+    environment: Environment
     time_limit: int | None
 
     @classmethod
-    def of(cls, world: Environment) -> StateNumberEnvironment:
-        """The world behind another's observations."""
-        return cls(world=world, time_limit=world.time_limit)
+    def of(cls, environment: Environment) -> StateNumberEnvironment:
+        """The environment behind another's observations."""
+        return cls(environment=environment, time_limit=environment.time_limit)
 
     def reset(self, key: Array) -> tuple[Array, Array]:
-        state, _ = self.world.reset(key)
+        state, _ = self.environment.reset(key)
         return state, state
 
     def step(self, key: Array, state: Array, action: Array) -> tuple[Array, Step]:
-        state, step = self.world.step(key, state, action)
+        state, step = self.environment.step(key, state, action)
         return state, step._replace(observation=state)
 
     @property
     def observation_space(self) -> Any:
-        return self.world.observation_space
+        return self.environment.observation_space
 
     @property
     def action_space(self) -> Any:
-        return self.world.action_space
+        return self.environment.action_space
 
 
 class Seen(NonTrainable):

@@ -13,12 +13,12 @@ class BiasStatement(NamedTuple):
     choice.
     """
 
-    target: str  # what it is an estimator of, such as "grad J" or "grad E[f]"
-    unbiased: bool  # for that target, at every sample size
-    why: str  # if unbiased: under which condition; if not: where the bias comes from
+    estimand: str  # what it is an estimator of, such as "grad J" or "grad E[f]"
+    unbiased: bool  # for that estimand, at every sample size
+    reason: str  # if unbiased: under which condition; if not: where the bias comes from
     reference: str = ""  # the source, with the number of the equation
 
     def __str__(self) -> str:
         verdict = "unbiased for" if self.unbiased else "biased for"
         source = f" ({self.reference})" if self.reference else ""
-        return f"{verdict} {self.target}: {self.why}{source}"
+        return f"{verdict} {self.estimand}: {self.reason}{source}"

@@ -24,7 +24,9 @@ class Estimate(NamedTuple):
     entropy: Array  # scalar: mean entropy of the action over the steps seen, nats
     advantage_std: Array  # scalar: spread of (credit - baseline) over the steps seen
     effective_sample_size: Array | None = None  # scalar: of importance weights, where there are any
-    halves: Policy | None = None  # leaves [2, ...]: from each half of the episodes, where asked for
+    half_batch_gradients: Policy | None = (
+        None  # leaves [2, ...]: from each half of the episodes, where asked for
+    )
 
 
 class GradientEstimator(eqx.Module):
@@ -56,8 +58,8 @@ class GradientEstimator(eqx.Module):
         bias = self.objective_bias(objective)
         if not bias:
             return own
-        why = bias if own.unbiased else f"{own.why}; besides, {bias}"
-        return own._replace(unbiased=False, why=why)
+        reason = bias if own.unbiased else f"{own.reason}; besides, {bias}"
+        return own._replace(unbiased=False, reason=reason)
 
     def need(self, *fields: str) -> None:
         """Raises for the first of these fields that is None."""

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.exact.chain import induced_chain
-from upslope.exact.gradients import pull_back
+from upslope.exact.gradients import policy_table_vjp
 from upslope.exact.occupancy import episodic_occupancy, expected_visits, stationary_distribution
 from upslope.exact.tables import as_finite_mdp, policy_table
 from upslope.exact.values import check_discount, check_horizon, discounted_values, episodic_values
@@ -40,7 +40,9 @@ def biased_gradient(policy: P, mdp: Any, beta: float | Array) -> P:
     check_discount("biased_gradient", beta)
     pi = policy_table(policy, mdp)
     rho = stationary_distribution(induced_chain(pi, mdp).transition)
-    return pull_back(policy, mdp, rho[:, None] * discounted_values(pi, mdp, beta).action_value)
+    return policy_table_vjp(
+        policy, mdp, rho[:, None] * discounted_values(pi, mdp, beta).action_value
+    )
 
 
 def undiscounted_weights_gradient(
@@ -74,4 +76,4 @@ def undiscounted_weights_gradient(
         check_horizon("undiscounted_weights_gradient", horizon)
         visits = episodic_occupancy(pi, finite, horizon)
         critic = episodic_values(pi, finite, horizon, gamma).action_value
-    return pull_back(policy, mdp, jnp.sum(visits[:, :, None] * critic, axis=0))
+    return policy_table_vjp(policy, mdp, jnp.sum(visits[:, :, None] * critic, axis=0))

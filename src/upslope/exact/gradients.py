@@ -14,7 +14,7 @@ from upslope.environments.tabular.finite_mdp import FiniteMDP
 from upslope.environments.tabular.sparse_mdp import SparseMDP
 from upslope.exact.linear_loop import is_linear_quadratic
 from upslope.exact.linear_quadratic import linear_quadratic_gradient, linear_quadratic_theorem
-from upslope.exact.objective_value import pose, value_of_table
+from upslope.exact.objective_value import resolve, value_of_table
 from upslope.exact.sparse import sparse_value_and_gradient
 from upslope.exact.tables import checked_table, observations, policy_table
 from upslope.exact.visited_values import Form, visited_values
@@ -42,7 +42,7 @@ def value_and_gradient(
         return sparse_value_and_gradient(policy, mdp, objective, horizon)
     if not callable(policy):
         policy = jnp.asarray(policy, float)
-    question = pose(policy_table(policy, mdp), mdp, objective, horizon)
+    question = resolve(policy_table(policy, mdp), mdp, objective, horizon)
     return _value_and_gradient(policy, observations(mdp), *question, objective)
 
 
@@ -108,10 +108,10 @@ def policy_gradient_theorem(
         return linear_quadratic_theorem(policy, mdp, objective, horizon)
     pi = policy_table(policy, mdp)
     visits, critic = visited_values(pi, mdp, objective, form, horizon)
-    return pull_back(policy, mdp, jnp.sum(visits[:, :, None] * critic, axis=0))
+    return policy_table_vjp(policy, mdp, jnp.sum(visits[:, :, None] * critic, axis=0))
 
 
-def pull_back(policy: P, mdp: Any, credit: Array) -> P:
+def policy_table_vjp(policy: P, mdp: Any, credit: Array) -> P:
     r""":math:`\sum_{s,a} c(s, a) \nabla \pi(a \mid s)`, a tree of the policy; credit c [S, A]."""
     if not callable(policy):
         policy = jnp.asarray(policy, float)

@@ -38,12 +38,12 @@ class LinearLoop(NamedTuple):
     start: Array  # M_0 [n + 1, n + 1]
 
 
-def is_linear_quadratic(world: Any) -> bool:
-    """Whether the exact layer treats a world as a linear-quadratic system."""
-    return isinstance(world, LinearQuadratic)
+def is_linear_quadratic(system: Any) -> bool:
+    """Whether the exact layer treats a system as a linear-quadratic system."""
+    return isinstance(system, LinearQuadratic)
 
 
-def linear_controller(policy: Any, world: LinearQuadratic) -> LinearGaussianController:
+def linear_controller(policy: Any, system: LinearQuadratic) -> LinearGaussianController:
     """What a policy does, as a gain, an offset and a noise; differentiable in the policy.
 
     The policy is asked at the origin and for its derivative there, so that any policy may be
@@ -56,8 +56,8 @@ def linear_controller(policy: Any, world: LinearQuadratic) -> LinearGaussianCont
     name = type(policy).__name__
     if getattr(policy, "has_memory", False):
         raise UpslopeError(f"{name} has memory: exact values need a policy of the state alone.")
-    n = world.A.shape[-1]
-    shape = jax.eval_shape(policy, jax.ShapeDtypeStruct((n,), world.A.dtype))
+    n = system.A.shape[-1]
+    shape = jax.eval_shape(policy, jax.ShapeDtypeStruct((n,), system.A.dtype))
     if not isinstance(shape, DiagonalGaussian | Deterministic):
         raise UpslopeError(
             f"{name} acts by a {type(shape).__name__}: the exact value of a linear-quadratic "
@@ -73,10 +73,10 @@ def linear_controller(policy: Any, world: LinearQuadratic) -> LinearGaussianCont
             return jnp.zeros_like(mean(x))
         return acts.std.reshape(-1)
 
-    origin = jnp.zeros(n, world.A.dtype)
+    origin = jnp.zeros(n, system.A.dtype)
     offset, gain = mean(origin), jax.jacfwd(mean)(origin)
     if known(policy):
-        points = jax.random.normal(jax.random.key(0), (4, n), world.A.dtype)
+        points = jax.random.normal(jax.random.key(0), (4, n), system.A.dtype)
         got = np.asarray(jax.vmap(mean)(points))
         want = np.asarray(points) @ np.asarray(gain).T + np.asarray(offset)
         if np.max(np.abs(got - want)) > TOLERANCE * max(1.0, np.max(np.abs(got))):
@@ -93,21 +93,21 @@ def linear_controller(policy: Any, world: LinearQuadratic) -> LinearGaussianCont
     return LinearGaussianController(jnp.concatenate([gain, offset[:, None]], axis=1), std(origin))
 
 
-def linear_loop(law: LinearGaussianController, world: LinearQuadratic) -> LinearLoop:
-    """The closed loop of a system under a law."""
-    n = world.A.shape[-1]
-    last = jnp.zeros(n + 1, world.A.dtype).at[n].set(1.0)
-    above = jnp.concatenate([world.A, jnp.zeros((n, 1), world.A.dtype)], axis=1)
-    transition = jnp.concatenate([above + world.B @ law.gain, last[None]])
-    acted = world.B * law.std[None]
-    noise = world.noise_factor @ world.noise_factor.T + acted @ acted.T
-    state_cost, action_cost = symmetric(world.Q), symmetric(world.R)
-    start = world.initial_factor @ world.initial_factor.T
+def linear_loop(controller: LinearGaussianController, system: LinearQuadratic) -> LinearLoop:
+    """The closed loop of a system under a controller."""
+    n = system.A.shape[-1]
+    last = jnp.zeros(n + 1, system.A.dtype).at[n].set(1.0)
+    above = jnp.concatenate([system.A, jnp.zeros((n, 1), system.A.dtype)], axis=1)
+    transition = jnp.concatenate([above + system.B @ controller.gain, last[None]])
+    acted = system.B * controller.std[None]
+    noise = system.noise_factor @ system.noise_factor.T + acted @ acted.T
+    state_cost, action_cost = symmetric(system.Q), symmetric(system.R)
+    start = system.initial_factor @ system.initial_factor.T
     return LinearLoop(
         transition,
         padded(noise),
-        padded(state_cost) + law.gain.T @ action_cost @ law.gain,
-        jnp.sum(jnp.diagonal(action_cost) * law.std**2),
+        padded(state_cost) + controller.gain.T @ action_cost @ controller.gain,
+        jnp.sum(jnp.diagonal(action_cost) * controller.std**2),
         padded(start) + jnp.outer(last, last),
     )
 

@@ -31,7 +31,7 @@ from upslope.objectives import (
 DOUBLINGS = 48
 
 
-class LawCredit(NamedTuple):
+class ControllerGradient(NamedTuple):
     """dJ / d(gain, std): what the policy gradient theorem gives."""
 
     gain: Array  # [m, n + 1]
@@ -39,7 +39,7 @@ class LawCredit(NamedTuple):
 
 
 def linear_quadratic_value(
-    policy: Any, world: LinearQuadratic, objective: Objective, horizon: int | None = None
+    policy: Any, system: LinearQuadratic, objective: Objective, horizon: int | None = None
 ) -> Array:
     r"""J of a linear policy, a scalar, differentiable in the policy and in the system.
 
@@ -51,7 +51,7 @@ def linear_quadratic_value(
 
     Args:
       policy: a memoryless policy whose mean is linear and whose noise is constant.
-      world: the system.
+      system: the system.
       objective: which J.
       horizon: cut after that many steps; None for no cut.
 
@@ -62,12 +62,12 @@ def linear_quadratic_value(
     References:
       Fazel et al. (2018), section 2; Bertsekas (2017), section 3.1.
     """
-    horizon = posed(policy, world, objective, horizon)
-    return _value(linear_controller(policy, world), world, objective, horizon)
+    horizon = resolve_horizon(policy, system, objective, horizon)
+    return _value(linear_controller(policy, system), system, objective, horizon)
 
 
-def posed(
-    policy: Any, world: LinearQuadratic, objective: Objective, horizon: int | None
+def resolve_horizon(
+    policy: Any, system: LinearQuadratic, objective: Objective, horizon: int | None
 ) -> int | None:
     """Checks the question; returns the steps counted, None for all of them.
 
@@ -89,7 +89,7 @@ def posed(
             f"{type(objective).__name__} has no exact value here: it is known for EpisodicReturn, "
             "DiscountedReturn, AverageReward and AverageValue."
         )
-    loop = linear_loop(linear_controller(policy, world), world)
+    loop = linear_loop(linear_controller(policy, system), system)
     if horizon is None:
         gamma = objective.gamma if isinstance(objective, DiscountedReturn) else 1.0
         check_stable(loop, gamma, f"J under {type(objective).__name__}")
@@ -97,10 +97,13 @@ def posed(
 
 
 def value_of_gain(
-    law: LinearGaussianController, world: LinearQuadratic, objective: Objective, horizon: int | None
+    controller: LinearGaussianController,
+    system: LinearQuadratic,
+    objective: Objective,
+    horizon: int | None,
 ) -> Array:
-    """J of a law to a question that was posed."""
-    loop = linear_loop(law, world)
+    """J of a controller to a question that was posed."""
+    loop = linear_loop(controller, system)
     gamma = objective.gamma if isinstance(objective, DiscountedReturn) else 1.0
     if horizon is not None:
         weights = gamma ** jnp.arange(horizon, dtype=loop.cost.dtype)
@@ -166,8 +169,11 @@ _value = partial(jax.jit, static_argnums=3)(value_of_gain)
 
 
 def gain_gradient(
-    law: LinearGaussianController, world: LinearQuadratic, objective: Objective, horizon: int | None
-) -> LawCredit:
+    controller: LinearGaussianController,
+    system: LinearQuadratic,
+    objective: Objective,
+    horizon: int | None,
+) -> ControllerGradient:
     r"""dJ with respect to gain and noise by the policy gradient theorem, without differentiating.
 
     .. math:: \frac{\partial J}{\partial K} = -2 \sum_t \gamma^t
@@ -182,16 +188,16 @@ def gain_gradient(
     References:
       Fazel et al. (2018), lemma 1.
     """
-    loop, cost = linear_loop(law, world), (world.R + world.R.T) / 2
+    loop, cost = linear_loop(controller, system), (system.R + system.R.T) / 2
     average = isinstance(objective, AverageReward | AverageValue)
     gamma = 1.0 if average or isinstance(objective, EpisodicReturn) else objective.gamma
-    control = jnp.pad(world.B, ((0, 1), (0, 0)))
+    control = jnp.pad(system.B, ((0, 1), (0, 0)))
 
-    def credit(ahead: Array, moments: Array, weight: Array) -> LawCredit:
+    def credit(ahead: Array, moments: Array, weight: Array) -> ControllerGradient:
         """Of steps with cost to go `ahead` behind them, moments and weights summed over them."""
-        pull = cost @ law.gain + gamma * control.T @ ahead @ loop.transition
+        pull = cost @ controller.gain + gamma * control.T @ ahead @ loop.transition
         bend = jnp.diagonal(cost + gamma * control.T @ ahead @ control)
-        return LawCredit(-2.0 * pull @ moments, -2.0 * weight * law.std * bend)
+        return ControllerGradient(-2.0 * pull @ moments, -2.0 * weight * controller.std * bend)
 
     if horizon is not None:
 
@@ -202,7 +208,7 @@ def gain_gradient(
         ahead = jax.lax.scan(back, blank, length=horizon, reverse=True)[1]
         weights = jnp.asarray(gamma, loop.cost.dtype) ** jnp.arange(horizon)
         each = jax.vmap(credit)(ahead, weights[:, None, None] * _moments(loop, horizon), weights)
-        found = LawCredit(*(jnp.sum(leaf, axis=0) for leaf in each))
+        found = ControllerGradient(*(jnp.sum(leaf, axis=0) for leaf in each))
         scale = 1.0 / horizon if average else 1.0
     elif average:
         found = credit(_relative_cost(loop), stationary_moments(loop), jnp.ones(()))
@@ -214,7 +220,7 @@ def gain_gradient(
         scale = 1.0
     if isinstance(objective, AverageValue):
         scale = scale / (1.0 - objective.gamma)
-    return LawCredit(scale * found.gain, scale * found.std)
+    return ControllerGradient(scale * found.gain, scale * found.std)
 
 
 def _relative_cost(loop: LinearLoop) -> Array:
@@ -227,19 +233,19 @@ def _relative_cost(loop: LinearLoop) -> Array:
 
 
 def linear_quadratic_theorem(
-    policy: Any, world: LinearQuadratic, objective: Objective, horizon: int | None = None
+    policy: Any, system: LinearQuadratic, objective: Objective, horizon: int | None = None
 ) -> Any:
     """grad J as a tree of the policy by `gain_gradient`. Arguments and errors as for the value."""
-    horizon = posed(policy, world, objective, horizon)
-    law, pull_back = jax.vjp(lambda policy: linear_controller(policy, world), policy)
-    return pull_back(LinearGaussianController(*gain_gradient(law, world, objective, horizon)))[0]
+    horizon = resolve_horizon(policy, system, objective, horizon)
+    controller, vjp = jax.vjp(lambda policy: linear_controller(policy, system), policy)
+    return vjp(LinearGaussianController(*gain_gradient(controller, system, objective, horizon)))[0]
 
 
 def linear_quadratic_gradient(
-    policy: Any, world: LinearQuadratic, objective: Objective, horizon: int | None = None
+    policy: Any, system: LinearQuadratic, objective: Objective, horizon: int | None = None
 ) -> tuple[Array, Any]:
     """J and grad J by differentiating it. Arguments and errors as for the value."""
-    horizon = posed(policy, world, objective, horizon)
+    horizon = resolve_horizon(policy, system, objective, horizon)
     return jax.value_and_grad(
-        lambda p: _value(linear_controller(p, world), world, objective, horizon)
+        lambda p: _value(linear_controller(p, system), system, objective, horizon)
     )(policy)

@@ -76,10 +76,10 @@ def value(policy: Any, mdp: Any, objective: Objective, horizon: int | None = Non
     if isinstance(mdp, SparseMDP):
         return sparse_value(policy, mdp, objective, horizon)
     pi = policy_table(policy, mdp)
-    return _jitted(pi, *pose(pi, mdp, objective, horizon), objective)
+    return _jitted(pi, *resolve(pi, mdp, objective, horizon), objective)
 
 
-def pose(pi: Array, environment: Any, objective: Objective, horizon: int | None) -> Query:
+def resolve(pi: Array, environment: Any, objective: Objective, horizon: int | None) -> Query:
     """Checks the question and finds the live states. Arguments as for `value`, pi a table.
 
     Raises:

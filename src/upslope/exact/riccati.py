@@ -36,7 +36,7 @@ class OptimalControl(NamedTuple):
 
 
 def optimal_control(
-    world: LinearQuadratic, objective: Objective, horizon: int | None = None
+    system: LinearQuadratic, objective: Objective, horizon: int | None = None
 ) -> OptimalControl:
     r"""The gain that no policy beats, and its J, by the Riccati equation.
 
@@ -48,7 +48,7 @@ def optimal_control(
     policy is deterministic, and the noise of the system does not change it.
 
     Args:
-      world: the system, R positive definite.
+      system: the system, R positive definite.
       objective: which J.
       horizon: as for `value`.
 
@@ -60,9 +60,9 @@ def optimal_control(
     References:
       Bertsekas (2017), sections 3.1 and 4.2; Chu, Fan and Lin (2005), algorithm SDA.
     """
-    if known(world) and not np.all(np.linalg.eigvalsh(np.asarray(symmetric(world.R))) > 0):
+    if known(system) and not np.all(np.linalg.eigvalsh(np.asarray(symmetric(system.R))) > 0):
         raise UpslopeError(
-            f"The costs of controls R = {np.asarray(world.R).tolist()} are not positive definite: "
+            f"The costs of controls R = {np.asarray(system.R).tolist()} are not positive definite: "
             "some controls would be free and the best gain without bound. Raise R."
         )
     if horizon is not None:
@@ -74,11 +74,11 @@ def optimal_control(
             "(EpisodicReturn(horizon=...)), or take a discount or an average."
         )
     gamma = objective.gamma if isinstance(objective, DiscountedReturn) else 1.0
-    root = jnp.sqrt(jnp.asarray(gamma, world.A.dtype))
-    a, b = root * world.A, root * world.B
-    q, r = symmetric(world.Q), symmetric(world.R)
+    root = jnp.sqrt(jnp.asarray(gamma, system.A.dtype))
+    a, b = root * system.A, root * system.B
+    q, r = symmetric(system.Q), symmetric(system.R)
     if limits:
-        found = _finite(world, a, b, q, r, gamma, int(min(limits)), objective)
+        found = _finite(system, a, b, q, r, gamma, int(min(limits)), objective)
         nothing = jnp.zeros_like(q)[None]
         _check_maximum(b, r, jnp.concatenate([found.cost_to_go[1:], nothing]))
         return found
@@ -88,14 +88,14 @@ def optimal_control(
     if known(gain) and not (np.isfinite(gain).all() and spectral_radius(a + b @ gain) < 1.0):
         raise UpslopeError(
             "No gain that stabilises this system is best (A has spectral radius "
-            f"{spectral_radius(world.A):.6g}): B does not reach its unstable directions, or Q does "
-            "not see them, so that letting them grow costs nothing. Let Q see every direction; a "
-            "horizon or a stronger discount helps, too."
+            f"{spectral_radius(system.A):.6g}): B does not reach its unstable directions, or Q "
+            "does not see them, so that letting them grow costs nothing. Let Q see every "
+            "direction; a horizon or a stronger discount helps, too."
         )
     _check_maximum(b, r, ahead[None])
-    m = world.B.shape[-1]
-    law = LinearGaussianController(jnp.pad(gain, ((0, 0), (0, 1))), jnp.zeros(m, gain.dtype))
-    return OptimalControl(gain, ahead, value_of_gain(law, world, objective, None))
+    m = system.B.shape[-1]
+    controller = LinearGaussianController(jnp.pad(gain, ((0, 0), (0, 1))), jnp.zeros(m, gain.dtype))
+    return OptimalControl(gain, ahead, value_of_gain(controller, system, objective, None))
 
 
 def _check_maximum(b: Array, r: Array, ahead: Array) -> None:
@@ -136,7 +136,7 @@ def _doubled(a: Array, b: Array, q: Array, r: Array) -> Array:
 
 
 def _finite(
-    world: LinearQuadratic,
+    system: LinearQuadratic,
     a: Array,
     b: Array,
     q: Array,
@@ -145,8 +145,8 @@ def _finite(
     horizon: int,
     objective: Objective,
 ) -> OptimalControl:
-    noise = world.noise_factor @ world.noise_factor.T
-    start = world.initial_factor @ world.initial_factor.T
+    noise = system.noise_factor @ system.noise_factor.T
+    start = system.initial_factor @ system.initial_factor.T
 
     def back(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], tuple]:
         ahead, rest = carry

@@ -12,7 +12,7 @@ from jax import Array
 from upslope.core.checks import UpslopeError, check_choice
 from upslope.environments.tabular.finite_mdp import FiniteMDP
 from upslope.exact.chain import induced_chain
-from upslope.exact.objective_value import pose
+from upslope.exact.objective_value import resolve
 from upslope.exact.occupancy import (
     discounted_occupancy,
     episodic_occupancy,
@@ -55,7 +55,7 @@ def visited_values(
     if form is not None:
         check_choice("The policy gradient theorem", "form", form, get_args(Form))
     pi, mdp = policy_table(pi, mdp), as_finite_mdp(mdp)
-    horizon = pose(pi, mdp, objective, horizon).horizon
+    horizon = resolve(pi, mdp, objective, horizon).horizon
     form = form or _default(objective, horizon)
     if form == "one-step":
         _check_one_step(mdp, objective, horizon)

@@ -13,7 +13,7 @@ from upslope.plots.drawing import BLUE, GREY, ORANGE, require_matplotlib
 
 Function = Callable[[np.ndarray], np.ndarray]
 # The longest arrow, in standard deviations.
-LONGEST = 1.2
+MAX_LENGTH = 1.2
 
 
 class ScoreStep(NamedTuple):
@@ -199,10 +199,11 @@ def _ellipses(axes: Any, mean: np.ndarray, std: np.ndarray, color: str, style: s
 
 
 def _arrows(axes: Any, samples: np.ndarray, vectors: np.ndarray, colors: np.ndarray) -> None:
-    """All to one scale, the longest `LONGEST` long."""
+    """All to one scale, the longest `MAX_LENGTH` long."""
     longest = float(np.max(np.linalg.norm(vectors, axis=1)))
     axes.scatter(samples[:, 0], samples[:, 1], s=9, color="0.15", zorder=3, linewidths=0)
     axes.quiver(
         samples[:, 0], samples[:, 1], vectors[:, 0], vectors[:, 1], color=list(colors),
-        angles="xy", scale_units="xy", scale=max(longest, 1e-12) / LONGEST, width=0.006, zorder=2,
+        angles="xy", scale_units="xy", scale=max(longest, 1e-12) / MAX_LENGTH,
+        width=0.006, zorder=2,
     )  # fmt: skip

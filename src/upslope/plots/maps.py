@@ -15,7 +15,7 @@ DIRECTIONS = {4: MOVES, 2: ((0, -1), (0, 1))}
 
 
 def state_map(
-    world: Any,
+    environment: Any,
     numbers: Any,
     label: str,
     policy: Any = None,
@@ -27,7 +27,7 @@ def state_map(
     of the moves.
 
     Args:
-      world: with `walls` [rows, columns] (`DynaMaze`), or states in a row.
+      environment: with `walls` [rows, columns] (`DynaMaze`), or states in a row.
       numbers: [S]; NaN for states that have none, which stay white.
       label: what they are, with the unit.
       policy: probabilities [S, A], A = 4 (a maze's actions) or 2 (left, right).
@@ -38,7 +38,7 @@ def state_map(
     """
     figure_class = require_matplotlib()
     numbers = np.asarray(numbers, float)
-    walls = np.asarray(getattr(world, "walls", np.zeros((1, numbers.size), bool)))
+    walls = np.asarray(getattr(environment, "walls", np.zeros((1, numbers.size), bool)))
     rows, columns = walls.shape
     if numbers.shape != (walls.size,):
         raise UpslopeError(
@@ -55,14 +55,19 @@ def state_map(
     image = axes.imshow(shown, cmap=colormaps["cividis"].with_extremes(bad=(0, 0, 0, 0)))
     figure.colorbar(image, ax=axes, label=label, shrink=0.85, aspect=15 if rows > 1 else 5)
     for name, mark in (("start", "S"), ("goal", "G")):
-        place = getattr(world, name, None)
+        place = getattr(environment, name, None)
         if place is not None:
             row, column = divmod(int(np.asarray(place)), columns)
             axes.text(column, row, mark, ha="center", va="center", color="w", fontsize=13,
                       fontweight="bold",
                       bbox={"boxstyle": "circle,pad=0.15", "fc": "0.1", "ec": "none"})  # fmt: skip
     if policy is not None:
-        _arrows(axes, np.asarray(policy, float), walls, int(np.asarray(getattr(world, "goal", -1))))
+        _arrows(
+            axes,
+            np.asarray(policy, float),
+            walls,
+            int(np.asarray(getattr(environment, "goal", -1))),
+        )
     axes.set_xticks(np.arange(columns + 1) - 0.5, [])
     axes.set_yticks(np.arange(rows + 1) - 0.5, [])
     axes.grid(color="w", linewidth=1)

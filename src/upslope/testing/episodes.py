@@ -25,8 +25,8 @@ class EpisodeBatch(NamedTuple):
     gamma: float  # J = E sum_t gamma^t r_t
 
 
-class World(NamedTuple):
-    """A deterministic world of two states and an end, started in state 0."""
+class SmallEnvironment(NamedTuple):
+    """A deterministic environment of two states and an end, started in state 0."""
 
     successor: tuple[tuple[int, int], tuple[int, int]]  # [S][A], 2 is the end
     reward: tuple[tuple[float, float], tuple[float, float]]  # [S][A]
@@ -101,12 +101,12 @@ BEHAVIOR = np.array([[-0.5, 0.2], [0.4, 0.1]])
 CIRCLE = ((1, 0), (0, 1))  # never ends
 EXIT = ((1, 0), (0, 2))  # the second action ends it in state 1
 REWARD = ((1.0, -0.5), (2.0, 0.3))
-ENVIRONMENT_LOOP_BYTES = {
-    "undiscounted": (World(CIRCLE, REWARD, 3, 1.0), "three steps, gamma 1"),
-    "discounted": (World(CIRCLE, REWARD, 3, 0.6), "three steps, gamma 0.6"),
-    "early end": (World(EXIT, REWARD, 3, 0.9), "episodes of different lengths, padded"),
+ENVIRONMENTS = {
+    "undiscounted": (SmallEnvironment(CIRCLE, REWARD, 3, 1.0), "three steps, gamma 1"),
+    "discounted": (SmallEnvironment(CIRCLE, REWARD, 3, 0.6), "three steps, gamma 0.6"),
+    "early end": (SmallEnvironment(EXIT, REWARD, 3, 0.9), "episodes of different lengths, padded"),
     "offset": (
-        World(EXIT, ((11.0, 9.5), (12.0, 10.3)), 3, 1.0),
+        SmallEnvironment(EXIT, ((11.0, 9.5), (12.0, 10.3)), 3, 1.0),
         "large rewards of one sign, different lengths",
     ),
 }

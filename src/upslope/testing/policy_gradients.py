@@ -9,10 +9,10 @@ import numpy as np
 from upslope.testing.contract import Bug, Case, Contract, slope
 from upslope.testing.episodes import (
     BEHAVIOR,
-    ENVIRONMENT_LOOP_BYTES,
+    ENVIRONMENTS,
     LOGITS,
     EpisodeBatch,
-    World,
+    SmallEnvironment,
     log_softmax,
 )
 
@@ -96,12 +96,14 @@ def padded(logits: np.ndarray, batch: EpisodeBatch) -> np.ndarray:
     return weighted_scores(logits, batch, to_go(rewards(everything)))
 
 
-def _case(name: str, world: World, asks: str, behavior: np.ndarray = LOGITS) -> Case:
+def _case(
+    name: str, environment: SmallEnvironment, asks: str, behavior: np.ndarray = LOGITS
+) -> Case:
     return Case(
         name,
         asks,
-        lambda function: world.expectation(function, LOGITS, behavior),
-        lambda: slope(world.objective, LOGITS),
+        lambda function: environment.expectation(function, LOGITS, behavior),
+        lambda: slope(environment.objective, LOGITS),
     )
 
 
@@ -111,7 +113,7 @@ POLICY_GRADIENT = Contract(
     "In expectation over batches of the policy's own episodes, the gradient of "
     "J = E sum_t gamma^t r_t.",
     right,
-    tuple(_case(name, world, asks) for name, (world, asks) in ENVIRONMENT_LOOP_BYTES.items()),
+    tuple(_case(name, environment, asks) for name, (environment, asks) in ENVIRONMENTS.items()),
     (
         Bug(
             "mean of the log-probabilities in place of their sum",
@@ -204,7 +206,8 @@ OFF_POLICY_GRADIENT = Contract(
     "gradient of J of the policy of the logits.",
     off_policy,
     tuple(
-        _case(name, world, asks, BEHAVIOR) for name, (world, asks) in ENVIRONMENT_LOOP_BYTES.items()
+        _case(name, environment, asks, BEHAVIOR)
+        for name, (environment, asks) in ENVIRONMENTS.items()
     ),
     (
         Bug(

@@ -20,10 +20,10 @@ T = TypeVar("T")
 
 
 def mirror_of(owner: str, distribution: Any) -> Callable[[Array], Array]:
-    """How the noise of a distribution is reflected at the centre of its law.
+    """How the noise of a distribution is reflected at the centre of its distribution.
 
     A distribution of one's own says so with methods `noise(key)`, `from_noise(noise)` and
-    `mirror(noise)`; the mirrored noise has the law of the noise.
+    `mirror(noise)`; the mirrored noise has the distribution of the noise.
 
     Raises:
       UpslopeError: when it is not known to be symmetric (the noise of a categorical is not).
@@ -46,8 +46,9 @@ class AntitheticScoreFunction(ExpectationGradient):
     .. math:: \hat g = \frac1N \sum_i \tfrac12 \big( f(x_i^+) \nabla\log p(x_i^+)
                        + f(x_i^-) \nabla\log p(x_i^-) \big), \qquad x^\pm = x(\pm\varepsilon)
 
-    Both halves of a pair have law p, so it is unbiased for any f. For the mean of a Gaussian the
-    even part of f cancels exactly, whatever constant f holds; for its scale nothing is gained.
+    Both halves of a pair have the density p, so it is unbiased for any f. For the mean of a
+    Gaussian the even part of f cancels exactly, whatever constant f holds; for its scale nothing is
+    gained.
 
     Attributes:
       n_samples: N pairs: f is asked 2 N times. Static.

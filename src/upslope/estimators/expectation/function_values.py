@@ -17,7 +17,7 @@ from upslope.core.checks import UpslopeError
 class OnHost(eqx.Module):
     """A function that is called outside of JAX, on one sample at a time, as NumPy arrays.
 
-    Say it of functions that draw their own random numbers or touch the world: traced, they would
+    Say it of functions that draw their own random numbers or touch the outside: traced, they would
     be called once, and what they drew would be frozen. Functions that JAX cannot trace need not be
     marked: they are recognised.
 

@@ -65,13 +65,13 @@ class ImportanceSampling(ExpectationGradient):
     def declaration(self) -> BiasStatement:
         target = "grad E_p[f]"
         if self.weighting == "ordinary":
-            why = "the proposal covers p wherever f is not 0 (its variance may be infinite)"
-            return BiasStatement(target, True, why, REFERENCE)
+            reason = "the proposal covers p wherever f is not 0 (its variance may be infinite)"
+            return BiasStatement(target, True, reason, REFERENCE)
         if self.weighting == "clipped":
-            why = "what the clip cuts off the weights is missing; the variance is bounded for it"
-            return BiasStatement(target, False, why, "Ionides (2008)")
-        why = "a ratio of two estimates: a bias of order 1/N, which vanishes as N grows"
-        return BiasStatement(target, False, why, "Owen (2013), section 9.2")
+            reason = "what the clip cuts off the weights is missing; the variance is bounded for it"
+            return BiasStatement(target, False, reason, "Ionides (2008)")
+        reason = "a ratio of two estimates: a bias of order 1/N, which vanishes as N grows"
+        return BiasStatement(target, False, reason, "Owen (2013), section 9.2")
 
     def per_sample(
         self, key: Any, distribution_of: Callable[[T], Any], parameters: T, f: Callable[[Any], Any]

@@ -114,7 +114,7 @@ def importance_estimate(
 
 
 def tail_index(log_weight: Array | np.ndarray) -> float:
-    r"""The shape k of the generalised Pareto law fitted to the largest weights.
+    r"""The shape k of the generalised Pareto distribution fitted to the largest weights.
 
     Moments of order 1/k and above are infinite: k >= 1/2 means infinite variance, k >= 1 no mean.
     Host side. NaN with fewer than 25 weights, or when the largest are all equal.

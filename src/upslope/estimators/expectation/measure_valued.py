@@ -25,12 +25,13 @@ class MeasureValued(ExpectationGradient):
 
     .. math:: \partial_\phi E_{p_\phi}[f] = c_\phi \big( E_{p^+_\phi}[f] - E_{p^-_\phi}[f] \big)
 
-    For a Gaussian's mean :math:`x^\pm = \mu \pm \sigma W`, W of the Rayleigh (Weibull) law, and
-    :math:`c = 1/(\sigma \sqrt{2\pi})`; for its standard deviation the double-sided Maxwell law
-    minus the Gaussian, c = 1/sigma, coupled; a Bernoulli's is :math:`P(1-P)(f(1) - f(0))`; a
-    categorical's is the exact sum over its actions. Components that are not differentiated are
-    drawn as usual. Unbiased for every integrable f, discontinuous ones too, at the price of two
-    evaluations a parameter of the distribution: 4 N D for D Gaussians, 2 N K for K switches.
+    For a Gaussian's mean :math:`x^\pm = \mu \pm \sigma W`, W of the Rayleigh (Weibull)
+    distribution, and :math:`c = 1/(\sigma \sqrt{2\pi})`; for its standard deviation the
+    double-sided Maxwell distribution minus the Gaussian, c = 1/sigma, coupled; a Bernoulli's is
+    :math:`P(1-P)(f(1) - f(0))`; a categorical's is the exact sum over its actions. Components that
+    are not differentiated are drawn as usual. Unbiased for every integrable f, discontinuous ones
+    too, at the price of two evaluations per parameter of the distribution: 4 N D for D Gaussians,
+    2 N K for K switches.
 
     References:
       Mohamed et al. (2020), section 6 and table 1; Heidergott et al. (2008).

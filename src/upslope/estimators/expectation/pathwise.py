@@ -69,8 +69,8 @@ def check_path(distribution: Any) -> None:
     # What NumPyro and distrax say of themselves; silence is consent.
     says = getattr(distribution, "has_rsample", True)
     if not continuous or not says:
-        why = "is discrete" if not continuous else "is not reparameterised"
+        reason = "is discrete" if not continuous else "is not reparameterised"
         raise UpslopeError(
-            f"Pathwise got a {name}, which {why}: no gradient flows through its samples. Use "
+            f"Pathwise got a {name}, which {reason}: no gradient flows through its samples. Use "
             "ScoreFunction, MeasureValued or (for Bernoulli and Categorical) Relax."
         )

@@ -60,9 +60,9 @@ class Relax(ExpectationGradient):
     .. math:: \hat g = \frac1N \sum_i \big(f(b_i) - c(\tilde z_i)\big) \nabla \log p(b_i)
                        + \nabla c(z_i) - \nabla c(\tilde z_i)
 
-    z is the continuous variable whose rounding is b, and z-tilde has its law given b. Unbiased
-    whatever c is; `fit_control` learns c. f is asked for values at discrete points alone, so it
-    may be any function.
+    z is the continuous variable whose rounding is b, and z-tilde has its distribution given b.
+    Unbiased whatever c is; `fit_control` learns c. f is asked for values at discrete points alone,
+    so it may be any function.
 
     Attributes:
       n_samples: N. Static.

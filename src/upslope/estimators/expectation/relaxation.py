@@ -72,7 +72,7 @@ def coupled(distribution: Any, u: Array, b: Array) -> Array:
 
 
 def relaxed_given(distribution: Any, v: Array, b: Array) -> Array:
-    r"""z from its law given b, [K], a differentiable function of theta at fixed b and v.
+    r"""z from its distribution given b, [K], a differentiable function of theta at fixed b and v.
 
     For a Bernoulli the noise is :math:`1 - P + v P` if b = 1 and :math:`v (1 - P)` if b = 0; for a
     categorical :math:`\tilde z_b = -\log(-\log v_b)`, and the others

@@ -67,10 +67,10 @@ class PopulationEstimator(eqx.Module):
         theta, unravel = ravel_parameters(policy)
         points = jax.vmap(lambda candidate: ravel_parameters(candidate)[0])(candidates)
         gradient = self.slope(theta, points, returns.astype(theta.dtype))
-        return zero_carried(unravel(gradient))
+        return zero_non_trainable(unravel(gradient))
 
 
-def zero_carried(tree: Any) -> Any:
+def zero_non_trainable(tree: Any) -> Any:
     """The same tree with zeros in the parts that travel unsearched: they have no gradient."""
 
     def zero(node: Any) -> Any:

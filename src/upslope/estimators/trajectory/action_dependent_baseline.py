@@ -45,8 +45,8 @@ class ActionDependentBaseline(GradientEstimator):
 
     @property
     def declaration(self) -> BiasStatement:
-        why = "what the baseline takes away in the mean is added back, summed over all actions"
-        return BiasStatement(TARGET, True, why, "Gu et al. (2017), equation 7")
+        reason = "what the baseline takes away in the mean is added back, summed over all actions"
+        return BiasStatement(TARGET, True, reason, "Gu et al. (2017), equation 7")
 
     def estimate(self, policy: Policy, episodes: Trajectories, objective: Objective) -> Estimate:
         """See `GradientEstimator.estimate`."""

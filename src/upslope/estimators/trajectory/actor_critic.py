@@ -160,6 +160,6 @@ class GeneralizedAdvantage(CriticGradient):
 
     def declaration_for(self, objective: Objective) -> BiasStatement:
         if not objective.bootstrap_on_truncation and float(self.gae_lambda) == 1.0:
-            why = "lambda = 1 and nothing bootstrapped: the critic is only a baseline"
-            return BiasStatement(TARGET, True, why, "Schulman et al. (2016), section 3")
+            reason = "lambda = 1 and nothing bootstrapped: the critic is only a baseline"
+            return BiasStatement(TARGET, True, reason, "Schulman et al. (2016), section 3")
         return super().declaration_for(objective)

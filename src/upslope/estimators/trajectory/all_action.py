@@ -44,12 +44,12 @@ class AllAction(GradientEstimator):
     @property
     def declaration(self) -> BiasStatement:
         exact = is_exact(self.action_critic)
-        why = (
+        reason = (
             "the critic is the true Q of the policy"
             if exact
             else "the critic is not known to be the true Q"
         )
-        return BiasStatement(TARGET, exact, why, "Sutton and Barto (2018), equation 13.7")
+        return BiasStatement(TARGET, exact, reason, "Sutton and Barto (2018), equation 13.7")
 
     def objective_bias(self, objective: Objective) -> str:
         bias = super().objective_bias(objective)

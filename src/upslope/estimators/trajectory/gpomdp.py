@@ -48,9 +48,11 @@ class GPOMDP(GradientEstimator):
 
     @property
     def declaration(self) -> BiasStatement:
-        why = f"beta = {float(self.beta):g} in place of 1: it estimates grad_beta, from one stream"
+        reason = (
+            f"beta = {float(self.beta):g} in place of 1: it estimates grad_beta, from one stream"
+        )
         return BiasStatement(
-            "grad J of the average reward", False, why, "Baxter and Bartlett (2001), theorem 2"
+            "grad J of the average reward", False, reason, "Baxter and Bartlett (2001), theorem 2"
         )
 
     def objective_bias(self, objective: Objective) -> str:

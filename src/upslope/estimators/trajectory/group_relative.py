@@ -73,13 +73,13 @@ class GroupRelative(GradientEstimator):
     @property
     def declaration(self) -> BiasStatement:
         if self.relative == "leave-one-out":
-            why = "an episode's baseline is made of the other, independent episodes"
-            return BiasStatement(TARGET, True, why, "Ahmadian et al. (2024), equation 8")
+            reason = "an episode's baseline is made of the other, independent episodes"
+            return BiasStatement(TARGET, True, reason, "Ahmadian et al. (2024), equation 8")
         if self.relative == "mean":
-            why = "each return is part of its own baseline: too short by a factor 1 - 1/N"
-            return BiasStatement(TARGET, False, why, "Kool, van Hoof and Welling (2019)")
-        why = "returns are divided by their own spread: grad J times a random number"
-        return BiasStatement(TARGET, False, why, "Shao et al. (2024), section 4.1")
+            reason = "each return is part of its own baseline: too short by a factor 1 - 1/N"
+            return BiasStatement(TARGET, False, reason, "Kool, van Hoof and Welling (2019)")
+        reason = "returns are divided by their own spread: grad J times a random number"
+        return BiasStatement(TARGET, False, reason, "Shao et al. (2024), section 4.1")
 
     def objective_bias(self, objective: Objective) -> str:
         return ""  # rewards are discounted themselves and nothing is centred

@@ -61,8 +61,8 @@ class LikelihoodRatio(GradientEstimator):
     def declaration(self) -> BiasStatement:
         baseline = self.baseline.declaration
         if self.standardize:
-            why = "advantages are divided by their own spread: grad J times a random number"
-            return BiasStatement(TARGET, False, why)
+            reason = "advantages are divided by their own spread: grad J times a random number"
+            return BiasStatement(TARGET, False, reason)
         if not baseline.unbiased:
             return baseline
         if self.credit == "return":
@@ -100,18 +100,20 @@ class LikelihoodRatio(GradientEstimator):
         objective: Objective,
         values: Array | None = None,
         *,
-        halves: bool = False,
+        half_batch_gradients: bool = False,
     ) -> Estimate:
         """See `GradientEstimator.estimate`.
 
         Args:
           values: [T, N], the learned V(s_t) of a `ValueBaseline`; None to ask the critic for them.
-          halves: also the gradients from each half of the episodes (an even number of them), with
-            the baselines of the whole batch.
+          half_batch_gradients: also the gradients from each half of the episodes (an even number
+            of them), with the baselines of the whole batch.
         """
         if self.baseline.learned and values is None:
             self.need("critic")
             values, _ = values_along(self.critic, policy, episodes)
         advantage = self.advantages(episodes, objective, values)
         weight = objective.step_weight(episodes) * advantage / advantage.shape[1]
-        return weighted_scores(policy, episodes, weight, advantage, halves=halves)
+        return weighted_scores(
+            policy, episodes, weight, advantage, half_batch_gradients=half_batch_gradients
+        )

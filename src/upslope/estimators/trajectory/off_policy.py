@@ -81,13 +81,13 @@ class OffPolicyLikelihoodRatio(GradientEstimator):
     @property
     def declaration(self) -> BiasStatement:
         if self.weighting == "ordinary":
-            why = "the behaviour covers the policy (the variance may be infinite)"
-            return BiasStatement(TARGET, True, why, "Precup, Sutton and Singh (2000), theorem 1")
+            reason = "the behaviour covers the policy (the variance may be infinite)"
+            return BiasStatement(TARGET, True, reason, "Precup, Sutton and Singh (2000), theorem 1")
         if self.weighting == "clipped":
-            why = "what the clip cuts off the weights is missing; the variance is bounded for it"
-            return BiasStatement(TARGET, False, why, "Ionides (2008)")
-        why = "a ratio of two estimates: a bias of order 1/N, which vanishes as N grows"
-        return BiasStatement(TARGET, False, why, "Precup, Sutton and Singh (2000), section 3")
+            reason = "what the clip cuts off the weights is missing; the variance is bounded for it"
+            return BiasStatement(TARGET, False, reason, "Ionides (2008)")
+        reason = "a ratio of two estimates: a bias of order 1/N, which vanishes as N grows"
+        return BiasStatement(TARGET, False, reason, "Precup, Sutton and Singh (2000), section 3")
 
     def objective_bias(self, objective: Objective) -> str:
         return ""  # rewards are discounted themselves and nothing is differential

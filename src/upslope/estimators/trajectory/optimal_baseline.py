@@ -23,7 +23,7 @@ from upslope.estimators.gradient_estimator import (
     GradientEstimator,
     lost_weights,
 )
-from upslope.estimators.population.population_estimator import zero_carried
+from upslope.estimators.population.population_estimator import zero_non_trainable
 from upslope.estimators.trajectory.weighted_scores import (
     log_probs,
     mean_entropy,
@@ -74,10 +74,10 @@ class OptimalBaselineLikelihoodRatio(GradientEstimator):
     @property
     def declaration(self) -> BiasStatement:
         if self.cross_fitted:
-            why = "an episode's baseline is made of the other, independent episodes"
-            return BiasStatement(TARGET, True, why, REFERENCE)
-        why = "each episode is part of its own baseline: a bias of order 1/N"
-        return BiasStatement(TARGET, False, why, REFERENCE)
+            reason = "an episode's baseline is made of the other, independent episodes"
+            return BiasStatement(TARGET, True, reason, REFERENCE)
+        reason = "each episode is part of its own baseline: a bias of order 1/N"
+        return BiasStatement(TARGET, False, reason, REFERENCE)
 
     def objective_bias(self, objective: Objective) -> str:
         return lost_weights(objective) if self.credit == "reward-to-go" else ""
@@ -92,7 +92,7 @@ class OptimalBaselineLikelihoodRatio(GradientEstimator):
         _, unravel = ravel_parameters(policy)
         credit = objective.credit(episodes, self.credit)
         return Estimate(
-            zero_carried(unravel(gradient)),
+            zero_non_trainable(unravel(gradient)),
             mean_entropy(policy, episodes),
             spread(credit, episodes.valid),
         )

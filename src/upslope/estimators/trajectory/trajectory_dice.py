@@ -39,7 +39,9 @@ class TrajectoryDiCE(GradientEstimator):
     @property
     def declaration(self) -> BiasStatement:
         own = self.baseline.declaration
-        return own if not own.unbiased else own._replace(target=f"{TARGET} and of its derivatives")
+        return (
+            own if not own.unbiased else own._replace(estimand=f"{TARGET} and of its derivatives")
+        )
 
     def objective_bias(self, objective: Objective) -> str:
         return ""  # rewards are discounted themselves and nothing is differential

@@ -61,8 +61,8 @@ class VTraceGradient(GradientEstimator):
 
     @property
     def declaration(self) -> BiasStatement:
-        why = "states are weighed as the behaviour visits them, and ratios are clipped"
-        return BiasStatement(TARGET, False, why, "Espeholt et al. (2018), section 4.2")
+        reason = "states are weighed as the behaviour visits them, and ratios are clipped"
+        return BiasStatement(TARGET, False, reason, "Espeholt et al. (2018), section 4.2")
 
     def estimate(self, policy: Policy, episodes: Trajectories, objective: Objective) -> Estimate:
         """See `GradientEstimator.estimate`. The episodes are those of the behaviour."""

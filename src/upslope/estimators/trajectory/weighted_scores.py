@@ -23,7 +23,7 @@ def weighted_scores(
     advantage: Array,
     action_weight: Array | None = None,
     *,
-    halves: bool = False,
+    half_batch_gradients: bool = False,
 ) -> Estimate:
     r"""The estimate that weighs the score of every step.
 
@@ -36,12 +36,12 @@ def weighted_scores(
       weight: w [T, N], a constant: no gradient flows into it.
       advantage: [T, N], whose spread is reported.
       action_weight: c [T, N, A], likewise; None for zero. The actions are 0..A-1 then.
-      halves: also the estimates of the two halves of the episodes, at no cost but memory. N must
-        be even.
+      half_batch_gradients: also the estimates of the two halves of the episodes, at no cost but
+        memory. N must be even.
     """
     sums = whole_gradient if policy.has_memory else rowwise_gradient
     apart = None
-    if halves:
+    if half_batch_gradients:
         steps = without_extras(episodes)._replace(memory=())
         parts = in_halves((steps, weight, action_weight))
         memories = jax.tree.map(lambda leaf: leaf.reshape(2, -1, *leaf.shape[1:]), episodes.memory)
@@ -56,7 +56,9 @@ def weighted_scores(
     else:
         gradient, entropy = sums(policy, episodes, weight, action_weight)
     steps = jnp.maximum(jnp.sum(episodes.valid), 1)
-    return Estimate(gradient, entropy / steps, spread(advantage, episodes.valid), halves=apart)
+    return Estimate(
+        gradient, entropy / steps, spread(advantage, episodes.valid), half_batch_gradients=apart
+    )
 
 
 def without_extras(episodes: Trajectories) -> Trajectories:

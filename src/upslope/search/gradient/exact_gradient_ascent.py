@@ -13,8 +13,8 @@ from upslope import exact
 from upslope.core.checks import UpslopeError, check_choice, check_number
 from upslope.core.tree import ravel_parameters
 from upslope.environments.linear_quadratic import LinearQuadratic
-from upslope.exact.linear_quadratic import posed
-from upslope.exact.objective_value import pose
+from upslope.exact.linear_quadratic import resolve_horizon
+from upslope.exact.objective_value import resolve
 from upslope.objectives.objective import EpisodicReturn, Objective
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import Dynamics
@@ -83,7 +83,7 @@ class ExactGradientAscent(SearchMethod):
         if isinstance(environment, LinearQuadratic):
             exact.linear_controller(drawn(spec.policy, 1.0), environment)  # if it is linear at all
             horizon = horizon_of(environment, objective)
-            posed(drawn(spec.policy, 1e-3), environment, objective, horizon)
+            resolve_horizon(drawn(spec.policy, 1e-3), environment, objective, horizon)
             return self
         if not hasattr(environment, "finite_mdp") and not hasattr(environment, "transition"):
             name = "a simulator" if environment is None else environment.name
@@ -95,7 +95,7 @@ class ExactGradientAscent(SearchMethod):
         mdp = exact.as_finite_mdp(environment)
         jax.eval_shape(lambda policy: exact.policy_table(policy, environment), spec.policy)
         uniform = jnp.full((mdp.n_states, mdp.n_actions), 1.0 / mdp.n_actions)
-        pose(uniform, environment, objective, horizon_of(environment, objective))
+        resolve(uniform, environment, objective, horizon_of(environment, objective))
         return self
 
     def init(self, key: Array, policy: Policy, objective: Objective) -> ExactGradientState:

@@ -159,11 +159,13 @@ class GradientAscent(SearchMethod):
             )
             values, _ = along(critic, seen, ended, memory)
         estimate = self.estimator.estimate(
-            policy, experience, objective, values, halves=self.n_episodes % 2 == 0
+            policy, experience, objective, values, half_batch_gradients=self.n_episodes % 2 == 0
         )
         quality, averages = GradientQuality.unknown(), state.quality
-        if estimate.halves is not None:
-            quality, averages = half_batch_quality(estimate.halves, self.n_episodes, averages)
+        if estimate.half_batch_gradients is not None:
+            quality, averages = half_batch_quality(
+                estimate.half_batch_gradients, self.n_episodes, averages
+            )
         if critic is not None:
             assert values is not None
             target = objective.credit(experience, "reward-to-go")

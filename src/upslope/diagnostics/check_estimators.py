@@ -41,7 +41,7 @@ POPULATION_ESTIMATORS: dict[str, Callable[[int], PopulationEstimator]] = {
 # are not.
 WITH_WRONG_CRITIC = ("value-baseline", "action-dependent-baseline", "td-error", "all-action")
 # As many estimates at least, to speak of their mean and spread.
-FEWEST = 10
+MIN_ESTIMATES = 10
 
 
 class EstimatorUnderTest(NamedTuple):
@@ -59,7 +59,7 @@ class EstimatorUnderTest(NamedTuple):
 class Selection(NamedTuple):
     """The estimators of a check."""
 
-    subjects: list[EstimatorUnderTest]
+    estimators: list[EstimatorUnderTest]
     left_out: dict[str, str]  # name to reason
 
 
@@ -79,13 +79,13 @@ def estimator_names() -> list[str]:
     return [*TRAJECTORY_ESTIMATORS.names(), *POPULATION_ESTIMATORS]
 
 
-def subjects(wanted: Any, feed: Inputs) -> Selection:
+def select_estimators(wanted: Any, inputs: Inputs) -> Selection:
     """The estimators of a check.
 
     Args:
       wanted: None for all of the library; names; or a mapping from a name to an estimator or to a
         function `(policy, episodes, objective) -> gradient`.
-      feed: what they are given.
+      inputs: what they are given.
 
     Raises:
       UpslopeError: an unknown name; something that is no estimator; one that was named and cannot
@@ -94,7 +94,7 @@ def subjects(wanted: Any, feed: Inputs) -> Selection:
     if isinstance(wanted, Mapping):
         if not wanted:
             raise UpslopeError("gradcheck got no estimators: the mapping is empty.")
-        found = [_given(str(name), thing, feed, feed.critics) for name, thing in wanted.items()]
+        found = [_given(str(name), thing, inputs, inputs.critics) for name, thing in wanted.items()]
         return Selection(found, {})
     known = estimator_names()
     nameless = wanted is not None and (
@@ -116,60 +116,60 @@ def subjects(wanted: Any, feed: Inputs) -> Selection:
         raise UpslopeError(f"gradcheck got no estimators: name some of {', '.join(known)}.")
     found, left_out = [], {}
     for name in names:
-        thing = _made(name, feed)
-        reason = _lack(thing, feed)
+        thing = _made(name, inputs)
+        reason = _lack(thing, inputs)
         if reason and wanted is not None:
             raise UpslopeError(f"The estimator {name!r} cannot be tried here: {reason}.")
         if reason:
             left_out[name] = reason
         else:
-            found.append(_given(name, thing, feed, feed.critics))
-    if wanted is None and feed.critics.of_state:
-        wrong = wrong_critics(feed.critics)
+            found.append(_given(name, thing, inputs, inputs.critics))
+    if wanted is None and inputs.critics.of_state:
+        wrong = wrong_critics(inputs.critics)
         for name in WITH_WRONG_CRITIC:
-            thing = _made(name, feed)
+            thing = _made(name, inputs)
             letter = "V" if "critic" in thing.requires else "Q"
-            found.append(_given(f"{name} (wrong {letter})", thing, feed, wrong))
+            found.append(_given(f"{name} (wrong {letter})", thing, inputs, wrong))
     return Selection(found, left_out)
 
 
-def _made(name: str, feed: Inputs) -> Any:
+def _made(name: str, inputs: Inputs) -> Any:
     """The estimator of that name, its numbers chosen for the problem where they matter."""
     if name in POPULATION_ESTIMATORS:
-        return POPULATION_ESTIMATORS[name](ravel_parameters(feed.policy)[0].size)
+        return POPULATION_ESTIMATORS[name](ravel_parameters(inputs.policy)[0].size)
     thing: Any = TRAJECTORY_ESTIMATORS.get(name)()
-    if name == "time-baseline" and feed.critics.of_state:
+    if name == "time-baseline" and inputs.critics.of_state:
         # Some values of the problem's own size, chosen before any episode: their mean over states.
         return dataclasses.replace(
-            thing, baseline=TimeBaseline(jnp.mean(feed.critics.critic.values, axis=1))
+            thing, baseline=TimeBaseline(jnp.mean(inputs.critics.critic.values, axis=1))
         )
     return thing
 
 
-def _lack(thing: Any, feed: Inputs) -> str:
+def _lack(thing: Any, inputs: Inputs) -> str:
     """Why an estimator cannot be fed here, or ""."""
     if isinstance(thing, PopulationEstimator):
         size = thing.population_size
-        if size * FEWEST > feed.episodes:
+        if size * MIN_ESTIMATES > inputs.episodes:
             return (
                 f"it evaluates {size:,} policies for one estimate, which leaves fewer than "
-                f"{FEWEST} estimates in {feed.episodes:,} episodes"
+                f"{MIN_ESTIMATES} estimates in {inputs.episodes:,} episodes"
             )
         return ""
     for field in thing.requires:
-        if field != "behaviour" and feed.critics.get(field) is None:
+        if field != "behaviour" and inputs.critics.get(field) is None:
             return f"it needs an {field}, which is known for finite MDPs alone"
     by_step = hasattr(thing, "cross_fitted") and thing.credit == "reward-to-go"
-    if feed.policy.has_memory and by_step:
+    if inputs.policy.has_memory and by_step:
         return "it needs the score of every step by itself, which a policy with memory has not"
     return ""
 
 
-def _given(name: str, thing: Any, feed: Inputs, critics: Critics) -> EstimatorUnderTest:
-    """A subject with all it needs."""
+def _given(name: str, thing: Any, inputs: Inputs, critics: Critics) -> EstimatorUnderTest:
+    """An estimator with all it needs."""
     if isinstance(thing, PopulationEstimator):
         if isinstance(thing, FiniteDifferences):
-            thing = thing.for_policy(feed.policy)
+            thing = thing.for_policy(inputs.policy)
         return EstimatorUnderTest(name, None, (), thing, thing.declaration, None)
     if isinstance(thing, GradientEstimator):
         missing = [field for field in thing.requires if getattr(thing, field, None) is None]
@@ -180,16 +180,16 @@ def _given(name: str, thing: Any, feed: Inputs, critics: Critics) -> EstimatorUn
                     f"alone: give one, as in dataclasses.replace(estimator, {field}=...)."
                 )
         fed = {field: critics.get(field) for field in missing if field != "behaviour"}
-        of_state = bool(fed) and critics.of_state and feed.seen is not None
+        of_state = bool(fed) and critics.of_state and inputs.seen is not None
         thing = dataclasses.replace(thing, **fed)
         if "behaviour" in missing:
-            thing = dataclasses.replace(thing, behaviour=feed.behaviour)
+            thing = dataclasses.replace(thing, behaviour=inputs.behaviour)
         actor = getattr(thing, "behaviour", None)
-        if of_state and actor is not None and feed.seen is not None:
+        if of_state and actor is not None and inputs.seen is not None:
             thing = dataclasses.replace(
-                thing, behaviour=MaskedObservation(actor, Seen.of(feed.seen))
+                thing, behaviour=MaskedObservation(actor, Seen.of(inputs.seen))
             )
-        declared = thing.declaration_for(feed.objective)
+        declared = thing.declaration_for(inputs.objective)
         if all(isinstance(leaf, jax.Array | np.ndarray | int | float) for leaf in
                jax.tree.leaves(thing)):  # fmt: skip
             return EstimatorUnderTest(name, estimate_by, thing, None, declared, actor, of_state)
