@@ -45,7 +45,9 @@ def start_policy(key: Array, environment: Environment, objective: Objective, lim
 
     draws = [moved(noise, policy) for noise in jax.random.split(noise_key, DRAWS)]
     lengths = [
-        float(jnp.linalg.norm(ravel_parameters(exact.gradient(p, environment, objective, limit))[0]))
+        float(
+            jnp.linalg.norm(ravel_parameters(exact.gradient(p, environment, objective, limit))[0])
+        )
         for p in draws
     ]
     return draws[int(np.argsort(lengths)[DRAWS // 2])]
@@ -58,7 +60,9 @@ def drawn_policy(key: Array, environment: Environment, limit: int, kind: str | N
     where there is one: from random gains most systems explode.
     """
     fresh_key, noise_key = jax.random.split(key)
-    policy = default_policy(fresh_key, environment.observation_space, environment.action_space, kind=kind)
+    policy = default_policy(
+        fresh_key, environment.observation_space, environment.action_space, kind=kind
+    )
     if isinstance(environment, LinearQuadratic) and is_linear_gaussian(policy):
         from upslope import exact
 

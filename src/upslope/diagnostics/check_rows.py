@@ -10,8 +10,8 @@ import numpy as np
 from jax import Array
 
 from upslope.core.checks import UpslopeError
-from upslope.diagnostics.check_reference import Reference
 from upslope.diagnostics.check_estimators import EstimatorUnderTest, Inputs
+from upslope.diagnostics.check_reference import Reference
 from upslope.diagnostics.gradient_report import Row
 from upslope.diagnostics.gradient_samples import (
     EpisodeBlocks,
