@@ -9,6 +9,7 @@ import argparse
 import importlib.metadata
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from gymnasium import spaces
@@ -34,7 +35,7 @@ class Images(Environment):
 
     name = "images"
     frames: Array
-    time_limit: int | None = TIME_LIMIT
+    time_limit: int | None = eqx.field(static=True, default=TIME_LIMIT)
 
     def reset(self, key: Array) -> tuple[Array, Array]:
         time = jax.random.randint(key, (), 0, self.frames.shape[0])
@@ -72,6 +73,7 @@ settings = {
     "n_envs": arguments.n_envs,
     "n_steps": arguments.n_steps,
     "batch_size": arguments.batch_size,
+    "policy": "convolutional",
     "dense_size": 512,
     "total_timesteps": budget,
     "seeds": 1,
