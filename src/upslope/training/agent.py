@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upslope.core import tree
 from upslope.core.checks import UpslopeError, check_path
-from upslope.policies.policy import Policy, respond
+from upslope.policies.actor import Actor
+from upslope.policies.twin.actor import generator
 from upslope.storage.policy_artifact import load_policy, save_policy
+from upslope.training.observation_reader import ObservationReader
 from upslope.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Agent:
     """One policy with its spaces and its observation moments: everything acting needs.
 
     Attributes:
-      policy: the policy module.
+      policy: the policy, or another actor.
       observation_space: a Gymnasium space.
       action_space: a Gymnasium space; actions come out inside its bounds.
       metadata: where it comes from.
@@ -31,7 +32,7 @@ class Agent:
 
     def __init__(
         self,
-        policy: Policy,
+        policy: Actor,
         observation_space: spaces.Space,
         action_space: spaces.Space,
         metadata: dict[str, Any] | None = None,
@@ -40,21 +41,14 @@ class Agent:
         self.policy = jax.tree.map(jnp.asarray, policy)
         self.observation_space, self.action_space = observation_space, action_space
         self.metadata = metadata or {}
+        self._has_memory = bool(jax.tree.leaves(policy.initial_memory()))
+        self._twin = policy.numpy()  # acts without JAX: one observation costs microseconds
+        self._generator = generator(seed)
         self._key = jax.random.key(seed)
-
-        def choose(
-            policy: Policy, observation: Any, memory: Any, start: Any, key: Any, deterministic: bool
-        ) -> Any:
-            def one(observation: Any, memory: Any, start: Any, key: Any) -> Any:
-                fresh = jax.tree.map(jnp.asarray, policy.initial_memory())
-                memory = tree.where(start, fresh, memory)
-                distribution, memory = respond(policy, observation, memory)
-                action = distribution.mode() if deterministic else distribution.sample(key)
-                return action, memory
-
-            keys = jax.random.split(key, start.shape[0])
-            return jax.vmap(one)(observation, memory, start, keys)
-
+        self._reader = ObservationReader(observation_space)
+        self._shift = getattr(action_space, "start", None)
+        low, high = getattr(action_space, "low", None), getattr(action_space, "high", None)
+        self._bounds = None if low is None or high is None else (low, high)
         self._choose = jax.jit(choose, static_argnames="deterministic")
 
     def predict(
@@ -63,7 +57,7 @@ class Agent:
         state: Any = None,
         episode_start: Any = None,
         deterministic: bool = False,
-    ) -> tuple[np.ndarray, Any]:
+    ) -> tuple[Any, Any]:
         """Actions for one observation or a batch of them, as in Stable-Baselines3.
 
         Args:
@@ -75,55 +69,61 @@ class Agent:
         Returns:
           The action(s), inside the bounds of the action space, and the next state (None for a
           policy without memory).
+
+        Raises:
+          UpslopeError: for an observation, a state or an episode_start of another shape.
         """
-        observation = np.asarray(observation)
-        shape = self.observation_space.shape or ()
-        if observation.shape == shape:
-            single = True
-            observation = observation[None]
-        elif observation.shape[1:] == shape:
-            single = False
+        batch, n, single = self._reader(observation)
+        memory: Any = ()
+        if self._has_memory or state is not None or episode_start is not None:
+            memory = self._memory(state, episode_start, n)
+        if self._twin is not None:
+            source = None if deterministic else self._generator
+            action, memory = self._twin.act_batch(batch, memory, source)
         else:
-            raise UpslopeError(
-                f"predict got an observation of shape {observation.shape}; the policy reads "
-                f"{shape}, or a batch [B, *{shape}] of them."
+            self._key, key = jax.random.split(self._key)
+            action, memory = self._choose(
+                self.policy, batch, memory, jax.random.split(key, n), bool(deterministic)
             )
-        batch = observation.shape[0]
-        if np.issubdtype(observation.dtype, np.floating):
-            observation = observation.astype(np.float32)
-        else:  # policies count the states of a discrete space from 0
-            observation = observation - getattr(self.observation_space, "start", 0)
-        start = np.zeros(batch, bool)
-        fresh = jax.tree.map(
-            lambda leaf: jnp.broadcast_to(jnp.asarray(leaf), (batch, *jnp.shape(leaf))),
-            self.policy.initial_memory(),
-        )
-        if state is None:
-            start[:] = True
-            state = fresh
+            action, memory = np.asarray(action), jax.tree.map(np.asarray, memory)
+        action = self._to_space(action)
+        return (action[0] if single else action), (memory if self._has_memory else None)
+
+    def _memory(self, state: Any, episode_start: Any, n: int) -> Any:
+        """The memories [n, ...], those of the policy's start where episodes begin."""
+        if self._twin is not None:
+            fresh = self._twin.initial_memory(n)
         else:
-            check_state(state, fresh, batch)
-        if episode_start is not None:
-            starts = np.asarray(episode_start, bool)
-            if starts.size not in (1, batch):
-                raise UpslopeError(
-                    f"predict got episode_start of {starts.size} episodes and observations of "
-                    f"{batch}: it says of each whether an episode begins with it."
-                )
-            start |= starts.reshape(-1)
-        self._key, key = jax.random.split(self._key)
-        action, memory = self._choose(
-            self.policy, observation, state, start, key, deterministic=bool(deterministic)
-        )
-        action = self._to_space(np.asarray(action))
-        return (action[0] if single else action), (memory if self.policy.has_memory else None)
+            fresh = jax.tree.map(
+                lambda leaf: np.broadcast_to(np.asarray(leaf), (n, *np.shape(leaf))),
+                self.policy.initial_memory(),
+            )
+        if state is not None:
+            check_state(state, fresh, n)
+        if episode_start is None:
+            return fresh if state is None else jax.tree.map(np.asarray, state)
+        starts = np.asarray(episode_start, bool)
+        if starts.size not in (1, n):
+            raise UpslopeError(
+                f"predict got episode_start of {starts.size} episodes and observations of "
+                f"{n}: it says of each whether an episode begins with it."
+            )
+        if state is None:
+            return fresh
+        begins = np.broadcast_to(starts.reshape(-1), n)
+
+        def restart(new: np.ndarray, old: Any) -> np.ndarray:
+            return np.where(begins.reshape(n, *(1,) * (new.ndim - 1)), new, np.asarray(old))
+
+        return jax.tree.map(restart, fresh, state)
 
     def _to_space(self, action: np.ndarray) -> np.ndarray:
-        space = self.action_space
-        low, high = getattr(space, "low", None), getattr(space, "high", None)
-        if low is not None and high is not None:
-            return np.clip(action, low, high).astype(space.dtype)
-        return action.astype(np.int64) + getattr(space, "start", 0)
+        if self._bounds is not None:
+            low, high = self._bounds
+            clipped = np.minimum(np.maximum(action, low), high)
+            return clipped.astype(self.action_space.dtype, copy=False)
+        action = action.astype(np.int64, copy=False)
+        return action if self._shift is None else action + self._shift
 
     def save(self, path: str | Path) -> Path:
         """Writes the agent as a folder that `upslope.load` reads."""
@@ -135,6 +135,17 @@ class Agent:
             environment=self.metadata.get("environment", {}),
             extra=self.metadata.get("extra", {}),
         )
+
+
+def choose(policy: Actor, observation: Any, memory: Any, keys: Any, deterministic: bool) -> Any:
+    """Actions and memories of a batch by an actor in JAX."""
+    actor = policy.greedy() if deterministic else policy
+
+    def one(observation: Any, memory: Any, key: Any) -> Any:
+        act = actor.act(actor.noise(key), observation, memory)
+        return act.action, act.memory
+
+    return jax.vmap(one)(observation, memory, keys)
 
 
 def check_state(state: Any, fresh: Any, batch: int) -> None:

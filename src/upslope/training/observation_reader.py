@@ -1,0 +1,82 @@
+"""Observations that users give to `predict`, as batches that policies read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from upslope.core.checks import UpslopeError
+
+if TYPE_CHECKING:
+    from gymnasium import spaces
+
+
+class ObservationReader:
+    """Brings one observation of a space, or a batch of them, into the form [N, ...].
+
+    Floats become float32; ints are counted from 0, as policies count the states of a space.
+
+    Attributes:
+      space: a Gymnasium space.
+    """
+
+    def __init__(self, space: spaces.Space):
+        self.space = space
+        self._parts: dict[str, ObservationReader] | None = None
+        self._is_tuple = False
+        self._shape = tuple(space.shape or ())
+        start = getattr(space, "start", None)
+        self._start = None if start is None or not np.any(start) else start
+        inner = getattr(space, "spaces", None)
+        if inner is not None:  # Dict or Tuple
+            self._is_tuple = not hasattr(inner, "keys")
+            named = {str(k): part for k, part in enumerate(inner)} if self._is_tuple else inner
+            self._parts = {name: ObservationReader(part) for name, part in named.items()}
+
+    def __call__(self, observation: Any) -> tuple[Any, int, bool]:
+        """The batch [N, ...], N, and whether it was one observation.
+
+        Raises:
+          UpslopeError: for an observation that is not of the space.
+        """
+        if self._parts is not None:
+            return self._tree(observation, self._parts)
+        x = np.asarray(observation)
+        shape = x.shape
+        if shape == self._shape:
+            x, single = x[None], True
+        elif shape[1:] == self._shape and shape:
+            single = False
+        else:
+            raise UpslopeError(
+                f"predict got an observation of shape {shape}; the policy reads {self._shape}, or "
+                f"a batch [B, *{self._shape}] of them."
+            )
+        if x.dtype.kind == "f":
+            x = x.astype(np.float32, copy=False)
+        elif self._start is not None:
+            x = x - self._start
+        return x, x.shape[0], single
+
+    def _tree(self, observation: Any, parts: dict[str, ObservationReader]) -> tuple[Any, int, bool]:
+        try:
+            given = dict(enumerate(observation)) if self._is_tuple else dict(observation)
+            given = {str(name): part for name, part in given.items()}
+        except (TypeError, ValueError):
+            given = {}
+        if given.keys() != parts.keys():
+            raise UpslopeError(
+                f"predict got an observation with the parts {sorted(given)}; the policy reads "
+                f"{sorted(parts)}, as in {self.space}."
+            )
+        read = {name: part(given[name]) for name, part in parts.items()}
+        sizes = {(n, single) for _, n, single in read.values()}
+        if len(sizes) != 1:
+            raise UpslopeError(
+                "predict got an observation of which some parts are one and some a batch: "
+                f"{ {name: n for name, (_, n, _) in read.items()} }."
+            )
+        ((n, single),) = sizes
+        batch = {name: x for name, (x, _, _) in read.items()}
+        return (tuple(batch.values()) if self._is_tuple else batch), n, single
