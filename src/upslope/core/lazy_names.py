@@ -26,6 +26,9 @@ class Row(NamedTuple):
 
 Table = Mapping[str, str | Row]
 
+# The table of each package that has been imported.
+TABLES: dict[str, Table] = {}
+
 
 def home_of(row: str | Row) -> str:
     """The submodule that a row of a table names."""
@@ -50,6 +53,7 @@ def lazy_names(
         setattr(sys.modules[package], name, thing)
         return thing
 
+    TABLES[package] = table
     names = sorted({*table, *others})
     return get, lambda: names, names
 
@@ -63,13 +67,20 @@ def registry_of(kind: str, package: str, table: Table) -> Registry:
     return registry
 
 
-def stub(docstring: str, package: str, table: Table, others: str = "") -> str:
-    """The text of the package's `__init__.pyi`, which type checkers read instead of the table."""
-    homes: dict[str, list[str]] = {}
-    for name, row in table.items():
-        homes.setdefault(home_of(row), []).append(name)
-    lines = [f'"""{docstring}"""', ""]
-    for home, names in sorted(homes.items()):
-        imported = ", ".join(f"{name} as {name}" for name in sorted(names))
-        lines.append(f"from {package}.{home} import {imported}")
-    return "\n".join([*lines, others]).rstrip() + "\n"
+def stub(package: str) -> str:
+    """The text of the package's `__init__.pyi`, which type checkers read instead of its table."""
+    module = importlib.import_module(package)
+    table = TABLES[package]
+    imports, values = set(), []
+    for name in module.__all__:
+        if name in table:
+            imports.add(f"from {package}.{home_of(table[name])} import {name} as {name}")
+        elif isinstance(thing := getattr(module, name), type):
+            imports.add(f"from {thing.__module__} import {name} as {name}")
+        else:
+            kind = type(thing)
+            imports.add(f"from {kind.__module__} import {kind.__name__}")
+            values.append(f"{name}: {kind.__name__}")
+    imports.add(f"from {__name__} import Table")
+    values += ["TABLE: Table", "__all__: list[str]"]
+    return "\n".join([f'"""{module.__doc__}"""', "", *sorted(imports), "", *values]) + "\n"

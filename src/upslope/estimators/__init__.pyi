@@ -1,0 +1,77 @@
+"""Estimators of grad J, their baselines and advantages."""
+
+from upslope.core.lazy_names import Table
+from upslope.estimators.bias import BiasStatement as BiasStatement
+from upslope.estimators.expectation.antithetic import AntitheticScoreFunction as AntitheticScoreFunction
+from upslope.estimators.expectation.control_variates import CONTROL_VARIATES as CONTROL_VARIATES
+from upslope.estimators.expectation.control_variates import ConstantControlVariate as ConstantControlVariate
+from upslope.estimators.expectation.control_variates import ControlVariate as ControlVariate
+from upslope.estimators.expectation.control_variates import LeaveOneOutControlVariate as LeaveOneOutControlVariate
+from upslope.estimators.expectation.control_variates import NoControlVariate as NoControlVariate
+from upslope.estimators.expectation.control_variates import OptimalControlVariate as OptimalControlVariate
+from upslope.estimators.expectation.control_variates import PlugInOptimalControlVariate as PlugInOptimalControlVariate
+from upslope.estimators.expectation.dice import dice as dice
+from upslope.estimators.expectation.dice import dice_return as dice_return
+from upslope.estimators.expectation.dice import magic_box as magic_box
+from upslope.estimators.expectation.difference_step import measured_noise as measured_noise
+from upslope.estimators.expectation.difference_step import optimal_step as optimal_step
+from upslope.estimators.expectation.expectation_gradient import ExpectationGradient as ExpectationGradient
+from upslope.estimators.expectation.finite_differences import FiniteDifferences as FiniteDifferences
+from upslope.estimators.expectation.function_values import OnHost as OnHost
+from upslope.estimators.expectation.importance_sampling import ImportanceSampling as ImportanceSampling
+from upslope.estimators.expectation.importance_weights import ImportanceEstimate as ImportanceEstimate
+from upslope.estimators.expectation.importance_weights import ImportanceWeightWarning as ImportanceWeightWarning
+from upslope.estimators.expectation.importance_weights import effective_sample_size as effective_sample_size
+from upslope.estimators.expectation.importance_weights import importance_estimate as importance_estimate
+from upslope.estimators.expectation.importance_weights import normalized_weights as normalized_weights
+from upslope.estimators.expectation.importance_weights import tail_index as tail_index
+from upslope.estimators.expectation.measure_valued import MeasureValued as MeasureValued
+from upslope.estimators.expectation.noisy_gradient import noisy_gradient as noisy_gradient
+from upslope.estimators.expectation.pathwise import Pathwise as Pathwise
+from upslope.estimators.expectation.relax import QuadraticSurrogate as QuadraticSurrogate
+from upslope.estimators.expectation.relax import Rebar as Rebar
+from upslope.estimators.expectation.relax import Relax as Relax
+from upslope.estimators.expectation.relax import fit_control as fit_control
+from upslope.estimators.expectation.score_function import score_function_gradient as score_function_gradient
+from upslope.estimators.expectation.score_function import surrogate as surrogate
+from upslope.estimators.expectation.score_function_estimator import ScoreFunction as ScoreFunction
+from upslope.estimators.expectation.score_function_estimator import score_arrows as score_arrows
+from upslope.estimators.expectation.smoothed_score import SmoothedScore as SmoothedScore
+from upslope.estimators.gradient_estimator import Estimate as Estimate
+from upslope.estimators.gradient_estimator import GradientEstimator as GradientEstimator
+from upslope.estimators.population.population_estimator import PopulationEstimator as PopulationEstimator
+from upslope.estimators.trajectory.action_dependent_baseline import ActionDependentBaseline as ActionDependentBaseline
+from upslope.estimators.trajectory.actor_critic import CriticGradient as CriticGradient
+from upslope.estimators.trajectory.actor_critic import GeneralizedAdvantage as GeneralizedAdvantage
+from upslope.estimators.trajectory.actor_critic import NStep as NStep
+from upslope.estimators.trajectory.actor_critic import TDError as TDError
+from upslope.estimators.trajectory.advantages import generalized_advantages as generalized_advantages
+from upslope.estimators.trajectory.all_action import AllAction as AllAction
+from upslope.estimators.trajectory.baselines import BASELINES as BASELINES
+from upslope.estimators.trajectory.baselines import Baseline as Baseline
+from upslope.estimators.trajectory.baselines import BatchMean as BatchMean
+from upslope.estimators.trajectory.baselines import LeaveOneOut as LeaveOneOut
+from upslope.estimators.trajectory.baselines import MeanBaseline as MeanBaseline
+from upslope.estimators.trajectory.baselines import NoBaseline as NoBaseline
+from upslope.estimators.trajectory.baselines import TimeBaseline as TimeBaseline
+from upslope.estimators.trajectory.baselines import ValueBaseline as ValueBaseline
+from upslope.estimators.trajectory.bootstrapped_returns import VTrace as VTrace
+from upslope.estimators.trajectory.bootstrapped_returns import lambda_returns as lambda_returns
+from upslope.estimators.trajectory.bootstrapped_returns import n_step_returns as n_step_returns
+from upslope.estimators.trajectory.bootstrapped_returns import vtrace as vtrace
+from upslope.estimators.trajectory.critics import TableCritic as TableCritic
+from upslope.estimators.trajectory.critics import TimeTableCritic as TimeTableCritic
+from upslope.estimators.trajectory.gpomdp import GPOMDP as GPOMDP
+from upslope.estimators.trajectory.gpomdp import GPOMDPStream as GPOMDPStream
+from upslope.estimators.trajectory.group_relative import GroupRelative as GroupRelative
+from upslope.estimators.trajectory.group_relative import group_advantages as group_advantages
+from upslope.estimators.trajectory.likelihood_ratio import LikelihoodRatio as LikelihoodRatio
+from upslope.estimators.trajectory.off_policy import OffPolicyLikelihoodRatio as OffPolicyLikelihoodRatio
+from upslope.estimators.trajectory.off_policy import log_ratios as log_ratios
+from upslope.estimators.trajectory.optimal_baseline import OptimalBaselineLikelihoodRatio as OptimalBaselineLikelihoodRatio
+from upslope.estimators.trajectory.trajectory_dice import TrajectoryDiCE as TrajectoryDiCE
+from upslope.estimators.trajectory.trajectory_estimators import TRAJECTORY_ESTIMATORS as TRAJECTORY_ESTIMATORS
+from upslope.estimators.trajectory.vtrace_actor_critic import VTraceGradient as VTraceGradient
+
+TABLE: Table
+__all__: list[str]

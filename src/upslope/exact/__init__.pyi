@@ -1,0 +1,42 @@
+"""The truth: J, V, Q, occupancies and gradients without sampling: finite MDPs, linear systems."""
+
+from upslope.core.lazy_names import Table
+from upslope.exact.biased import biased_gradient as biased_gradient
+from upslope.exact.biased import undiscounted_weights_gradient as undiscounted_weights_gradient
+from upslope.exact.chain import Chain as Chain
+from upslope.exact.chain import induced_chain as induced_chain
+from upslope.exact.chain import recurrent_classes as recurrent_classes
+from upslope.exact.gradients import gradient as gradient
+from upslope.exact.gradients import policy_gradient_theorem as policy_gradient_theorem
+from upslope.exact.gradients import value_and_gradient as value_and_gradient
+from upslope.exact.lemmas import performance_difference as performance_difference
+from upslope.exact.lemmas import simulation_bound as simulation_bound
+from upslope.exact.lemmas import simulation_gap as simulation_gap
+from upslope.exact.linear_loop import LinearGaussianController as LinearGaussianController
+from upslope.exact.linear_loop import linear_controller as linear_controller
+from upslope.exact.linear_quadratic import gain_gradient as gain_gradient
+from upslope.exact.natural import compatible_weights as compatible_weights
+from upslope.exact.natural import fisher_matrix as fisher_matrix
+from upslope.exact.natural import natural_gradient as natural_gradient
+from upslope.exact.objective_value import value as value
+from upslope.exact.occupancy import discounted_occupancy as discounted_occupancy
+from upslope.exact.occupancy import episodic_occupancy as episodic_occupancy
+from upslope.exact.occupancy import expected_visits as expected_visits
+from upslope.exact.occupancy import stationary_distribution as stationary_distribution
+from upslope.exact.riccati import OptimalControl as OptimalControl
+from upslope.exact.riccati import optimal_control as optimal_control
+from upslope.exact.sparse import SparseValues as SparseValues
+from upslope.exact.sparse import sparse_values as sparse_values
+from upslope.exact.tables import as_finite_mdp as as_finite_mdp
+from upslope.exact.tables import log_policy_table as log_policy_table
+from upslope.exact.tables import observations as observations
+from upslope.exact.tables import policy_table as policy_table
+from upslope.exact.values import DifferentialValues as DifferentialValues
+from upslope.exact.values import Values as Values
+from upslope.exact.values import differential_values as differential_values
+from upslope.exact.values import discounted_values as discounted_values
+from upslope.exact.values import episodic_values as episodic_values
+from upslope.exact.values import undiscounted_values as undiscounted_values
+
+TABLE: Table
+__all__: list[str]

@@ -1,0 +1,21 @@
+"""Planning: what to do next, found by simulating an environment from the present state.
+
+The model may be the true environment, a fitted or a learned one. The classes load on first use."""
+
+from upslope.core.lazy_names import Table
+from upslope.core.registry import Registry
+from upslope.planning.action_sequences import CategoricalSequences as CategoricalSequences
+from upslope.planning.action_sequences import GaussianSequences as GaussianSequences
+from upslope.planning.planner import Planner as Planner
+from upslope.planning.planner import PlannerOutput as PlannerOutput
+from upslope.planning.planning_actor import PlanExtras as PlanExtras
+from upslope.planning.planning_actor import PlanningActor as PlanningActor
+from upslope.planning.shooting import CrossEntropyPlanner as CrossEntropyPlanner
+from upslope.planning.shooting import MPPI as MPPI
+from upslope.planning.shooting import RandomShooting as RandomShooting
+from upslope.planning.shooting import ShootingPlanner as ShootingPlanner
+from upslope.planning.simulation import simulate as simulate
+
+PLANNERS: Registry
+TABLE: Table
+__all__: list[str]
