@@ -140,6 +140,8 @@ def own_weight(trajectories: Trajectories) -> Array:
     r"""The product of the environment's own discounts before each step of its episode, [T, N]."""
     if trajectories.discount is None:
         return jnp.ones_like(trajectories.reward)
+    if trajectories.discount is None:
+        return jnp.ones_like(trajectories.reward)
     ended = trajectories.terminated | trajectories.truncated
     discount = jnp.where(trajectories.valid, trajectories.discount, 1.0)
 

@@ -74,7 +74,8 @@ def evaluate_planner(
     def play(key: Any, world: Any, population: Any) -> Any:
         return sample_returns(key, world, population, EpisodicReturn(), episodes, limit)[0]
 
-    found = play(jax.random.key(seed), FullyObserved(world), population)
+    observed = FullyObserved(world)  # pyright: ignore[reportCallIssue] (time_limit is the inner one's)
+    found = play(jax.random.key(seed), observed, population)
     lengths = np.asarray(found.lengths)
     evaluation = Evaluation(
         np.zeros(1, np.int64),
