@@ -1,11 +1,17 @@
 """On simulators, a run resumed from a checkpoint is the uninterrupted run, bit for bit.
 
-Every checkpoint is a border: the run that goes on starts fresh episodes there, too.
+A checkpoint holds the seed and the actions of every running episode: neither checkpoints nor
+evaluations nor signals change a number.
 """
+
+import json
+import os
+import signal
 
 import pytest
 
 from small_runs import InterruptAfter, Interruption, small_run, status, written
+from upslope.engine.progress import Silent
 from upslope.training.signals import Stopped
 from upslope.training.train import evaluate, resume
 
@@ -29,8 +35,54 @@ def test_worker_processes_change_nothing(tmp_path):
     assert written(tmp_path / "here") == written(tmp_path / "there")
 
 
+def curves(run):
+    """Each seed's rows. `step` counts all seeds, which wait for each other at evaluations."""
+    rows = [json.loads(line) for line in run["metrics"].splitlines()]
+    seeds = {row["seed"] for row in rows}
+    assert len(seeds) == 2
+    return {
+        seed: [{k: v for k, v in row.items() if k != "step"} for row in rows if row["seed"] == seed]
+        for seed in seeds
+    }
+
+
+@pytest.mark.parametrize("method", ["ppo", "reinforce", "cem"])
+def test_evaluations_change_no_number(method, tmp_path):
+    """One or five: the same policy and the same curves. Whole episodes reach targets unevenly."""
+    for count in (1, 5):
+        small_run(method, tmp_path / str(count), evaluations=count, **WORLD)
+    one, five = (written(tmp_path / str(count)) for count in (1, 5))
+    assert one["policy"] == five["policy"]
+    assert curves(one) == curves(five)
+
+
+class StopAtProgress(Silent):
+    """Stops the run at the n-th look, which is between two evaluations."""
+
+    def __init__(self, looks: int):
+        self.left = looks
+
+    def progress(self, look):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_stopped_between_two_checkpoints_is_the_uninterrupted_run(workers, tmp_path):
+    options = dict(evaluations=1, workers=workers, **WORLD)
+    small_run("ppo", tmp_path / "whole", **options)
+    with pytest.raises(Stopped):
+        small_run("ppo", tmp_path / "cut", StopAtProgress(1), **options)
+    saved = sorted((tmp_path / "cut" / "checkpoints").iterdir())
+    assert len(saved) == 1
+    assert 0 < int(saved[0].name.split("_")[1]) < 2 * 1024
+    resume(tmp_path / "cut")
+    assert written(tmp_path / "cut") == written(tmp_path / "whole")
+
+
 def test_a_stopped_run_goes_on_to_its_end(tmp_path):
-    """A checkpoint that only the signal made: no work is lost, but the episodes are other ones."""
+    """A checkpoint that only the signal made: no work is lost."""
     with pytest.raises(Stopped):
         small_run("ppo", tmp_path / "run", InterruptAfter(2, "terminate"), **WORLD)
     run = resume(tmp_path / "run")

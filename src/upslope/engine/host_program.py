@@ -22,20 +22,23 @@ from upslope.engine.rows import Records, add, iterations_per_row, no_sums, row_o
 from upslope.objectives.objective import EpisodicReturn
 from upslope.sampling.experience import EpisodeReturns
 from upslope.sampling.simulators.gymnasium_sampler import GymnasiumSampler
+from upslope.storage.leaves import AnyBytes
+from upslope.storage.tensors import pack, unpack
 
 
 class HostCarry(NamedTuple):
-    """All that a seed needs to go on besides its simulators; leaves [S, ...]."""
+    """All that the seeds need to go on; leaves [S, ...] but the last."""
 
     state: Any  # the search method's
     iteration: Array  # int: how many this seed has done
+    simulators: Any = ()  # uint8 [B] in checkpoints: the sampler's state, and sums of the log row
 
 
 class HostProgram:
     """Runs S seeds of one problem on simulators, all of them stepped together.
 
-    A simulator's state cannot be saved. Instead, `start_fresh_episodes` starts fresh episodes at
-    every checkpoint, in the run that goes on as in one that resumes from there: both do the same.
+    A simulator's state cannot be saved. A checkpoint holds what brings it back instead: the seed of
+    its running episode and the actions since.
 
     Args:
       problem: what to run; its world builds Gymnasium environments.
@@ -64,7 +67,6 @@ class HostProgram:
         self.evaluation_key = stream_key(seed, "evaluation")
         self.compile_seconds = 0.0
         self.block = 1
-        self.resumes_anywhere = False
         self._evaluators: dict[tuple[int, bool], GymnasiumSampler] = {}
         self._tell: dict[Any, Any] = {}
         method, objective = problem.method, problem.objective
@@ -126,6 +128,7 @@ class HostProgram:
         self._keys = jax.jit(keys, out_shardings=self.split)
         self._add, self._close = jax.jit(add_row), jax.jit(close_row)
         self._row: Any = None  # sums of the log row under way
+        self._stored_row: list[np.ndarray] = []  # its leaves, from a checkpoint
         self.sampler = GymnasiumSampler(
             problem.world,
             method.experience,
@@ -154,11 +157,22 @@ class HostProgram:
 
     def shapes(self) -> HostCarry:
         """The shapes and types of a carry, for reading a checkpoint."""
-        return self._shapes
+        return self._shapes._replace(simulators=AnyBytes())
 
     def place(self, carry: HostCarry) -> HostCarry:
-        """A carry read from a checkpoint, put on the devices."""
-        return jax.device_put(carry, self.split)
+        """A carry read from a checkpoint, put on the devices; the simulators are brought back."""
+        arrays = unpack(np.asarray(carry.simulators).tobytes(), "The checkpoint's simulators")
+        self.sampler.restore(arrays)
+        count = sum(name.startswith("row.") for name in arrays)
+        self._stored_row = [arrays[f"row.{index}"] for index in range(count)]
+        return jax.device_put(carry._replace(simulators=()), self.split)
+
+    def checkpoint(self, carry: HostCarry) -> HostCarry:
+        """The carry with the state of the simulators."""
+        arrays = self.sampler.state()
+        row = self._stored_row if self._row is None else jax.tree.leaves(self._row)
+        arrays |= {f"row.{index}": np.asarray(leaf) for index, leaf in enumerate(row)}
+        return carry._replace(simulators=np.frombuffer(pack(arrays), np.uint8))
 
     def start(self) -> HostCarry:
         """All seeds before their first iteration."""
@@ -197,6 +211,9 @@ class HostProgram:
         if self._row is None:
             blank = jax.vmap(lambda _: no_sums(jax.tree.map(lambda leaf: leaf[0], last[1])))
             self._row = blank(jnp.arange(self.seeds))
+            if self._stored_row:
+                stored = [jnp.asarray(leaf) for leaf in self._stored_row]
+                self._row = jax.tree.unflatten(jax.tree.structure(self._row), stored)
         self._row = self._add(self._row, active, *last)
         ends = active & ((iteration % self.iterations_per_row == 0) | reached | lost)
         if not ends.any():
@@ -212,6 +229,8 @@ class HostProgram:
         experience, self.sampler = self.sampler.sample(sample_keys, candidates)
         experience = jax.device_put(experience, self.split)
         uneven = not active.all()
+        if uneven:
+            self.sampler.take_back(~active)
         arguments = (method, objective, tell_keys, candidates, experience, carry.state)
         # Whole episodes come in batches of different lengths: one program for each.
         shape = (uneven, *(np.shape(leaf) for leaf in jax.tree.leaves(experience)))
@@ -259,11 +278,6 @@ class HostProgram:
                 deterministic=deterministic,
             )
         return self._evaluators[which]
-
-    def start_fresh_episodes(self, carry: HostCarry, border: int) -> HostCarry:
-        """Fresh episodes from here on, a function of the run's seed and the border alone."""
-        self.sampler.start_fresh_episodes(border)
-        return carry
 
     def close(self) -> None:
         """Ends the simulators and their processes."""

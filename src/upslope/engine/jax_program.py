@@ -84,7 +84,6 @@ class JaxProgram:
         self._start = self._advance = None
         self._evaluate: dict[bool, Any] = {}
         self.block = 1
-        self.resumes_anywhere = True
 
     # What is compiled.
 
@@ -382,8 +381,8 @@ class JaxProgram:
         join = lambda name: np.concatenate([getattr(b, name) for b in blocks], 1)[:, :episodes]  # noqa: E731
         return Returns(join("returns"), join("lengths"))  # pyright: ignore[reportArgumentType]
 
-    def start_fresh_episodes(self, carry: Carry, border: int) -> Carry:
-        """Nothing to do: the world's state is in the carry, so resuming is exact anywhere."""
+    def checkpoint(self, carry: Carry) -> Carry:
+        """The carry as it is: the environments' states are part of it."""
         return carry
 
     def close(self) -> None:

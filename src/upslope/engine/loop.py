@@ -26,7 +26,6 @@ class Program(Protocol):
     seeds: int
     compile_seconds: float
     block: int  # episodes that an evaluation runs at a time
-    resumes_anywhere: bool  # whether a checkpoint after any iteration is exact
 
     def compile(self, block: int, deterministic: bool = True) -> None:
         """Gets everything ready, for evaluations of `block` episodes at a time, of that kind."""
@@ -56,8 +55,8 @@ class Program(Protocol):
     def place(self, carry: Any) -> Any:
         """A carry read from a checkpoint, put where the program wants it."""
 
-    def start_fresh_episodes(self, carry: Any, border: int) -> Any:
-        """Makes a checkpoint here an exact border, for worlds whose state cannot be saved."""
+    def checkpoint(self, carry: Any) -> Any:
+        """All that going on from here needs; `place` brings it back. It changes no number."""
 
     def close(self) -> None:
         """Ends what the program has started."""
@@ -140,10 +139,7 @@ def search(
     if position is None:
         position = Cursor(program.start(), np.zeros(program.seeds, np.int64), 0)
     else:
-        carry = program.start_fresh_episodes(
-            program.place(position.carry), int(position.steps.max())
-        )
-        position = position._replace(carry=carry)
+        position = position._replace(carry=program.place(position.carry))
     targets = schedule.targets()
     carry, steps = position.carry, position.steps.copy()
     # Seconds per iteration are unknown at first: look early, then aim for PROGRESS_INTERVAL.
@@ -158,7 +154,7 @@ def search(
         target = targets[evaluated]
         while np.any(steps < target):
             if hooks.stopping():
-                return Cursor(carry, steps, evaluated), False
+                return Cursor(program.checkpoint(carry), steps, evaluated), False
             moment, compiled = time.perf_counter(), compiling()
             with times.spent_on("search", compiling):
                 carry, records = program.advance(carry, target - steps, sizer.count)
@@ -184,8 +180,8 @@ def search(
                         )
                     )
                 due = time.perf_counter() - saved >= schedule.checkpoint_every
-                if due and hooks.save is not None and program.resumes_anywhere:
-                    hooks.save(Cursor(carry, steps, evaluated))
+                if due and hooks.save is not None:
+                    hooks.save(Cursor(program.checkpoint(carry), steps, evaluated))
                     saved = time.perf_counter()
         last = evaluated + 1 == len(targets)
         if not last:
@@ -201,13 +197,11 @@ def search(
                     deterministic=schedule.deterministic_evaluation,
                 )
             hooks.reporter.phase("searching")
-        carry = program.start_fresh_episodes(carry, int(steps.max()))
-        position = Cursor(carry, steps, evaluated + 1)
         if hooks.save is not None and not last:
             with times.spent_on("bookkeeping"):
-                hooks.save(position)
+                hooks.save(Cursor(program.checkpoint(carry), steps, evaluated + 1))
             saved = time.perf_counter()
-    return Cursor(carry, steps, len(targets)), True
+    return Cursor(program.checkpoint(carry), steps, len(targets)), True
 
 
 def evaluate_solutions(

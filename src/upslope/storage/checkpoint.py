@@ -247,6 +247,8 @@ def _check_like(path: Path, wanted: dict[str, Any], rows: dict[str, Any]) -> Non
     differences = []
     for name, leaf in wanted.items():
         saved = leaves.describe_row(rows[name]) if name in rows else "absent"
+        if isinstance(leaf, leaves.AnyBytes) and saved.startswith("uint8["):
+            continue
         if saved != leaves.describe_leaf(leaf):
             differences.append(f"{name}: saved {saved}, wanted {leaves.describe_leaf(leaf)}")
     for name in rows:

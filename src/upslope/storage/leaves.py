@@ -15,6 +15,13 @@ PRNG_IMPLEMENTATIONS = ("threefry2x32", "rbg", "unsafe_rbg")
 _NUMBERS = {"int": int, "float": float, "bool": bool, "str": str}
 
 
+class AnyBytes:
+    """Stands in `like` for an array of bytes whose length only the checkpoint knows."""
+
+    def __repr__(self) -> str:
+        return "uint8[any]"
+
+
 def is_prng_key(leaf: Any) -> bool:
     """Whether a leaf is (the shape of) an array of typed PRNG keys."""
     dtype = getattr(leaf, "dtype", None)
@@ -103,6 +110,8 @@ def decode(row: Any, tensor: np.ndarray | None, path: str) -> Any:
 
 def describe_leaf(leaf: Any) -> str:
     """A leaf's type and shape in a few characters, such as `float32[3, 4]`."""
+    if isinstance(leaf, AnyBytes):
+        return repr(leaf)
     if hasattr(leaf, "dtype") and hasattr(leaf, "shape"):
         return f"{leaf.dtype}{list(leaf.shape)}"
     return type(leaf).__name__

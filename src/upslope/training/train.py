@@ -132,8 +132,8 @@ def resume(
 ) -> Run:
     """Goes on with a run that was stopped, from its last whole checkpoint.
 
-    In a JAX world the result is that of the run without the interruption, bit for bit. On
-    simulators it is, too, from every checkpoint that an uninterrupted run makes as well.
+    The result is that of the run without the interruption, bit for bit; on simulators, too, if they
+    are reproducible from their seeds.
 
     Args:
       path: the run folder.

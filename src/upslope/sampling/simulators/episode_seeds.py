@@ -52,6 +52,10 @@ class EpisodeSeeds:
             self._episode[index, slot] += 1
         return seeds
 
+    def rewind(self, seeds: np.ndarray, episode: np.ndarray) -> None:
+        """Counts the episodes of some seeds [S] of the run as they were counted before."""
+        self._episode[seeds] = episode[seeds]
+
     def state(self) -> dict[str, np.ndarray]:
         """How many episodes of which iteration have begun, as arrays."""
         return {"iteration": np.asarray(self._iteration), "episode": self._episode.copy()}

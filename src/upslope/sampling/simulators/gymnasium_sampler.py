@@ -150,6 +150,7 @@ class GymnasiumSampler:
         if self._calling:
             self._start_anew()
         self._calling = True
+        self._begun = self._stepper.seeds.state()["episode"]
         self._stepper.reset_counters()
         actions = JaxActionSampler(
             keys,
@@ -170,6 +171,14 @@ class GymnasiumSampler:
             experience = self._returns(actions)
         self._calling = False
         return experience, self
+
+    def take_back(self, seeds: np.ndarray) -> None:
+        """The last call did not count for some seeds [S]: their next whole episodes are the same.
+
+        Streams go on where they are: seeds of equal steps stop together.
+        """
+        if not isinstance(self.experience, Steps):
+            self._stepper.seeds.rewind(seeds, self._begun)
 
     def start_fresh_episodes(self, iteration: int) -> None:
         """Starts fresh episodes everywhere, from seeds that depend on the iteration alone."""
