@@ -57,7 +57,7 @@ def test_a_linear_schedule_ends_at_nothing(x64):
         whole, part = (new.policy - here.policy for new in moved)
         np.testing.assert_allclose(part, max(0, 1 - done / 32) * whole, rtol=1e-9, atol=1e-15)
         states = moved
-    assert int(states[1].steps) == 48
+    assert int(states[1].steps.value) == 48
     with pytest.raises(UpslopeError, match="learning_rate_schedule='linear' but total_timesteps"):
         AugmentedRandomSearch(8, learning_rate_schedule="linear")
 

@@ -9,7 +9,8 @@ import pytest
 
 from small_policies import Affine
 from upslope.policies.critics import state_value
-from upslope.search.gradient.clipped_surrogate import Batch, clipped_surrogate, policy_surrogate
+from upslope.search.gradient.clipped_surrogate import clipped_surrogate, policy_surrogate
+from upslope.search.gradient.on_policy_batch import OnPolicyBatch
 
 # rlax, `policy_gradients_test.py` (Apache-2.0), clipped_surrogate_pg_loss with eps = .2.
 LOGITS = np.array([[1.0, 1, 1], [2, 0, 0], [-1, -2, -3]])
@@ -64,7 +65,11 @@ def batch(rows=12, seed=0):
     floats = [jnp.asarray(rng.normal(size=rows)) for _ in range(3)]
     valid = jnp.asarray(np.arange(rows) != 5)
     ended = jnp.zeros(rows, bool)
-    return policy, critic, Batch(observation, observation, action, ended, valid, log_prob, *floats)
+    return (
+        policy,
+        critic,
+        OnPolicyBatch(observation, observation, action, ended, valid, log_prob, *floats),
+    )
 
 
 @pytest.mark.slow

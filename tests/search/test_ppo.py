@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from upslope.policies.recurrent import RecurrentSoftmax
 
 from small_policies import Affine, Rememberer, Table
 from small_worlds import Endless, Recall
 from upslope.engine.iteration import iterate
 from upslope.objectives import AverageReward, DiscountedReturn, EpisodicReturn
+from upslope.policies import RecurrentSoftmax
 from upslope.sampling import JaxSampler, Steps
 from upslope.search import PPO
 from upslope.search.gradient.minibatches import feistel_network, minibatches, shuffles
@@ -176,7 +176,7 @@ class TestSteps:
 
     def test_the_steps_are_counted(self):
         state, _ = self.run()
-        assert float(state.steps) == 4 * 32
+        assert float(state.steps.value) == 4 * 32
 
 
 def test_reward_scale_is_a_numpy_loop():

@@ -41,6 +41,8 @@ class Defaults(NamedTuple):
       objective_settings: its fields.
       total_timesteps: environment steps per seed.
       seeds: how many searches run side by side.
+      divides: a size, and those whose product it has to divide. Where the user changes these so
+        that a preset's size no longer does, the method's own default takes its place.
     """
 
     policy: str | None = None
@@ -48,6 +50,7 @@ class Defaults(NamedTuple):
     objective_settings: Mapping[str, Any] = MappingProxyType({})
     total_timesteps: int = 100_000
     seeds: int = 4
+    divides: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 class SearchMethod(eqx.Module, Generic[State, Experience]):

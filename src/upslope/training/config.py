@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -166,6 +167,7 @@ def resolve(
         own = settings_of(OBJECTIVES.get(given["objective"]))
         lacking = {"gamma", "horizon", "weights"} - set(own)
         tuned = {name: value for name, value in tuned.items() if name not in lacking}
+    tuned = without_misfits(tuned, given, method_names, defaults)
     usual = {"total_timesteps": defaults.total_timesteps, "seeds": defaults.seeds}
     merged = {**usual, **tuned, **given}
 
@@ -183,6 +185,24 @@ def resolve(
         objective_settings=plain(objective_settings),
         **run,
     )
+
+
+def without_misfits(
+    tuned: Mapping[str, Any],
+    given: Mapping[str, Any],
+    own: Mapping[str, Any],
+    defaults: Defaults,
+) -> dict[str, Any]:
+    """A preset without the sizes that do not divide what the user has made of the others."""
+    merged = {**own, **tuned, **given}
+    kept = dict(tuned)
+    for name, others in defaults.divides.items():
+        sizes = [merged[other] for other in (name, *others)]
+        if name in given or not all(type(size) is int and size > 0 for size in sizes):
+            continue  # the user's own, none, or numbers that the method will refuse
+        if math.prod(sizes[1:]) % sizes[0]:
+            kept.pop(name, None)
+    return kept
 
 
 def policy_settings_of(kind: str | None) -> dict[str, Any]:

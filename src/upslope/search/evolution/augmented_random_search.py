@@ -19,13 +19,14 @@ from upslope.search.evolution.candidate_returns import averaged_returns, finite_
 from upslope.search.evolution.population_scores import check_population, is_flat, mirror
 from upslope.search.gradient.ascent import Schedule, check_schedule, remaining
 from upslope.search.search_method import Defaults, SearchMethod
+from upslope.search.step_count import StepCount
 
 
 class ARSState(NamedTuple):
     """What the next iteration needs."""
 
     policy: Policy  # at theta (with its observation moments)
-    steps: Array  # scalar int: environment steps so far
+    steps: StepCount  # environment steps so far
 
 
 class ARSDiagnostics(NamedTuple):
@@ -38,7 +39,7 @@ class ARSDiagnostics(NamedTuple):
     flat: Array  # 1 if all returns are equal: nothing can be learned
 
 
-class AugmentedRandomSearch(SearchMethod):
+class AugmentedRandomSearch(SearchMethod[ARSState, Returns]):
     r"""Steps along random directions by the difference of the returns on their two sides.
 
     .. math:: \theta \leftarrow \theta + \frac{\alpha}{b \, \sigma_R} \sum_{k \in \text{top } b}
@@ -107,7 +108,7 @@ class AugmentedRandomSearch(SearchMethod):
         )
 
     def init(self, key: Array, policy: Policy, objective: Objective) -> ARSState:
-        return ARSState(jax.tree.map(jnp.asarray, policy), jnp.zeros((), int))
+        return ARSState(jax.tree.map(jnp.asarray, policy), StepCount.start())
 
     def ask(self, key: Array, state: ARSState) -> Policy:
         theta, unravel = ravel_parameters(state.policy)
@@ -137,7 +138,7 @@ class AugmentedRandomSearch(SearchMethod):
             scale = 1.0
         learning_rate = self.learning_rate
         if self.learning_rate_schedule == "linear":
-            learning_rate = learning_rate * remaining(state.steps, self.total_timesteps)
+            learning_rate = learning_rate * remaining(state.steps.value, self.total_timesteps)
         step = learning_rate * scale * slope
         diagnostics = ARSDiagnostics(
             jnp.max(returns),
@@ -147,7 +148,7 @@ class AugmentedRandomSearch(SearchMethod):
             is_flat(returns),
         )
         policy = observed(unravel(theta + step), experience.moments)
-        return ARSState(policy, state.steps + jnp.sum(experience.lengths)), diagnostics
+        return ARSState(policy, state.steps.add(jnp.sum(experience.lengths))), diagnostics
 
     def solution(self, state: ARSState) -> Policy:
         return state.policy

@@ -10,20 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.policies.unroll import along
-
-
-class Batch(NamedTuple):
-    """What an update needs of every step; leaves [T, N, ...], or [B, ...] rows of it."""
-
-    observation: Array  # as the policy reads it
-    seen: Array  # as the value function reads it: normalised
-    action: Array
-    ended: Array  # bool: terminated or truncated
-    valid: Array  # bool
-    log_prob: Array  # of the action under the policy that took it
-    value: Array  # V before the update
-    advantage: Array
-    target: Array  # advantage + value
+from upslope.search.gradient.on_policy_batch import OnPolicyBatch
 
 
 class Losses(NamedTuple):
@@ -87,7 +74,7 @@ def clipped_surrogate(
     and `memories` their memories before the first step; else rows [B, ...].
     """
 
-    def objective(models: Any, batch: Batch, memories: Any) -> tuple[Array, Losses]:
+    def objective(models: Any, batch: OnPolicyBatch, memories: Any) -> tuple[Array, Losses]:
         policy, critic = models
         value = batch.value
         if policy.has_memory:

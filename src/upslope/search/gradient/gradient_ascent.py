@@ -19,7 +19,7 @@ from upslope.diagnostics.gradient_quality import (
     batch_advice,
     half_batch_quality,
 )
-from upslope.estimators.trajectory.baselines import BASELINES
+from upslope.estimators.trajectory.baselines import BASELINES, MeanBaseline
 from upslope.estimators.trajectory.likelihood_ratio import LikelihoodRatio
 from upslope.objectives.objective import Credit, Objective
 from upslope.policies.critics import state_value
@@ -37,6 +37,7 @@ from upslope.search.gradient.ascent import (
 )
 from upslope.search.gradient.value_regression import explained_variance, fit_values
 from upslope.search.search_method import SearchMethod
+from upslope.search.step_count import StepCount
 
 
 class GradientAscentState(NamedTuple):
@@ -46,7 +47,7 @@ class GradientAscentState(NamedTuple):
     optimizer: Any
     critic: ValueFunction | None  # with a learned baseline
     critic_optimizer: Any
-    steps: Array  # scalar: environment steps taken so far
+    steps: StepCount  # environment steps taken so far
     quality: QualityAverages  # of the gradient
 
 
@@ -63,7 +64,7 @@ class GradientAscentDiagnostics(NamedTuple):
     gradient_noise_scale: Array  # episodes at which signal and noise would be equal
 
 
-class GradientAscent(SearchMethod):
+class GradientAscent(SearchMethod[GradientAscentState, Trajectories]):
     r"""Follows an estimate of the policy gradient.
 
     .. math:: \theta \leftarrow \theta + \eta \, \hat g(\theta)
@@ -103,6 +104,13 @@ class GradientAscent(SearchMethod):
             "GradientAscent", name, getattr(self, name), **limits
         )
         check("n_episodes", at_least=1, integer=True)
+        # A batch mean over several steps of one episode is no zero: only means of each step are.
+        if self.n_episodes == 1 and isinstance(self.estimator.baseline, MeanBaseline):
+            raise UpslopeError(
+                "GradientAscent got n_episodes=1 and the baseline 'mean': the credit of an episode "
+                "less the mean over that episode alone is 0, and nothing can be learned. Use more "
+                "episodes, or baseline='none' or 'value'."
+            )
         check("learning_rate", above=0)
         check("critic_learning_rate", above=0)
         check("critic_epochs", at_least=1, integer=True)
@@ -133,7 +141,7 @@ class GradientAscent(SearchMethod):
             start_ascent(self.optimizer, policy),
             critic,
             critic_optimizer,
-            jnp.zeros(()),
+            StepCount.start(),
             QualityAverages.start(),
         )
 
@@ -179,7 +187,7 @@ class GradientAscent(SearchMethod):
                 self.critic_learning_rate,
                 self.critic_epochs,
             )
-        left = remaining(state.steps, self.total_timesteps)
+        left = remaining(state.steps.value, self.total_timesteps)
         linear = self.learning_rate_schedule == "linear"
         learning_rate = self.learning_rate * (left if linear else jnp.ones(()))
         theta, unravel = ravel_pytree(policy)
@@ -188,7 +196,7 @@ class GradientAscent(SearchMethod):
         policy = unravel(theta)
         if policy.observation_moments is not None:
             policy = policy.observe(Moments.of(experience.observation, experience.valid))
-        steps = state.steps + jnp.sum(experience.valid)
+        steps = state.steps.add(jnp.sum(experience.valid))
         diagnostics = GradientAscentDiagnostics(
             norm, estimate.entropy, estimate.advantage_std, learning_rate, explained, *quality
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -14,11 +15,9 @@ from upslope.core.checks import UpslopeError, check_number
 from upslope.core.moments import Moments
 from upslope.core.records import Trajectories
 from upslope.diagnostics.gradient_quality import batch_advice, moment_quality
-from upslope.estimators.trajectory.advantages import generalized_advantages
 from upslope.objectives.objective import Objective
 from upslope.policies.critics import state_value
 from upslope.policies.policy import Policy, ValueFunction
-from upslope.policies.unroll import along, successor_values
 from upslope.sampling.experience import Steps
 from upslope.search.gradient.ascent import (
     Schedule,
@@ -28,11 +27,15 @@ from upslope.search.gradient.ascent import (
     remaining,
     start_ascent,
 )
-from upslope.search.gradient.clipped_surrogate import Batch, Losses, clipped_surrogate
+from upslope.search.gradient.clipped_surrogate import Losses, clipped_surrogate
 from upslope.search.gradient.minibatches import minibatches
+from upslope.search.gradient.on_policy_batch import OnPolicyBatch, on_policy_batch
 from upslope.search.gradient.reward_scale import RewardScale
 from upslope.search.gradient.value_regression import explained_variance
 from upslope.search.search_method import Defaults, ProblemSpec, SearchMethod
+from upslope.search.step_count import StepCount
+
+USUAL_MINIBATCH = 64
 
 
 class PPOState(NamedTuple):
@@ -43,7 +46,7 @@ class PPOState(NamedTuple):
     optimizer: Any
     critic_memory: Any  # [N, ...] before the next step
     reward_scale: RewardScale | None
-    steps: Array  # scalar: environment steps taken so far
+    steps: StepCount  # environment steps taken so far
 
 
 class PPODiagnostics(NamedTuple):
@@ -63,7 +66,7 @@ class PPODiagnostics(NamedTuple):
     gradient_noise_scale: Array  # steps at which signal and noise would be equal
 
 
-class PPO(SearchMethod):
+class PPO(SearchMethod[PPOState, Trajectories]):
     r"""Proximal policy optimisation with a clipped surrogate.
 
     .. math:: L = E\Big[\min\big(\rho_t A_t,\ \operatorname{clip}(\rho_t, 1-\epsilon, 1+\epsilon)
@@ -78,7 +81,8 @@ class PPO(SearchMethod):
       n_envs: streams sampled side by side. Static.
       n_steps: steps of each stream per iteration. Static.
       n_epochs: passes over each batch. Static.
-      batch_size: steps per minibatch; divides n_envs * n_steps. Static.
+      batch_size: steps per minibatch; divides n_envs * n_steps. None: 64, or the divisor nearest
+        to it in ratio (for a policy with memory: of whole streams). Static.
       learning_rate: Adam's, of policy and value function together.
       learning_rate_schedule: `"linear"` falls to zero at `total_timesteps`. Static.
       gae_lambda: lambda of the advantage estimate, in [0, 1].
@@ -100,12 +104,14 @@ class PPO(SearchMethod):
     name: ClassVar[str] = "ppo"
     # The step weights gamma^t are left out, as its users expect.
     defaults: ClassVar[Defaults] = Defaults(
-        objective="discounted", objective_settings={"weights": "undiscounted"}
+        objective="discounted",
+        objective_settings={"weights": "undiscounted"},
+        divides={"batch_size": ("n_envs", "n_steps")},
     )
     n_envs: int = eqx.field(static=True, default=8)
     n_steps: int = eqx.field(static=True, default=256)
     n_epochs: int = eqx.field(static=True, default=10)
-    batch_size: int = eqx.field(static=True, default=64)
+    batch_size: int | None = eqx.field(static=True, default=None)
     learning_rate: float | Array = 3e-4
     learning_rate_schedule: Schedule = eqx.field(static=True, default="constant")
     gae_lambda: float | Array = 0.95
@@ -122,7 +128,7 @@ class PPO(SearchMethod):
 
     def __check_init__(self) -> None:
         check = lambda name, **limits: check_number("PPO", name, getattr(self, name), **limits)  # noqa: E731
-        for name in ("n_envs", "n_steps", "n_epochs", "batch_size"):
+        for name in ("n_envs", "n_steps", "n_epochs"):
             check(name, at_least=1, integer=True)
         for name in ("learning_rate", "clip_range", "max_grad_norm"):
             check(name, above=0)
@@ -133,7 +139,16 @@ class PPO(SearchMethod):
             check(name, at_least=0)
         check("gae_lambda", at_least=0, at_most=1)
         batch = self.n_envs * self.n_steps
-        if batch % self.batch_size:
+        if self.batch_size is not None:
+            check("batch_size", at_least=1, integer=True)
+        if self.normalize_advantage and 1 in (batch, self.batch_size):
+            raise UpslopeError(
+                f"PPO got minibatches of one step (n_envs={self.n_envs}, n_steps={self.n_steps}, "
+                f"batch_size={self.batch_size}) and normalize_advantage=True: the advantage of a "
+                "step less the mean of that step is 0, and nothing can be learned. Use larger "
+                "minibatches, or normalize_advantage=False."
+            )
+        if self.batch_size is not None and batch % self.batch_size:
             raise UpslopeError(
                 f"PPO got batch_size={self.batch_size}, which does not divide the "
                 f"{self.n_envs} x {self.n_steps} = {batch} steps of an iteration: choose a divisor "
@@ -146,13 +161,26 @@ class PPO(SearchMethod):
     def experience(self) -> Steps:
         return Steps(self.n_envs, self.n_steps)
 
+    @property
+    def minibatch_size(self) -> int:
+        """Steps per minibatch of a policy without memory."""
+        if self.batch_size is not None:
+            return self.batch_size
+        return nearest_divisor(self.n_envs * self.n_steps, USUAL_MINIBATCH)
+
+    def streams_per_minibatch(self) -> int:
+        """Whole streams per minibatch of a policy with memory."""
+        if self.batch_size is not None:
+            return self.batch_size // self.n_steps
+        return nearest_divisor(self.n_envs, USUAL_MINIBATCH / self.n_steps)
+
     def configure(self, spec: ProblemSpec) -> PPO:
         self.check_memory(spec.policy)
         return self
 
     def check_memory(self, policy: Policy) -> None:
         """Refuses minibatches that would cut the streams of a policy with memory."""
-        if policy.has_memory and self.batch_size % self.n_steps:
+        if self.batch_size is not None and policy.has_memory and self.batch_size % self.n_steps:
             raise UpslopeError(
                 f"PPO got batch_size={self.batch_size} with a policy that has memory: it must be a "
                 f"multiple of n_steps={self.n_steps}, as minibatches are whole streams then."
@@ -166,12 +194,12 @@ class PPO(SearchMethod):
             critic.initial_memory(),
         )
         return PPOState(
-            policy,
-            critic,
-            start_ascent("adam", (policy, critic)),
-            memory,
-            RewardScale.start(self.n_envs) if self.normalize_reward else None,
-            jnp.zeros(()),
+            policy=policy,
+            critic=critic,
+            optimizer=start_ascent("adam", (policy, critic)),
+            critic_memory=memory,
+            reward_scale=RewardScale.start(self.n_envs) if self.normalize_reward else None,
+            steps=StepCount.start(),
         )
 
     def ask(self, key: Array, state: PPOState) -> Policy:
@@ -186,61 +214,48 @@ class PPO(SearchMethod):
         objective: Objective,
     ) -> tuple[PPOState, PPODiagnostics]:
         policy, critic = state.policy, state.critic
-        terminated, valid = experience.terminated, experience.valid
-        ended = terminated | experience.truncated
-        if not objective.bootstrap_on_truncation:
-            terminated = ended
-        reward, scale = experience.reward, state.reward_scale
-        if scale is not None:
-            reward, scale = scale(reward, ended, valid, objective.discount)
-        if objective.differential:
-            reward = reward - objective.average(experience._replace(reward=reward))
-        normalize = jax.vmap(jax.vmap(policy.normalize))
-        seen = normalize(experience.observation)
-        value, next_value, critic_memory = successor_values(
+        evaluated = on_policy_batch(
+            policy,
             critic,
-            seen,
-            normalize(experience.next_observation),
-            experience.terminated,
-            experience.truncated,
-            state.critic_memory,
-        )
-        advantage = generalized_advantages(
-            reward,
-            value,
-            next_value,
-            terminated,
-            ended,
-            objective.step_discount(experience),
+            experience,
+            objective,
             self.gae_lambda,
+            critic_memory=state.critic_memory,
+            reward_scale=state.reward_scale,
         )
-        distribution, _ = along(policy, experience.observation, ended, experience.memory)
-        log_prob = jax.vmap(jax.vmap(lambda d, a: d.log_prob(a)))(distribution, experience.action)
-        target = advantage + value
-        observation, action = experience.observation, experience.action
-        batch = Batch(observation, seen, action, ended, valid, log_prob, value, advantage, target)
-        memories = (experience.memory, state.critic_memory)
-        left = remaining(state.steps, self.total_timesteps)
+        batch, valid = evaluated.batch, experience.valid
+        memories = (experience.memory, evaluated.critic_memory)
+        left = remaining(state.steps.value, self.total_timesteps)
         learning_rate, clip_range = self.scheduled(left)
         (policy, critic), optimizer, losses, updates = self.improve(
             key, (policy, critic), state.optimizer, batch, memories, learning_rate, clip_range
         )
         if policy.observation_moments is not None:
             policy = policy.observe(Moments.of(experience.observation, valid))
+        snr, cosine, noise_scale = moment_quality(optimizer, self.minibatch_size)
         diagnostics = PPODiagnostics(
-            losses.policy,
-            losses.value,
-            losses.entropy,
-            losses.approx_kl,
-            losses.clip_fraction,
-            explained_variance(value, target, valid),
-            losses.gradient_norm,
-            learning_rate,
-            updates,
-            *moment_quality(optimizer, self.batch_size),
+            policy_gradient_loss=losses.policy,
+            value_loss=losses.value,
+            entropy=losses.entropy,
+            approx_kl=losses.approx_kl,
+            clip_fraction=losses.clip_fraction,
+            explained_variance=explained_variance(batch.value, batch.target, valid),
+            gradient_norm=losses.gradient_norm,
+            learning_rate=learning_rate,
+            updates=updates,
+            gradient_snr=snr,
+            gradient_cosine=cosine,
+            gradient_noise_scale=noise_scale,
         )
-        steps = state.steps + jnp.sum(valid)
-        return PPOState(policy, critic, optimizer, critic_memory, scale, steps), diagnostics
+        state = PPOState(
+            policy=policy,
+            critic=critic,
+            optimizer=optimizer,
+            critic_memory=evaluated.next_critic_memory,
+            reward_scale=evaluated.reward_scale,
+            steps=state.steps.add(jnp.sum(valid)),
+        )
+        return state, diagnostics
 
     def scheduled(self, left: Array) -> tuple[Array, Array]:
         """Learning rate and clip range when the share `left` of the budget is left."""
@@ -258,7 +273,7 @@ class PPO(SearchMethod):
         key: Array,
         models: tuple[Policy, ValueFunction],
         optimizer: Any,
-        batch: Batch,
+        batch: OnPolicyBatch,
         memories: Any,
         learning_rate: Array,
         clip_range: Array,
@@ -272,7 +287,7 @@ class PPO(SearchMethod):
             normalize_advantage=self.normalize_advantage,
         )
         memory = models[0].has_memory
-        size = self.batch_size // self.n_steps if memory else self.batch_size
+        size = self.streams_per_minibatch() if memory else self.minibatch_size
         start, unravel = ravel_pytree(models)
 
         def flat_loss(theta: Array, *minibatch: Any) -> tuple[Array, Losses]:
@@ -306,5 +321,11 @@ class PPO(SearchMethod):
     def advice(self, diagnostics: dict[str, float]) -> str | None:
         snr, scale = diagnostics["gradient_snr"], diagnostics["gradient_noise_scale"]
         batch = self.n_envs * self.n_steps
-        snr = snr * batch / self.batch_size  # an upper bound: of the noise within batches alone
+        snr = snr * batch / self.minibatch_size  # an upper bound: of the noise within batches alone
         return batch_advice(snr, scale, batch, "n_envs x n_steps", bound=True)
+
+
+def nearest_divisor(total: int, wanted: float) -> int:
+    """The divisor of `total` whose ratio to `wanted` is nearest to 1; the smaller of two."""
+    divisors = (d for d in range(1, total + 1) if total % d == 0)
+    return min(divisors, key=lambda d: abs(math.log(d / wanted)))
