@@ -46,7 +46,7 @@ def endless_value(objective=DiscountedReturn(0.9), world=Endless(), **settings):
     } | settings
     method = PPO(4, 16, 4, 64, **settings)
     state, _ = train(method, world, Table(jnp.zeros((1, 2))), objective, 150)
-    return float(state.critic.values[0])
+    return float(state.critic(jnp.asarray(0)))
 
 
 def test_a_cut_episode_goes_on_in_the_value():
@@ -192,7 +192,7 @@ def test_reward_scale_is_a_numpy_loop():
             running = np.where(ended[t], 0.0, running)
         expected = np.clip(reward / np.sqrt(np.var(history) + 1e-8), -10, 10)
         np.testing.assert_allclose(got, expected, rtol=1e-4)
-    np.testing.assert_allclose(scale.running, running, rtol=1e-4)
+    np.testing.assert_allclose(scale.running, 0.9 * running, rtol=1e-4)  # what the next adds to
 
 
 @pytest.mark.slow
