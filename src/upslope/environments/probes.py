@@ -26,7 +26,7 @@ class KnownValue(NamedTuple):
 
 
 class Probe(Environment):
-    """A world of one or two steps with one number to observe, [1].
+    """An environment of one or two steps with one number to observe, [1].
 
     Actions are 0 or 1, or with `continuous=True` a number in [-1, 1], [1].
 

@@ -1,4 +1,4 @@
-"""What worlds of numbered states and actions share, however their arrays are laid out."""
+"""What environments of numbered states and actions share, however their arrays are laid out."""
 
 from __future__ import annotations
 
