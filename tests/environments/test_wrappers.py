@@ -17,12 +17,12 @@ from upslope.environments import (
     CartPole,
     Choice,
     DomainRandomization,
+    FullState,
     FullyObserved,
     LinearQuadratic,
     LogUniform,
     Normal,
     Pendulum,
-    StateObservation,
     Uniform,
 )
 from upslope.environments import environment_contract as contract
@@ -70,7 +70,7 @@ def test_wrappers_are_environments(environment):
 def test_the_full_state_is_the_state():
     environment = FullyObserved(Pendulum())
     state, seen = environment.reset(jax.random.key(0))
-    assert isinstance(seen, StateObservation)
+    assert isinstance(seen, FullState)
     np.testing.assert_array_equal(seen.state, state)
     np.testing.assert_array_equal(seen.observation, Pendulum().reset(jax.random.key(0))[1])
     state, out = environment.step(jax.random.key(1), state, jnp.ones(1))
