@@ -7,18 +7,20 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.flatten_util import ravel_pytree
 
 from upslope.core.distributions.gaussian import DiagonalGaussian
 from upslope.policies.policy import Policy
 
 
 class Linear(Policy):
-    """A Gaussian about W o; `gain` makes candidates differ."""
+    """A Gaussian about W o, o the numbers of an array or a tree in one vector."""
 
     weights: Array  # [A, D]
 
-    def __call__(self, observation: Array, memory: Any = None) -> Any:
-        return DiagonalGaussian(self.weights @ observation.ravel(), jnp.zeros(len(self.weights)))
+    def __call__(self, observation: Any, memory: Any = None) -> Any:
+        numbers = ravel_pytree(observation)[0].astype(float)
+        return DiagonalGaussian(self.weights @ numbers, jnp.zeros(len(self.weights)))
 
 
 class Counting(Policy):

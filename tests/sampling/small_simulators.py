@@ -128,6 +128,50 @@ class Spaces(gymnasium.Env):
         return self.observation_space.sample(), float(np.sum(action)), False, False, {}
 
 
+class Masked(gymnasium.Env):
+    """Shows a target and which of four actions are allowed; one that is not allowed is an error.
+
+    The reward is 1 for the target, which is always allowed. Episodes have five steps.
+
+    Args:
+      tell: where the mask is told: "field" of a Dict observation, or "info".
+    """
+
+    def __init__(self, tell: str = "field"):
+        self.tell = tell
+        parts: dict[str, spaces.Space] = {
+            "target": spaces.Discrete(4, start=1),
+            "place": spaces.Tuple((spaces.Box(-1.0, 1.0, (2,), np.float64),)),
+        }
+        if tell == "field":
+            parts["action_mask"] = spaces.Box(0, 1, (4,), np.int8)
+        self.observation_space = spaces.Dict(parts)
+        self.action_space = spaces.Discrete(4)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict]:
+        super().reset(seed=seed)
+        self.time = 0
+        return self._observe()
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        if not self.mask[action]:
+            raise ValueError(f"action {action} is not allowed by {self.mask}")
+        reward = float(action == self.target)
+        self.time += 1
+        observation, info = self._observe()
+        return observation, reward, self.time == 5, False, info
+
+    def _observe(self) -> tuple[Any, dict]:
+        self.target = int(self.np_random.integers(4))
+        self.mask = self.np_random.integers(0, 2, 4).astype(np.int8)
+        self.mask[self.target] = 1
+        place = (self.np_random.uniform(-1.0, 1.0, 2),)
+        seen = {"target": np.int64(self.target + 1), "place": place}
+        if self.tell == "field":
+            return {**seen, "action_mask": self.mask}, {}
+        return seen, {"action_mask": self.mask}
+
+
 SPACES: dict[str, spaces.Space] = {
     "box": spaces.Box(-1.0, 1.0, (2, 3), np.float64),
     "image": spaces.Box(0, 255, (6, 5, 3), np.uint8),

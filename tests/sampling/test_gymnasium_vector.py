@@ -87,11 +87,14 @@ def test_memory_works_but_for_late_resets():
         sampler(vector(AutoresetMode.NEXT_STEP)).sample(KEYS, counting(1))
 
 
-def test_nested_observations_are_flattened():
+def test_nested_observations_stay_trees():
     for mode in (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED):
         env = SyncVectorEnv([lambda: Spaces("dict", "box")] * N, autoreset_mode=mode)
-        batch, _ = sampler(env).sample(KEYS, linear(1, size=9, actions=6))
-        assert batch.observation.shape == (1, T, N, 9)
+        batch, _ = sampler(env).sample(KEYS, linear(1, size=7, actions=6))
+        for tree in (batch.observation, batch.next_observation):
+            shapes = {"a": (1, T, N, 2, 2), "b": ((1, T, N), (1, T, N, 2))}
+            assert {"a": tree["a"].shape, "b": tuple(x.shape for x in tree["b"])} == shapes
+            assert set(np.unique(tree["b"][0])) <= {0, 1, 2}
 
 
 def test_what_a_vector_environment_does_not_say_is_not_assumed():

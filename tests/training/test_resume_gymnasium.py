@@ -8,10 +8,13 @@ import json
 import os
 import signal
 
+import gymnasium
+import numpy as np
 import pytest
 
 from small_runs import InterruptAfter, Interruption, small_run, status, written
 from upslope.engine.progress import Silent
+from upslope.training.agent import load
 from upslope.training.signals import Stopped
 from upslope.training.train import evaluate, resume
 
@@ -26,6 +29,24 @@ def test_a_run_resumed_at_a_border_is_the_uninterrupted_run(method, tmp_path):
         small_run(method, tmp_path / "cut", InterruptAfter(3), **WORLD)
     resume(tmp_path / "cut")
     assert written(tmp_path / "cut") == written(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_a_run_on_masked_trees_resumes(tmp_path):
+    name = "UpslopeMasked-v0"
+    if name not in gymnasium.registry:
+        gymnasium.register(name, entry_point="small_simulators:Masked")
+    options = {"environment": f"gymnasium:{name}", "normalize_observations": True, "workers": 2}
+    small_run("ppo", tmp_path / "whole", **options)
+    with pytest.raises(Interruption):
+        small_run("ppo", tmp_path / "cut", InterruptAfter(2), **options)
+    resume(tmp_path / "cut")
+    assert written(tmp_path / "cut") == written(tmp_path / "whole")
+    assert evaluate(tmp_path / "cut", episodes=3).lengths.tolist() == [[5, 5, 5]] * 2
+    action, _ = load(tmp_path / "cut").predict(
+        {"target": 3, "place": (np.zeros(2),), "action_mask": np.array([0, 0, 0, 1])}
+    )
+    assert action == 3
 
 
 @pytest.mark.slow

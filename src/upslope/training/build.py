@@ -16,6 +16,7 @@ from upslope.environments.environment import Environment
 from upslope.environments.environment_contract import check_environment
 from upslope.objectives import OBJECTIVES
 from upslope.policies import default_policy
+from upslope.policies.default import shapes_of
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import EpisodeReturns
 from upslope.sampling.jax_sampler import refuse_endless
@@ -109,7 +110,7 @@ def observation_shapes(environment: Any, space: spaces.Space) -> Any:
     """Shapes and types of one observation."""
     if isinstance(environment, Environment):
         return jax.eval_shape(environment.reset, jax.random.key(0))[1]
-    return jax.ShapeDtypeStruct(space.shape or (), space.dtype or np.float32)
+    return shapes_of(space)
 
 
 def tries_populations(config: RunConfig) -> bool:
@@ -158,7 +159,7 @@ def name_of(world: Any) -> tuple[str, dict[str, Any]]:
 
 
 def spaces_of(world: Any) -> tuple[spaces.Space, spaces.Space]:
-    """Observation and action space as policies see them: flat where the world's are not."""
+    """Observation and action space as policies see them."""
     if isinstance(world, Environment):
         return world.observation_space, world.action_space
     from upslope.sampling.simulators.gymnasium_spaces import policy_spaces

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from gymnasium.spaces.utils import flatdim, flatten
 
 from ...core.checks import EnvironmentContractError, UpslopeError
 
@@ -23,8 +22,8 @@ class ObservationCoder:
 
     Floats become float32, uint8 and bool stay, other integers become int32 where their bounds fit
     and float32 where they do not (a policy's numbers are float32 in any case, and an integer that
-    does not fit would wrap). Discrete spaces are counted from 0. Whether Dict and Tuple stay trees
-    is said by `is_flattened`.
+    does not fit would wrap). Discrete spaces are counted from 0. Dict and Tuple spaces stay trees,
+    in which a policy finds the field `action_mask`.
 
     Attributes:
       space: what policies see. A discrete one keeps its start, so that whoever acts outside the
@@ -46,15 +45,10 @@ class ObservationCoder:
                 "spaces, or a Dict or Tuple of them (gymnasium.wrappers.TransformObservation)."
             )
         self.space = policy_space(declared)
-        if is_flattened(declared):
-            self._parts: list[spaces.Space] = []
-            self.leaves = (((flatdim(declared),), np.dtype(np.float32)),)
-        else:
-            self._parts = plain_parts(declared)
-            self.leaves = tuple(
-                (tuple(int(n) for n in part.shape or ()), border_dtype(part))
-                for part in self._parts
-            )
+        self._parts = plain_parts(declared)
+        self.leaves = tuple(
+            (tuple(int(n) for n in part.shape or ()), border_dtype(part)) for part in self._parts
+        )
 
     def store(self, columns: tuple[np.ndarray, ...], index: int, observation: Any) -> None:
         """Writes the observation, as policies see it, into a row of the columns.
@@ -62,9 +56,6 @@ class ObservationCoder:
         Raises:
           TypeError, ValueError, KeyError, OverflowError: it does not fit.
         """
-        if not self._parts:
-            columns[0][index] = flatten(self.declared, observation)
-            return
         if len(self._parts) == 1 and self._parts[0] is self.declared:
             columns[0][index] = coded(self.declared, observation, columns[0].dtype)
             return
@@ -74,8 +65,6 @@ class ObservationCoder:
 
     def tree(self, leaves: Sequence[Any]) -> Any:
         """Leaves as the tree that policies see: dicts by name, tuples, or the one array."""
-        if not self._parts:
-            return leaves[0]
         tree, rest = assembled(self.declared, list(leaves))
         assert not rest
         return tree
@@ -153,19 +142,8 @@ def unsupported_part(space: spaces.Space) -> spaces.Space | None:
     return next((odd for odd in map(unsupported_part, parts) if odd is not None), None)
 
 
-def is_flattened(space: spaces.Space) -> bool:
-    """Whether policies see a space as one flat vector instead of the tree that it is.
-
-    The only place that decides so: sampler, workers and `policy_spaces` ask here.
-    """
-    return not isinstance(space, PLAIN)
-
-
 def policy_space(space: spaces.Space) -> spaces.Space:
     """What policies see of a space."""
-    if is_flattened(space):
-        low, high = flat_bounds(space)
-        return spaces.Box(low, high, dtype=np.float32)
     if isinstance(space, spaces.Dict):
         return spaces.Dict({key: policy_space(part) for key, part in space.spaces.items()})
     if isinstance(space, spaces.Tuple):
@@ -242,20 +220,6 @@ def border_dtype(space: spaces.Space) -> np.dtype:
         low, high = int(space.low.min()), int(space.high.max())
         return np.dtype(np.int32 if INT32.min <= low and high <= INT32.max else np.float32)
     return np.dtype(np.int32)
-
-
-def flat_bounds(space: spaces.Space) -> tuple[np.ndarray, np.ndarray]:
-    """The bounds of a flattened space; one-hot and binary parts lie in [0, 1]."""
-    if isinstance(space, spaces.Box):
-        return space.low.ravel().astype(np.float32), space.high.ravel().astype(np.float32)
-    if isinstance(space, spaces.Dict | spaces.Tuple):
-        parts = space.spaces.values() if isinstance(space, spaces.Dict) else space.spaces
-        bounds = [flat_bounds(part) for part in parts]
-        low = [low for low, _ in bounds] or [np.zeros(0, np.float32)]
-        high = [high for _, high in bounds] or [np.zeros(0, np.float32)]
-        return np.concatenate(low), np.concatenate(high)
-    size = flatdim(space)
-    return np.zeros(size, np.float32), np.ones(size, np.float32)
 
 
 def mismatch(space: spaces.Space, value: Any, name: str) -> str | None:
