@@ -108,6 +108,7 @@ def test_method_pages_name_everything_that_is_logged(page):
         random_search,
         simulated_annealing,
     )
+    from upslope.search.value_based import dqn
     from upslope.search.wrappers import uncertainty_handling
 
     fields = {
@@ -130,6 +131,7 @@ def test_method_pages_name_everything_that_is_logged(page):
         "cem": cross_entropy.CrossEntropyDiagnostics,
         "reinforce": gradient_ascent.GradientAscentDiagnostics,
         "ppo": ppo.PPODiagnostics,
+        "dqn": dqn.DQNDiagnostics,
     }[page.stem]._fields
     logged = page.read_text().split("## What is logged")[1].split("\n## ")[0]
     assert re.findall(r"^\| `(\w+)`", logged, re.MULTILINE) == list(fields)

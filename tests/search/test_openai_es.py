@@ -17,7 +17,7 @@ from upslope.estimators.expectation.smoothed_score import centred_ranks
 from upslope.policies.normalized import NormalizedPolicy
 from upslope.search import OpenAIES
 from upslope.search.evolution.population_scores import shaped
-from upslope.search.gradient.optax_direction import OPTIMIZERS, ascent_transform
+from upslope.search.gradient.optimizer import OPTIMIZERS, ascent_transform
 
 
 def test_centred_ranks_are_the_published_ones(x64):

@@ -143,6 +143,7 @@ def own_weight(trajectories: Trajectories) -> Array:
     if trajectories.discount is None:
         return jnp.ones_like(trajectories.reward)
     ended = trajectories.terminated | trajectories.truncated
+    assert trajectories.discount is not None
     discount = jnp.where(trajectories.valid, trajectories.discount, 1.0)
 
     def forth(weight: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:

@@ -30,6 +30,8 @@ TABLE = {
     "GaussianHead": "heads.continuous",
     "Head": "heads.head",
     "ModeHead": "heads.deterministic",
+    "DuelingHead": "heads.discrete",
+    "EpsilonGreedy": "epsilon_greedy",
     "MultiSoftmaxHead": "heads.discrete",
     "PointHead": "heads.deterministic",
     "SoftmaxHead": "heads.discrete",

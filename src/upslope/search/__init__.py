@@ -18,6 +18,11 @@ TABLE = {
         "ppo",
         "Proximal policy optimisation: clipped surrogate, GAE, minibatch epochs.",
     ),
+    "DQN": Row(
+        "value_based.dqn",
+        "dqn",
+        "Deep Q-learning: a replay buffer, a target network, epsilon-greedy. Discrete actions.",
+    ),
     "ExactGradientAscent": Row(
         "gradient.exact_gradient_ascent",
         "exact-gradient",

@@ -11,7 +11,12 @@ from jax import Array
 from upslope.core.checks import check_number
 from upslope.core.distributions import Bernoulli, Categorical, MultiCategorical
 from upslope.policies.heads.head import Head, allowed, refuse_mask
-from upslope.policies.twin.heads import TwinBernoulli, TwinMultiSoftmax, TwinSoftmax
+from upslope.policies.twin.heads import (
+    TwinBernoulli,
+    TwinDueling,
+    TwinMultiSoftmax,
+    TwinSoftmax,
+)
 
 
 class SoftmaxHead(Head):
@@ -35,6 +40,33 @@ class SoftmaxHead(Head):
 
     def numpy(self) -> TwinSoftmax:
         return TwinSoftmax(self.n_actions)
+
+
+class DuelingHead(Head):
+    r"""The outputs are a state value and the advantages of A actions.
+
+    .. math:: q(s, a) = v(s) + A(s, a) - \frac1{|A|} \sum_b A(s, b)
+
+    Attributes:
+      n_actions: A. Static.
+
+    References:
+      Wang et al. (2016), equation 9.
+    """
+
+    n_actions: int = eqx.field(static=True)
+
+    @property
+    def n_outputs(self) -> int:
+        return self.n_actions + 1
+
+    def __call__(self, output: Array, mask: Array | None = None) -> Categorical:
+        value, advantages = output[0], output[1:]
+        values = value + advantages - jnp.mean(advantages)
+        return Categorical(values, allowed(mask, self.n_actions, "A dueling network"))
+
+    def numpy(self) -> TwinDueling:
+        return TwinDueling(self.n_actions)
 
 
 class MultiSoftmaxHead(Head):

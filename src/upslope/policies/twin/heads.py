@@ -67,6 +67,28 @@ class TwinSoftmax(TwinHead):
 
 
 @dataclass(frozen=True, eq=False)
+class TwinDueling(TwinHead):
+    """One of A actions by a state value and advantages, [N, 1 + A]; ints [N]."""
+
+    n_actions: int
+
+    def _values(self, output: np.ndarray) -> np.ndarray:
+        advantages = output[:, 1:]
+        return output[:, :1] + advantages - advantages.mean(axis=-1, keepdims=True)
+
+    def parameters(self, output: np.ndarray, mask: np.ndarray | None) -> Parameters:
+        return {"logits": masked(self._values(output), mask)}
+
+    def mode(self, output: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+        return masked(self._values(output), mask).argmax(axis=-1)
+
+    def sample(
+        self, output: np.ndarray, mask: np.ndarray | None, generator: np.random.Generator
+    ) -> np.ndarray:
+        return gumbel_max(self._values(output), mask, generator)
+
+
+@dataclass(frozen=True, eq=False)
 class TwinMultiSoftmax(TwinHead):
     """K choices; ints [N, K]. Masks have the entries of all choices, [N, sum(nvec)]."""
 

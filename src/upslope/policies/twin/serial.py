@@ -30,6 +30,7 @@ CLASSES: dict[str, type] = {
         heads.TwinAsIs,
         heads.TwinBernoulli,
         heads.TwinBeta,
+        heads.TwinDueling,
         heads.TwinGaussian,
         heads.TwinMode,
         heads.TwinMultiSoftmax,

@@ -25,7 +25,7 @@ from upslope.search.evolution.population_scores import (
     is_flat,
     shaped,
 )
-from upslope.search.gradient.optax_direction import ascent_transform, check_optimizer
+from upslope.search.gradient.optimizer import ascent_transform, check_optimizer
 from upslope.search.search_method import Defaults, SearchMethod
 
 

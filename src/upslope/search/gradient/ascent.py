@@ -1,29 +1,16 @@
-"""One step uphill: the optimizer, its step size and the bound on its norm."""
+"""What goes with a step uphill: the bound on its norm, the schedule of its size."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
 import jax.numpy as jnp
-import optax
 from jax import Array
-from jax.flatten_util import ravel_pytree
 
 from upslope.core.checks import UpslopeError, check_choice
 
-Optimizer = Literal["adam", "rmsprop", "sgd"]
-OPTIMIZERS = ("adam", "rmsprop", "sgd")
 Schedule = Literal["constant", "linear"]
 SCHEDULES = ("constant", "linear")
-
-
-def direction(optimizer: Optimizer) -> optax.GradientTransformation:
-    """The optax transformation without its step size, so that the step size stays a number."""
-    if optimizer == "adam":
-        return optax.scale_by_adam(eps=1e-5)
-    if optimizer == "rmsprop":
-        return optax.scale_by_rms()
-    return optax.identity()
 
 
 def clip_by_norm(gradient: Array, max_norm: float | Array | None) -> tuple[Array, Array]:
@@ -33,29 +20,6 @@ def clip_by_norm(gradient: Array, max_norm: float | Array | None) -> tuple[Array
         return gradient, norm
     scale = jnp.minimum(1.0, max_norm / jnp.maximum(norm, 1e-12))
     return gradient * scale, norm
-
-
-def start_ascent(optimizer: Optimizer, parameters: Any) -> Any:
-    """The optimizer's first state. It holds vectors [D], not trees: a step over one long vector
-    is a handful of operations, where a step over a tree is a handful for each leaf."""
-    return direction(optimizer).init(ravel_pytree(parameters)[0])
-
-
-def ascend(
-    optimizer: Optimizer, state: Any, theta: Array, gradient: Array, learning_rate: float | Array
-) -> tuple[Array, Any]:
-    """theta + learning_rate * direction(gradient), and the optimizer's next state.
-
-    Args:
-      optimizer: its name.
-      state: of the optimizer.
-      theta: [D].
-      gradient: [D].
-      learning_rate: the step size.
-    """
-    update: Any = direction(optimizer).update
-    step, state = update(gradient, state)
-    return theta + learning_rate * step, state
 
 
 def remaining(steps: Array, total_timesteps: float | Array | None) -> Array:

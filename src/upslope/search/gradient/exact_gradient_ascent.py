@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope import exact
-from upslope.core.checks import UpslopeError, check_choice, check_number
+from upslope.core.checks import UpslopeError, check_number
 from upslope.core.tree import ravel_parameters
 from upslope.environments.linear_quadratic import LinearQuadratic
 from upslope.exact.linear_quadratic import resolve_horizon
@@ -18,7 +18,8 @@ from upslope.exact.objective_value import resolve
 from upslope.objectives.objective import EpisodicReturn, Objective
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import Dynamics
-from upslope.search.gradient.ascent import OPTIMIZERS, Optimizer, ascend, clip_by_norm, start_ascent
+from upslope.search.gradient.ascent import clip_by_norm
+from upslope.search.gradient.optimizer import Optimizer, ascend, check_optimizer, start_ascent
 from upslope.search.search_method import Defaults, ProblemSpec, SearchMethod
 
 
@@ -53,6 +54,7 @@ class ExactGradientAscent(SearchMethod):
       learning_rate: eta.
       optimizer: what turns the gradient into a direction. Static.
       max_grad_norm: bound on the norm of the gradient; None for none.
+      adam_eps: what Adam adds to the root of the second moment. Static.
 
     Raises:
       UpslopeError: from `configure`: the world is no finite MDP, or its J is undefined.
@@ -66,11 +68,12 @@ class ExactGradientAscent(SearchMethod):
     learning_rate: float | Array = 0.1
     optimizer: Optimizer = eqx.field(static=True, default="sgd")
     max_grad_norm: float | Array | None = None
+    adam_eps: float = eqx.field(static=True, default=1e-5)
 
     def __check_init__(self) -> None:
         name = type(self).__name__
         check_number(name, "learning_rate", self.learning_rate, above=0)
-        check_choice(name, "optimizer", self.optimizer, OPTIMIZERS)
+        check_optimizer(name, self.optimizer, self.adam_eps)
         if self.max_grad_norm is not None:
             check_number(name, "max_grad_norm", self.max_grad_norm, above=0)
 
@@ -99,7 +102,8 @@ class ExactGradientAscent(SearchMethod):
         return self
 
     def init(self, key: Array, policy: Policy, objective: Objective) -> ExactGradientState:
-        return ExactGradientState(policy, start_ascent(self.optimizer, ravel_parameters(policy)[0]))
+        theta, _ = ravel_parameters(policy)
+        return ExactGradientState(policy, start_ascent(self.optimizer, theta, self.adam_eps))
 
     def ask(self, key: Array, state: ExactGradientState) -> Policy:
         return state.policy
@@ -121,7 +125,12 @@ class ExactGradientAscent(SearchMethod):
         )
         theta, unravel = ravel_parameters(state.policy)
         moved, optimizer = ascend(
-            self.optimizer, state.optimizer, theta, direction, self.learning_rate
+            self.optimizer,
+            state.optimizer,
+            theta,
+            direction,
+            self.learning_rate,
+            self.adam_eps,
         )
         diagnostics = ExactGradientDiagnostics(
             value, jnp.linalg.norm(slope), jnp.linalg.norm(moved - theta)
@@ -156,6 +165,7 @@ class ExactNaturalGradient(ExactGradientAscent):
       learning_rate: eta.
       optimizer: what turns the gradient into a direction. Static.
       max_grad_norm: bound on the norm of the natural gradient; None for none.
+      adam_eps: what Adam adds to the root of the second moment. Static.
       damping: lambda, added to the diagonal of F; 0 for the pseudo-inverse.
 
     Raises:

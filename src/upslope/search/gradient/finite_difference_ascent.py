@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from upslope.core.checks import check_choice, check_number
+from upslope.core.checks import check_number
 from upslope.core.records import Returns
 from upslope.core.tree import ravel_parameters
 from upslope.estimators.expectation.finite_differences import DifferenceKind, FiniteDifferences
@@ -17,7 +17,8 @@ from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import EpisodeReturns
 from upslope.search.evolution.candidate_returns import averaged_returns, finite_mean, observed
-from upslope.search.gradient.ascent import OPTIMIZERS, Optimizer, ascend, clip_by_norm, start_ascent
+from upslope.search.gradient.ascent import clip_by_norm
+from upslope.search.gradient.optimizer import Optimizer, ascend, check_optimizer, start_ascent
 from upslope.search.search_method import Defaults, ProblemSpec, SearchMethod
 from upslope.search.spaces.space import require_real
 
@@ -55,6 +56,7 @@ class FiniteDifferenceAscent(SearchMethod):
       episodes_per_candidate: whose mean return is a candidate's. Static.
       common_random_numbers: all candidates of an iteration meet the same randomness, which cancels
         from their differences. Static.
+      adam_eps: what Adam adds to the root of the second moment. Static.
 
     References:
       Kiefer and Wolfowitz (1952); Spall (1992), section 2; Peters and Schaal (2008), section 2.1.
@@ -68,6 +70,7 @@ class FiniteDifferenceAscent(SearchMethod):
     max_grad_norm: float | Array | None = None
     episodes_per_candidate: int = eqx.field(static=True, default=2)
     common_random_numbers: bool = eqx.field(static=True, default=True)
+    adam_eps: float = eqx.field(static=True, default=1e-5)
 
     def __check_init__(self) -> None:
         check = lambda name, **limits: check_number(  # noqa: E731
@@ -77,7 +80,7 @@ class FiniteDifferenceAscent(SearchMethod):
         check("episodes_per_candidate", at_least=1, integer=True)
         if self.max_grad_norm is not None:
             check("max_grad_norm", above=0)
-        check_choice("FiniteDifferenceAscent", "optimizer", self.optimizer, OPTIMIZERS)
+        check_optimizer("FiniteDifferenceAscent", self.optimizer, self.adam_eps)
 
     def configure(self, spec: ProblemSpec) -> FiniteDifferenceAscent:
         """The same method, knowing how many parameters the policy has."""
@@ -96,7 +99,7 @@ class FiniteDifferenceAscent(SearchMethod):
         require_real("FiniteDifferenceAscent", policy)
         policy = jax.tree.map(jnp.asarray, policy)
         return FiniteDifferenceState(
-            policy, start_ascent(self.optimizer, ravel_parameters(policy)[0])
+            policy, start_ascent(self.optimizer, ravel_parameters(policy)[0], self.adam_eps)
         )
 
     def ask(self, key: Array, state: FiniteDifferenceState) -> Policy:
@@ -115,7 +118,7 @@ class FiniteDifferenceAscent(SearchMethod):
         theta, unravel = ravel_parameters(state.policy)
         vector, norm = clip_by_norm(ravel_parameters(gradient)[0], self.max_grad_norm)
         theta, optimizer = ascend(
-            self.optimizer, state.optimizer, theta, vector, self.learning_rate
+            self.optimizer, state.optimizer, theta, vector, self.learning_rate, self.adam_eps
         )
         policy = observed(unravel(theta), experience.moments)
         raw = jnp.mean(experience.returns, axis=1)
@@ -141,6 +144,7 @@ def finite_differences(
     max_grad_norm: float | None = None,
     episodes_per_candidate: int = 2,
     common_random_numbers: bool = True,
+    adam_eps: float = 1e-5,
 ) -> FiniteDifferenceAscent:
     """Finite differences in the flat settings of the command line.
 
@@ -155,12 +159,14 @@ def finite_differences(
       max_grad_norm: bound on the norm of the gradient; none by default.
       episodes_per_candidate: whose mean return is a candidate's.
       common_random_numbers: all candidates of an iteration meet the same randomness.
+      adam_eps: what Adam adds to the root of the second moment.
     """
     return FiniteDifferenceAscent(
         FiniteDifferences(step, kind, num_parameters, n_directions),
-        learning_rate,
-        optimizer,
-        max_grad_norm,
-        episodes_per_candidate,
-        common_random_numbers,
+        learning_rate=learning_rate,
+        optimizer=optimizer,
+        max_grad_norm=max_grad_norm,
+        episodes_per_candidate=episodes_per_candidate,
+        common_random_numbers=common_random_numbers,
+        adam_eps=adam_eps,
     )

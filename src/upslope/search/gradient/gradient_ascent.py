@@ -26,15 +26,8 @@ from upslope.policies.critics import state_value
 from upslope.policies.policy import Policy, ValueFunction
 from upslope.policies.unroll import along
 from upslope.sampling.experience import Episodes
-from upslope.search.gradient.ascent import (
-    OPTIMIZERS,
-    SCHEDULES,
-    Optimizer,
-    ascend,
-    clip_by_norm,
-    remaining,
-    start_ascent,
-)
+from upslope.search.gradient.ascent import SCHEDULES, clip_by_norm, remaining
+from upslope.search.gradient.optimizer import Optimizer, ascend, check_optimizer, start_ascent
 from upslope.search.gradient.value_regression import explained_variance, fit_values
 from upslope.search.search_method import SearchMethod
 from upslope.search.step_count import StepCount
@@ -81,6 +74,7 @@ class GradientAscent(SearchMethod[GradientAscentState, Trajectories]):
       critic_learning_rate: of the learned baseline (Adam).
       critic_epochs: full passes of the learned baseline over each batch. Static.
       total_timesteps: the budget, for the schedule.
+      adam_eps: what Adam adds to the root of the second moment. Static.
 
     References:
       Williams (1992); Sutton and Barto (2018), equation 13.1.
@@ -98,6 +92,7 @@ class GradientAscent(SearchMethod[GradientAscentState, Trajectories]):
     critic_learning_rate: float | Array = 1e-3
     critic_epochs: int = eqx.field(static=True, default=10)
     total_timesteps: float | Array | None = None
+    adam_eps: float = eqx.field(static=True, default=1e-5)
 
     def __check_init__(self) -> None:
         check = lambda name, **limits: check_number(  # noqa: E731
@@ -117,7 +112,7 @@ class GradientAscent(SearchMethod[GradientAscentState, Trajectories]):
         for name in ("max_grad_norm", "total_timesteps"):
             if getattr(self, name) is not None:
                 check(name, above=0)
-        check_choice("GradientAscent", "optimizer", self.optimizer, OPTIMIZERS)
+        check_optimizer("GradientAscent", self.optimizer, self.adam_eps)
         check_choice(
             "GradientAscent", "learning_rate_schedule", self.learning_rate_schedule, SCHEDULES
         )
@@ -135,10 +130,10 @@ class GradientAscent(SearchMethod[GradientAscentState, Trajectories]):
         critic, critic_optimizer = None, ()
         if self.estimator.baseline.learned:
             critic = state_value(key, policy)
-            critic_optimizer = start_ascent("adam", critic)
+            critic_optimizer = start_ascent("adam", critic, self.adam_eps)
         return GradientAscentState(
             policy,
-            start_ascent(self.optimizer, policy),
+            start_ascent(self.optimizer, policy, self.adam_eps),
             critic,
             critic_optimizer,
             StepCount.start(),
@@ -186,13 +181,16 @@ class GradientAscent(SearchMethod[GradientAscentState, Trajectories]):
                 experience.valid,
                 self.critic_learning_rate,
                 self.critic_epochs,
+                self.adam_eps,
             )
         left = remaining(state.steps.value, self.total_timesteps)
         linear = self.learning_rate_schedule == "linear"
         learning_rate = self.learning_rate * (left if linear else jnp.ones(()))
         theta, unravel = ravel_pytree(policy)
         gradient, norm = clip_by_norm(ravel_pytree(estimate.gradient)[0], self.max_grad_norm)
-        theta, optimizer = ascend(self.optimizer, state.optimizer, theta, gradient, learning_rate)
+        theta, optimizer = ascend(
+            self.optimizer, state.optimizer, theta, gradient, learning_rate, self.adam_eps
+        )
         policy = unravel(theta)
         if policy.observation_moments is not None:
             policy = policy.observe(Moments.of(experience.observation, experience.valid))
@@ -223,6 +221,7 @@ def reinforce(
     critic_learning_rate: float = 1e-3,
     critic_epochs: int = 10,
     total_timesteps: float | None = None,
+    adam_eps: float = 1e-5,
 ) -> GradientAscent:
     """REINFORCE in the flat settings of the command line; see `GradientAscent`, `LikelihoodRatio`.
 
@@ -238,19 +237,21 @@ def reinforce(
       critic_learning_rate: of the learned baseline "value".
       critic_epochs: passes of the learned baseline over each batch.
       total_timesteps: the budget, for the schedule; filled in by `train`.
+      adam_eps: what Adam adds to the root of the second moment.
     """
     if baseline not in BASELINES:
         from upslope.core.checks import unknown_name
 
         raise unknown_name("baseline", baseline, BASELINES)
     return GradientAscent(
-        LikelihoodRatio(BASELINES[baseline](), credit, standardize),
-        n_episodes,
-        learning_rate,
-        learning_rate_schedule,
-        optimizer,
-        max_grad_norm,
-        critic_learning_rate,
-        critic_epochs,
-        total_timesteps,
+        estimator=LikelihoodRatio(BASELINES[baseline](), credit, standardize),
+        n_episodes=n_episodes,
+        learning_rate=learning_rate,
+        learning_rate_schedule=learning_rate_schedule,
+        optimizer=optimizer,
+        max_grad_norm=max_grad_norm,
+        critic_learning_rate=critic_learning_rate,
+        critic_epochs=critic_epochs,
+        total_timesteps=total_timesteps,
+        adam_eps=adam_eps,
     )

@@ -19,17 +19,11 @@ from upslope.objectives.objective import Objective
 from upslope.policies.critics import state_value
 from upslope.policies.policy import Policy, ValueFunction
 from upslope.sampling.experience import Steps
-from upslope.search.gradient.ascent import (
-    Schedule,
-    ascend,
-    check_schedule,
-    clip_by_norm,
-    remaining,
-    start_ascent,
-)
+from upslope.search.gradient.ascent import Schedule, check_schedule, clip_by_norm, remaining
 from upslope.search.gradient.clipped_surrogate import Losses, clipped_surrogate
 from upslope.search.gradient.minibatches import minibatches
 from upslope.search.gradient.on_policy_batch import OnPolicyBatch, on_policy_batch
+from upslope.search.gradient.optimizer import ascend, start_ascent
 from upslope.search.gradient.reward_scale import RewardScale
 from upslope.search.gradient.value_regression import explained_variance
 from upslope.search.search_method import Defaults, ProblemSpec, SearchMethod
@@ -96,6 +90,7 @@ class PPO(SearchMethod[PPOState, Trajectories]):
       max_grad_norm: bound on the global norm of the gradient.
       target_kl: end the iteration's updates when approx_kl exceeds 1.5 times it; None: never.
       total_timesteps: the budget, for the schedules.
+      adam_eps: what Adam adds to the root of the second moment. Static.
 
     References:
       Schulman et al. (2017), equations 7 and 9.
@@ -125,6 +120,7 @@ class PPO(SearchMethod[PPOState, Trajectories]):
     max_grad_norm: float | Array = 0.5
     target_kl: float | Array | None = None
     total_timesteps: float | Array | None = None
+    adam_eps: float = eqx.field(static=True, default=1e-5)
 
     def __check_init__(self) -> None:
         check = lambda name, **limits: check_number("PPO", name, getattr(self, name), **limits)  # noqa: E731
@@ -196,7 +192,7 @@ class PPO(SearchMethod[PPOState, Trajectories]):
         return PPOState(
             policy=policy,
             critic=critic,
-            optimizer=start_ascent("adam", (policy, critic)),
+            optimizer=start_ascent("adam", (policy, critic), self.adam_eps),
             critic_memory=memory,
             reward_scale=RewardScale.start(self.n_envs) if self.normalize_reward else None,
             steps=StepCount.start(),
@@ -297,7 +293,7 @@ class PPO(SearchMethod[PPOState, Trajectories]):
             theta, optimizer, going, norms, count = carry
             gradient, losses = jax.grad(flat_loss, has_aux=True)(theta, *minibatch)
             gradient, norm = clip_by_norm(gradient, self.max_grad_norm)
-            new = ascend("adam", optimizer, theta, gradient, learning_rate)
+            new = ascend("adam", optimizer, theta, gradient, learning_rate, self.adam_eps)
             if self.target_kl is not None:
                 # As soon as the policy has moved too far, nothing moves any more.
                 going = going & (losses.approx_kl <= 1.5 * self.target_kl)

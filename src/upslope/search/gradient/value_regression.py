@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 from upslope.policies.policy import ValueFunction
 from upslope.policies.unroll import along
-from upslope.search.gradient.ascent import ascend
+from upslope.search.gradient.optimizer import ascend
 
 
 def explained_variance(value: Array, target: Array, valid: Array) -> Array:
@@ -38,6 +38,7 @@ def fit_values(
     valid: Array,
     learning_rate: float | Array,
     epochs: int,
+    adam_eps: float,
 ) -> tuple[ValueFunction, Any]:
     """Full-batch Adam steps on the mean squared error over the valid steps.
 
@@ -49,6 +50,7 @@ def fit_values(
       valid: [T, N].
       learning_rate: Adam's.
       epochs: how many steps.
+      adam_eps: Adam's.
     """
     steps = jnp.maximum(jnp.sum(valid), 1)
 
@@ -60,7 +62,7 @@ def fit_values(
 
     def epoch(_: Array, carry: Any) -> Any:
         theta, optimizer = carry
-        return ascend("adam", optimizer, theta, jax.grad(fit)(theta), learning_rate)
+        return ascend("adam", optimizer, theta, jax.grad(fit)(theta), learning_rate, adam_eps)
 
     theta, optimizer = jax.lax.fori_loop(0, epochs, epoch, (start, optimizer))
     return unravel(theta), optimizer

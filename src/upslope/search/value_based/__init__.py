@@ -1,0 +1,1 @@
+"""Methods that learn action values and act greedily on them."""
