@@ -142,6 +142,18 @@ def test_too_little_data_is_said():
     assert np.asarray(drawn.weights).all()
 
 
+@pytest.mark.parametrize("length", [1, 3])
+def test_a_buffer_as_small_as_a_window_ends_drawing(length):
+    """Where an episode has just ended, the newest row is no step: something else is drawn."""
+    spec = Replay(Steps(1, 1), length, 1, 4, length)
+    for n_steps in range(1, 4 * length + 4):
+        steps = counted(n_steps, 1, (length + 1,))
+        drawn = draw_batches(jax.random.key(0), spec, filled(spec, steps), steps)
+        started = np.asarray(drawn.batches.valid)[:, 0]
+        assert started.all() or not started.any()
+        assert started.all() or n_steps <= length
+
+
 def test_streams_that_begin_anew_end_their_episode():
     spec = Replay(Steps(1, 3), 50, 1, 64, 2)
     first, second = counted(3, 1, (100,)), counted(3, 1, (100,), start=7)

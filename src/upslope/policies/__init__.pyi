@@ -30,6 +30,7 @@ from upslope.policies.critics import state_value as state_value
 from upslope.policies.default import choose_kind as choose_kind
 from upslope.policies.default import compatible_kinds as compatible_kinds
 from upslope.policies.default import default_policy as default_policy
+from upslope.policies.epsilon_greedy import EpsilonGreedy as EpsilonGreedy
 from upslope.policies.features import BernoulliFeatures as BernoulliFeatures
 from upslope.policies.features import FeatureMap as FeatureMap
 from upslope.policies.features import ProductFeatures as ProductFeatures
@@ -40,6 +41,7 @@ from upslope.policies.heads.continuous import SquashedGaussianHead as SquashedGa
 from upslope.policies.heads.deterministic import ModeHead as ModeHead
 from upslope.policies.heads.deterministic import PointHead as PointHead
 from upslope.policies.heads.discrete import BernoulliHead as BernoulliHead
+from upslope.policies.heads.discrete import DuelingHead as DuelingHead
 from upslope.policies.heads.discrete import MultiSoftmaxHead as MultiSoftmaxHead
 from upslope.policies.heads.discrete import SoftmaxHead as SoftmaxHead
 from upslope.policies.heads.head import Head as Head

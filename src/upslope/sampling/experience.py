@@ -56,7 +56,8 @@ class Replay:
 
     Attributes:
       fresh: what each iteration samples.
-      capacity: how many steps are kept, per seed; rounded up to whole rows of `fresh.n_envs`.
+      capacity: how many rows are kept, per seed, rounded up to whole ones of `fresh.n_envs`
+        streams. A row is a step, or what was observed after the last step of an episode.
       n_batches: batches drawn per iteration.
       batch_size: windows per batch.
       sequence_length: steps per window: 1 for transitions, n for n-step returns, longer for
@@ -79,6 +80,8 @@ class Replay:
     def __post_init__(self) -> None:
         for name in ("capacity", "n_batches", "batch_size", "sequence_length"):
             check_number("Replay", name, getattr(self, name), at_least=1, integer=True)
+        for name in ("priority_exponent", "importance_exponent"):
+            check_number("Replay", name, getattr(self, name), at_least=0)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,8 @@ class ReplayBuffer(NamedTuple):
 
 def rows_of(spec: Replay) -> int:
     """R: slots per stream, one more than can be drawn."""
-    return max(-(-spec.capacity // spec.fresh.n_envs), spec.sequence_length) + 1
+    # One row more than a window: of two neighbouring starts at least one is a step.
+    return max(-(-spec.capacity // spec.fresh.n_envs), spec.sequence_length + 1) + 1
 
 
 def empty_buffer(spec: Replay, steps: Trajectories) -> ReplayBuffer:
@@ -156,6 +157,7 @@ def draw_batches(key: Array, spec: Replay, buffer: ReplayBuffer, fresh: Trajecto
     length, shape = spec.sequence_length, (spec.n_batches, spec.batch_size)
     oldest = jnp.maximum(buffer.written - (size - 1), 0)
     starts = jnp.maximum(buffer.written - oldest - length + 1, 0)  # [N] rows that may be a start
+    streams = jnp.arange(n_envs)
     if spec.prioritized:
         assert buffer.tree is not None
         leaf = buffer.tree.draw(jax.random.uniform(key, shape))
@@ -165,17 +167,18 @@ def draw_batches(key: Array, spec: Replay, buffer: ReplayBuffer, fresh: Trajecto
         weights = importance_weights(share, spec.importance_exponent)
     else:
         ends = jnp.cumsum(starts)
-        ready = jnp.any(rows.valid) & (ends[-1] > 0)
+        # A stream with two rows that may be a start has one that is: every other row is a step.
+        ready = jnp.any(starts > 1) | jnp.any((starts == 1) & rows.valid[oldest % size, streams])
         slot, stream = _uniform_starts(key, shape, rows, oldest, ends, ready)
         weights = jnp.where(ready, jnp.ones(shape), 0.0)
 
     # [B, L, M]: the rows of each window, and those after them.
     slots = (slot[:, None] + jnp.arange(length)[None, :, None]) % size
-    streams = jnp.broadcast_to(stream[:, None], slots.shape)
+    columns = jnp.broadcast_to(stream[:, None], slots.shape)
     after = (slots + 1) % size
 
     def take(tree: Any, slots: Array) -> Any:
-        return jax.tree.map(lambda column: column[slots, streams], tree)
+        return jax.tree.map(lambda column: column[slots, columns], tree)
 
     ended = take(rows.terminated, slots) | take(rows.truncated, slots)
     earlier = jnp.cumsum(ended, axis=1) - ended  # ends before each step of the window

@@ -34,6 +34,7 @@ from upslope.search.spaces.product import Product as Product
 from upslope.search.spaces.space import Mutation as Mutation
 from upslope.search.spaces.space import Real as Real
 from upslope.search.spaces.space import SearchSpace as SearchSpace
+from upslope.search.value_based.dqn import DQN as DQN
 
 METHODS: Registry
 TABLE: Table

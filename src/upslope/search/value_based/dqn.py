@@ -22,7 +22,12 @@ from upslope.policies.network import NetworkPolicy
 from upslope.policies.normalized import NormalizedPolicy
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import Replay, Steps
-from upslope.search.gradient.ascent import clip_by_norm
+from upslope.search.gradient.ascent import (
+    Schedule,
+    check_schedule,
+    clip_by_norm,
+    remaining,
+)
 from upslope.search.gradient.optimizer import ascend, start_ascent
 from upslope.search.search_method import Defaults, ProblemSpec, SearchMethod
 from upslope.search.value_based.targets import bootstrap_values, huber, n_step_returns
@@ -64,6 +69,7 @@ class DQN(SearchMethod[DQNState, Replayed]):
     Attributes:
       n_envs: streams sampled side by side. Static.
       learning_rate: Adam's.
+      learning_rate_schedule: `"linear"` falls to zero at `total_timesteps`. Static.
       buffer_size: steps kept, per seed. Static.
       learning_starts: steps of random actions before the first update.
       batch_size: windows per update. Static.
@@ -117,6 +123,7 @@ class DQN(SearchMethod[DQNState, Replayed]):
     importance_exponent: float = eqx.field(static=True, default=0.4)
     total_timesteps: float | Array = 100_000.0
     adam_eps: float = eqx.field(static=True, default=1e-8)
+    learning_rate_schedule: Schedule = eqx.field(static=True, default="constant")
 
     def __check_init__(self) -> None:
         def check(name: str, **limits: Any) -> None:
@@ -134,6 +141,7 @@ class DQN(SearchMethod[DQNState, Replayed]):
             check(name, at_least=0, at_most=1)
         for name in ("priority_exponent", "importance_exponent"):
             check(name, at_least=0)
+        check_schedule(self, "learning_rate_schedule")
         if self.buffer_size < self.n_envs * self.n_step:
             raise UpslopeError(
                 f"DQN got buffer_size={self.buffer_size} for n_envs={self.n_envs} streams and "
@@ -220,10 +228,16 @@ class DQN(SearchMethod[DQNState, Replayed]):
         due = turns > jnp.floor(self._steps(state.iterations) / self.target_update_interval)
         mixed = jax.tree.map(lambda new, old: old + self.tau * (new - old), policy, state.target)
         target = tree.where(due, mixed, state.target)
+        learning_rate = jnp.asarray(self.learning_rate, float)
+        if self.learning_rate_schedule == "linear":
+            left = remaining(self._steps(state.iterations), self.total_timesteps)
+            learning_rate = learning_rate * left
         learns = (steps >= self.learning_starts) & jnp.any(experience.weights > 0)
 
         def learn() -> Any:
-            return self._improve(policy, target, state.optimizer, experience, objective)
+            return self._improve(
+                policy, target, state.optimizer, experience, objective, learning_rate
+            )
 
         def wait() -> Any:
             shapes = jax.eval_shape(learn)
@@ -241,11 +255,17 @@ class DQN(SearchMethod[DQNState, Replayed]):
             td_error=error,
             gradient_norm=norm,
             epsilon=self._epsilon(state.iterations),
-            learning_rate=jnp.asarray(self.learning_rate, float),
+            learning_rate=learning_rate,
         )
 
     def _improve(
-        self, policy: Policy, target: Policy, optimizer: Any, drawn: Replayed, objective: Objective
+        self,
+        policy: Policy,
+        target: Policy,
+        optimizer: Any,
+        drawn: Replayed,
+        objective: Objective,
+        learning_rate: Array,
     ) -> tuple[Policy, Any, Array, tuple[Array, ...]]:
         """One update per batch: policy, optimizer, |errors| [B, M], means of what happened."""
         theta, unravel = ravel_parameters(policy)
@@ -261,7 +281,7 @@ class DQN(SearchMethod[DQNState, Replayed]):
             slope, (value, error) = jax.grad(loss, has_aux=True)(theta, *batch)
             clipped, norm = clip_by_norm(-slope, self.max_grad_norm)
             theta, optimizer = ascend(
-                "adam", optimizer, theta, clipped, self.learning_rate, self.adam_eps
+                "adam", optimizer, theta, clipped, learning_rate, self.adam_eps
             )
             seen = (jnp.mean(batch[1] * huber(error)), jnp.mean(value), jnp.mean(error), norm)
             return (theta, optimizer), (error, seen)
