@@ -86,23 +86,29 @@ def test_many_episodes_find_the_baseline_of_least_variance():
         sampled("endless")._replace(memory=()),
     )
 
-    def spread(estimator):
+    def estimates(estimator):
         def one(episodes):
             return estimator.estimate(POLICY, episodes, EpisodicReturn()).gradient.logits
 
-        return jnp.var(jax.lax.map(one, pooled, batch_size=100), axis=0)
+        return np.asarray(jax.jit(lambda p: jax.lax.map(one, p, batch_size=100))(pooled))
 
-    best = jax.jit(lambda: spread(OptimalBaselineLikelihoodRatio("return")))()
-    numbers = jnp.asarray(np.random.default_rng(0).uniform(-3, 8, size=50), jnp.float32)
+    def spread(estimator):
+        return estimates(estimator).var(axis=0)
 
     def constant(number):
-        return spread(LikelihoodRatio(TimeBaseline(number), "return"))
+        return estimates(LikelihoodRatio(TimeBaseline(jnp.float32(number)), "return"))
 
-    others = jax.jit(lambda: jax.lax.map(constant, numbers))()
-    assert (np.asarray(best)[None] <= 1.1 * np.asarray(others)).all()
+    best = spread(OptimalBaselineLikelihoodRatio("return"))
+    numbers = np.random.default_rng(0).uniform(-3, 8, size=50)
+    at_zero, at_one = constant(0.0), constant(1.0)  # an estimate is affine in the constant
+    np.testing.assert_allclose(
+        constant(numbers[0]), at_zero + numbers[0] * (at_one - at_zero), rtol=1e-3, atol=1e-3
+    )
+    others = np.array([(at_zero + b * (at_one - at_zero)).var(axis=0) for b in numbers])
+    assert (best[None] <= 1.1 * others).all()
     assert (np.median(others, axis=0) > 1.2 * best).all()
-    single = jax.jit(lambda: spread(OptimalBaselineLikelihoodRatio("reward-to-go")))()
-    plain = jax.jit(lambda: spread(TRAJECTORY_ESTIMATORS.get("reward-to-go")()))()
+    single = spread(OptimalBaselineLikelihoodRatio("reward-to-go"))
+    plain = spread(TRAJECTORY_ESTIMATORS.get("reward-to-go")())
     assert single.sum() < 0.9 * plain.sum()
 
 

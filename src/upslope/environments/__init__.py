@@ -70,6 +70,7 @@ TABLE = {
     "RandomLegal": "games.random_legal",
     "RandomizedState": "wrappers.domain_randomization",
     "SparseMDP": "tabular.sparse_mdp",
+    "TableActor": "games.minimax",
     "TicTacToe": "games.tic_tac_toe",
     "Uniform": "wrappers.physics_distributions",
     "Wrapper": "wrappers.wrapper",

@@ -17,6 +17,7 @@ from upslope.environments.environment import Environment as Environment
 from upslope.environments.factory import make as make
 from upslope.environments.games.against_opponent import AgainstOpponent as AgainstOpponent
 from upslope.environments.games.alternating_game import AlternatingGame as AlternatingGame
+from upslope.environments.games.minimax import TableActor as TableActor
 from upslope.environments.games.random_legal import RandomLegal as RandomLegal
 from upslope.environments.games.tic_tac_toe import TicTacToe as TicTacToe
 from upslope.environments.games.tic_tac_toe import tic_tac_toe as tic_tac_toe
