@@ -16,6 +16,15 @@ from upslope.training.train import train
 SMALL = {
     "ppo": dict(n_envs=4, n_steps=32, batch_size=64, n_epochs=2, total_timesteps=1024),
     "reinforce": dict(n_episodes=6, baseline="value", total_timesteps=1200),
+    "dqn": dict(
+        n_envs=2,
+        train_freq=2,
+        buffer_size=200,
+        learning_starts=64,
+        prioritized=True,
+        n_step=2,
+        total_timesteps=800,
+    ),
     "cem": dict(population_size=6, n_elites=2, episodes_per_candidate=1, total_timesteps=1200),
 }
 

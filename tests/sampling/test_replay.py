@@ -1,21 +1,15 @@
 """Replay: what is kept, what is drawn, and what other libraries' buffers got wrong."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from rings import RINGS, NumpyRing
 
 from upslope.core.records import Trajectories
 from upslope.sampling.experience import Replay, Steps
-from upslope.sampling.replay import (
-    add_steps,
-    draw_batches,
-    empty_buffer,
-    rows_of,
-    set_priorities,
-)
+from upslope.sampling.replay import rows_of
+from upslope.sampling.simulators.numpy_sum_tree import NumpySumTree
 from upslope.sampling.sum_tree import SumTree, importance_weights
 
 
@@ -48,18 +42,22 @@ def counted(n_steps, n_envs, lengths, truncate=False, start=0):
     )
 
 
-def filled(spec, steps, chunk=None):
+def some(steps, first, last):
+    """Some of the steps."""
+    return jax.tree.map(lambda leaf: leaf[first:last], steps)
+
+
+def filled(kind, spec, steps, chunk=None):
     """A buffer that has taken the steps, some at a time."""
-    buffer = empty_buffer(spec, steps)
+    buffer = kind(spec, steps)
     total = steps.reward.shape[0]
     chunk = chunk or total
-    add = jax.jit(partial(add_steps, spec))
     for first in range(0, total, chunk):
-        part = jax.tree.map(lambda leaf, first=first: leaf[first : first + chunk], steps)
-        buffer = add(buffer, part)
+        buffer.add(some(steps, first, first + chunk))
     return buffer
 
 
+@pytest.mark.parametrize("kind", RINGS)
 @pytest.mark.parametrize("prioritized", [False, True])
 @pytest.mark.parametrize("truncate", [False, True])
 @pytest.mark.parametrize(
@@ -73,16 +71,14 @@ def filled(spec, steps, chunk=None):
     ],
 )
 def test_windows_are_consecutive_of_one_episode_and_written(
-    capacity, n_envs, length, lengths, truncate, prioritized
+    capacity, n_envs, length, lengths, truncate, prioritized, kind
 ):
     """After ten wraps of odd sizes, whatever is drawn is what happened."""
     spec = Replay(Steps(n_envs, 3), capacity, 2, 256, length, prioritized)
     rows = rows_of(spec)
     n_steps = 10 * rows + 3
     steps = counted(n_steps - n_steps % 3, n_envs, lengths, truncate)
-    buffer = filled(spec, steps, chunk=3)
-    drawn = jax.jit(partial(draw_batches, spec=spec))(jax.random.key(0), buffer=buffer, fresh=steps)
-    batches = jax.tree.map(np.asarray, drawn.batches)
+    batches = filled(kind, spec, steps, chunk=3).draw(0, steps).batches
     assert batches.reward.shape == (2, length, 256)
     assert batches.valid[:, 0].all()  # a window starts at a step
     seen = {tuple(row) for row in np.asarray(steps.observation).reshape(-1, 3).tolist()}
@@ -110,15 +106,15 @@ def test_windows_are_consecutive_of_one_episode_and_written(
     assert len(kept) <= (rows - 1) * n_envs
 
 
+@pytest.mark.parametrize("kind", RINGS)
 @pytest.mark.parametrize("prioritized", [False, True])
-def test_every_step_is_drawn_equally_often(prioritized):
+def test_every_step_is_drawn_equally_often(prioritized, kind):
     """Chi-square over the steps that can start a window; false alarm 1e-6 each."""
     spec = Replay(Steps(2, 4), 23, 8, 4096, 2, prioritized, priority_exponent=1.0)
     steps = counted(200, 2, (3, 8))
-    buffer = filled(spec, steps, 4)
-    keys = jax.random.split(jax.random.key(1), 16)
-    draw = jax.jit(jax.vmap(lambda key: draw_batches(key, spec, buffer, steps).batches.observation))
-    first = np.asarray(draw(keys))[:, :, 0].reshape(-1, 3)
+    buffer = filled(kind, spec, steps, 4)
+    drawn = [buffer.draw(seed, steps).batches.observation[:, 0] for seed in range(16)]
+    first = np.concatenate(drawn).reshape(-1, 3)
     numbers, counts = np.unique(first, axis=0, return_counts=True)
     expected = counts.sum() / len(counts)
     statistic = float(((counts - expected) ** 2 / expected).sum())
@@ -129,38 +125,42 @@ def test_every_step_is_drawn_equally_often(prioritized):
     assert z < 4.75
 
 
-def test_too_little_data_is_said():
+@pytest.mark.parametrize("kind", RINGS)
+def test_too_little_data_is_said(kind):
     spec = Replay(Steps(1, 2), 100, 2, 8, 5)
     steps = counted(4, 1, (100,))
-    drawn = draw_batches(jax.random.key(0), spec, filled(spec, steps), steps)
+    drawn = filled(kind, spec, steps).draw(0, steps)
     assert int(drawn.filled) == 4
     assert not np.asarray(drawn.batches.valid).any()
     assert not np.asarray(drawn.weights).any()
     enough = counted(5, 1, (100,))
-    drawn = draw_batches(jax.random.key(0), spec, filled(spec, enough), enough)
+    drawn = filled(kind, spec, enough).draw(0, enough)
     assert np.asarray(drawn.batches.valid).all()
     assert np.asarray(drawn.weights).all()
 
 
+@pytest.mark.parametrize("kind", RINGS)
 @pytest.mark.parametrize("length", [1, 3])
-def test_a_buffer_as_small_as_a_window_ends_drawing(length):
+def test_a_buffer_as_small_as_a_window_ends_drawing(length, kind):
     """Where an episode has just ended, the newest row is no step: something else is drawn."""
     spec = Replay(Steps(1, 1), length, 1, 4, length)
     for n_steps in range(1, 4 * length + 4):
         steps = counted(n_steps, 1, (length + 1,))
-        drawn = draw_batches(jax.random.key(0), spec, filled(spec, steps), steps)
+        drawn = filled(kind, spec, steps).draw(0, steps)
         started = np.asarray(drawn.batches.valid)[:, 0]
         assert started.all() or not started.any()
         assert started.all() or n_steps <= length
 
 
-def test_streams_that_begin_anew_end_their_episode():
+@pytest.mark.parametrize("kind", RINGS)
+def test_streams_that_begin_anew_end_their_episode(kind):
     spec = Replay(Steps(1, 3), 50, 1, 64, 2)
     first, second = counted(3, 1, (100,)), counted(3, 1, (100,), start=7)
     second = second._replace(restarted=jnp.array([True]))
-    buffer = empty_buffer(spec, first)
-    buffer = add_steps(spec, add_steps(spec, buffer, first), second)
-    drawn = draw_batches(jax.random.key(0), spec, buffer, first)
+    buffer = kind(spec, first)
+    buffer.add(first)
+    buffer.add(second)
+    drawn = buffer.draw(0, first)
     start, after = (np.asarray(drawn.batches.observation)[0, i, :, 1] for i in range(2))
     valid = np.asarray(drawn.batches.valid)[0, 1]
     assert (after[valid] == start[valid] + 1).all()
@@ -170,7 +170,8 @@ def test_streams_that_begin_anew_end_their_episode():
     assert (np.asarray(drawn.batches.next_observation)[0, 0, last, 1] == 3).all()
 
 
-def test_bytes_stay_bytes_and_trees_stay_trees():
+@pytest.mark.parametrize("kind", RINGS)
+def test_bytes_stay_bytes_and_trees_stay_trees(kind):
     spec = Replay(Steps(1, 2), 6, 1, 4)
     steps = counted(8, 1, (4,))
     image = (steps.observation[..., :2] % 256).astype(jnp.uint8)
@@ -180,9 +181,9 @@ def test_bytes_stay_bytes_and_trees_stay_trees():
         next_observation={"image": following, "mask": jnp.ones((8, 1, 2), bool)},
         extras={"log_prob": steps.reward},
     )
-    buffer = filled(spec, steps)
-    assert buffer.rows.observation["image"].dtype == jnp.uint8
-    drawn = draw_batches(jax.random.key(0), spec, buffer, steps)
+    buffer = filled(kind, spec, steps)
+    assert buffer.observation["image"].dtype == jnp.uint8
+    drawn = buffer.draw(0, steps)
     assert drawn.batches.observation["image"].dtype == jnp.uint8
     np.testing.assert_array_equal(drawn.batches.extras["log_prob"], drawn.batches.reward)
 
@@ -233,46 +234,127 @@ class TestPriorities:
         weights = importance_weights(jnp.asarray(p), beta)
         np.testing.assert_allclose(weights, raw / raw.max(), rtol=1e-6)
 
-    def test_new_rows_enter_with_the_largest_priority(self):
+    @pytest.mark.parametrize("kind", RINGS)
+    def test_new_rows_enter_with_the_largest_priority(self, kind):
         spec = Replay(Steps(1, 1), 20, 1, 16, 1, True, priority_exponent=0.5)
         steps = counted(30, 1, (1000,))
-        part = lambda a, b: jax.tree.map(lambda leaf: leaf[a:b], steps)  # noqa: E731
-        buffer = add_steps(spec, empty_buffer(spec, steps), part(0, 10))
-        drawn = draw_batches(jax.random.key(0), spec, buffer, steps)
-        priorities = jnp.full((1, 16), 9.0)
-        buffer = set_priorities(spec, buffer, drawn, priorities)
-        assert float(buffer.largest) == 3.0  # 9 ** 0.5
+        buffer = kind(spec, steps)
+        buffer.add(some(steps, 0, 10))
+        drawn = buffer.draw(0, steps)
+        buffer.set_priorities(drawn, np.full((1, 16), 9.0))
+        assert buffer.largest == 3.0  # 9 ** 0.5
         touched = np.unique(np.asarray(drawn.indices))
-        np.testing.assert_array_equal(buffer.tree.priority(jnp.asarray(touched)), 3.0)
-        buffer = add_steps(spec, buffer, part(10, 12))
-        assert float(buffer.tree.priority(jnp.array(10))) == 3.0
-        assert float(buffer.tree.priority(jnp.array(12))) == 0.0  # not yet written
-        buffer = add_steps(spec, buffer, part(12, 30))
-        whole = np.asarray(buffer.tree.priority(jnp.arange(rows_of(spec))))
+        np.testing.assert_array_equal(buffer.priority(touched), 3.0)
+        buffer.add(some(steps, 10, 12))
+        assert buffer.priority([10]) == 3.0
+        assert buffer.priority([12]) == 0.0  # not yet written
+        buffer.add(some(steps, 12, 30))
+        whole = buffer.priority(np.arange(rows_of(spec)))
         assert (whole > 0).sum() == rows_of(spec) - 1
 
-    def test_steps_that_are_gone_are_never_drawn(self):
+    @pytest.mark.parametrize("kind", RINGS)
+    def test_steps_that_are_gone_are_never_drawn(self, kind):
         """A window that is overwritten loses its priority, whatever that was."""
         spec = Replay(Steps(1, 1), 10, 1, 512, 3, True)
         steps = counted(60, 1, (4,))
-        part = lambda a, b: jax.tree.map(lambda leaf: leaf[a:b], steps)  # noqa: E731
-        buffer = empty_buffer(spec, steps)
+        buffer = kind(spec, steps)
         for t in range(60):
-            buffer = add_steps(spec, buffer, part(t, t + 1))
-            drawn = draw_batches(jax.random.key(t), spec, buffer, steps)
+            buffer.add(some(steps, t, t + 1))
+            drawn = buffer.draw(t, steps)
             if np.asarray(drawn.weights).any():
-                buffer = set_priorities(spec, buffer, drawn, jnp.full((1, 512), 1e6))
+                buffer.set_priorities(drawn, np.full((1, 512), 1e6))
         numbers = np.asarray(drawn.batches.observation)[0, 0, :, 1]
         recent = np.asarray(steps.observation)[-11:, 0, 1]
         assert set(numbers.tolist()) <= set(recent.tolist())
 
 
-def test_a_buffer_that_joins_newest_and_oldest_is_detected():
+@pytest.mark.parametrize("kind", RINGS)
+def test_a_buffer_that_joins_newest_and_oldest_is_detected(kind):
     """The famous mistake: windows by slot number alone, across the place where writing goes on."""
     spec = Replay(Steps(1, 1), 10, 1, 256, 4)
     steps = counted(57, 1, (1000,))
-    buffer = filled(spec, steps, 1)
+    buffer = filled(kind, spec, steps, 1)
     size = rows_of(spec)
     slots = (np.arange(size)[:, None] + np.arange(4)) % size
-    numbers = np.asarray(buffer.rows.observation)[slots, 0, 1]
+    numbers = np.asarray(buffer.observation)[slots, 0, 1]
     assert not (np.diff(numbers, axis=1) == 1).all()
+
+
+def test_both_rings_keep_the_same_rows_and_priorities():
+    """Ends, streams that begin anew, wraps: slot for slot."""
+    spec = Replay(Steps(2, 5), 21, 1, 32, 3, True)
+    jax_ring, numpy_ring = (kind(spec, counted(5, 2, (3, 8))) for kind in RINGS)
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        steps = counted(5, 2, (3, 8), truncate=bool(number % 2), start=7 * number)
+        restarted = jnp.asarray(rng.random(2) < 0.3)
+        steps = steps._replace(restarted=restarted)
+        for ring in (jax_ring, numpy_ring):
+            ring.add(steps)
+        drawn = jax_ring.draw(number, steps)
+        if drawn.weights.any():
+            for ring in (jax_ring, numpy_ring):
+                # Of one window, the same number wherever it was drawn.
+                ring.set_priorities(drawn, 0.1 + drawn.indices % 7)
+        ours, theirs = numpy_ring.ring, jax_ring._buffer
+        np.testing.assert_array_equal(ours.written[1], theirs.written)
+        leaves = np.arange(2 * rows_of(spec))
+        np.testing.assert_allclose(
+            numpy_ring.priority(leaves), jax_ring.priority(leaves), rtol=1e-5
+        )
+        kept = np.asarray(theirs.rows.valid)
+        np.testing.assert_array_equal(ours.rows.valid[1], kept)
+        for name in ("observation", "action", "reward", "terminated", "truncated"):
+            column, expected = getattr(ours.rows, name)[1], np.asarray(getattr(theirs.rows, name))
+            np.testing.assert_array_equal(column[kept], expected[kept])
+
+
+def test_padding_is_left_out():
+    """A step on which a vector environment resets, and what follows a NaN."""
+    spec = Replay(Steps(1, 3), 12, 1, 4, 2, True)
+    steps = counted(30, 1, (4,))
+    spread = jax.tree.map(lambda leaf: jnp.repeat(leaf, 2, axis=0), steps)
+    spread = spread._replace(valid=(jnp.arange(60) % 2 == 0)[:, None])
+    padded, plain = filled(NumpyRing, spec, spread, 6), filled(NumpyRing, spec, steps, 3)
+    jax.tree.map(np.testing.assert_array_equal, padded.ring.state(), plain.ring.state())
+
+
+@pytest.mark.parametrize("prioritized", [False, True])
+@pytest.mark.parametrize("n_steps", [6, 100])
+def test_a_ring_that_is_restored_draws_the_same(n_steps, prioritized):
+    spec = Replay(Steps(2, 2), 30, 1, 16, 2, prioritized)
+    steps = counted(n_steps + 2, 2, (3, 8))
+    first = filled(NumpyRing, spec, some(steps, 0, n_steps), 2)
+    drawn = first.draw(0, steps)
+    if prioritized:
+        first.set_priorities(drawn, 0.1 + drawn.indices % 7)
+    state = first.ring.state()
+    assert sum(leaf.nbytes for name, leaf in state.items() if "row" in name) <= first.ring.nbytes
+    second = NumpyRing(spec, steps)
+    second.ring.load(state)
+    same = lambda a, b: jax.tree.map(np.testing.assert_array_equal, a, b)  # noqa: E731
+    same(second.ring.state(), state)
+    for ring in (first, second):
+        ring.add(some(steps, n_steps, n_steps + 2))
+    same(second.draw(1, steps), first.draw(1, steps))
+    same(second.ring.state(), first.ring.state())
+    second.ring.load({})
+    assert not second.ring.written.any()
+
+
+def test_numpys_tree_is_the_sum_of_its_leaves():
+    rng = np.random.default_rng(0)
+    tree, reference = NumpySumTree(2, 37), SumTree.zeros(37)
+    for _ in range(50):
+        leaves = rng.permutation(37)[:9]
+        values = rng.exponential(size=9).astype(np.float32)
+        tree.update(np.ones(9, int), leaves, values)
+        tree.update(np.zeros(9, int), leaves, 3 * values)
+        reference = reference.update(jnp.asarray(leaves), jnp.asarray(values))
+    np.testing.assert_allclose(tree.nodes[1], reference.nodes, rtol=1e-5)
+    np.testing.assert_allclose(tree.total, tree.leaves().sum(axis=1), rtol=1e-12)
+    uniform = rng.random((2, 500))
+    drawn = tree.draw(uniform)
+    assert (tree.priority(np.arange(2)[:, None], drawn) > 0).all()
+    expected = np.asarray(reference.draw(jnp.asarray(uniform[1], jnp.float32)))
+    assert (drawn[1] == expected).mean() > 0.99  # at the borders float32 rounds

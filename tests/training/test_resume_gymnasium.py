@@ -16,13 +16,13 @@ from small_runs import InterruptAfter, Interruption, small_run, status, written
 from upslope.engine.progress import Silent
 from upslope.training.agent import load
 from upslope.training.signals import Stopped
-from upslope.training.train import evaluate, resume
+from upslope.training.train import evaluate, resume, train
 
 WORLD = {"environment": "gymnasium:CartPole-v1"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["ppo", "reinforce", "cem"])
+@pytest.mark.parametrize("method", ["ppo", "reinforce", "dqn", "cem"])
 def test_a_run_resumed_at_a_border_is_the_uninterrupted_run(method, tmp_path):
     small_run(method, tmp_path / "whole", **WORLD)
     with pytest.raises(Interruption):
@@ -47,6 +47,32 @@ def test_a_run_on_masked_trees_resumes(tmp_path):
         {"target": 3, "place": (np.zeros(2),), "action_mask": np.array([0, 0, 0, 1])}
     )
     assert action == 3
+
+
+@pytest.mark.slow
+@pytest.mark.learning
+def test_dqn_learns_on_simulators():
+    """CartPole in 8,000 steps; chance is 22."""
+    run = train(
+        "gymnasium:CartPole-v1",
+        "dqn",
+        seeds=2,
+        n_envs=4,
+        train_freq=4,
+        gradient_steps=8,
+        batch_size=64,
+        learning_rate=2e-3,
+        learning_starts=500,
+        target_update_interval=160,
+        exploration_fraction=0.4,
+        total_timesteps=8_000,
+        evaluations=1,
+        final_episodes=20,
+        workers=0,
+        use_preset=False,
+        seed=0,
+    )
+    assert run.summary.final.returns.mean() > 100
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from upslope.core import tree
-from upslope.core.records import Returns
+from upslope.core.records import Replayed, Returns
 from upslope.engine.devices import devices_for, place_empty
 from upslope.engine.iteration import iteration_key, stream_key
 from upslope.engine.jax_program import EVALUATION_LIMIT
@@ -96,7 +96,9 @@ class HostProgram:
             def one(key: Array, state: Any, candidates: Any, experience: Any) -> Any:
                 state, diagnostics = method.tell(key, state, candidates, experience, objective)
                 finite = jnp.all(jnp.isfinite(ravel_pytree(method.solution(state))[0]))
-                return state, diagnostics, finite
+                replayed = isinstance(experience, Replayed)
+                priorities = method.priorities(state) if replayed else None
+                return state, diagnostics, finite, priorities
 
             return jax.vmap(one)(keys, state, candidates, experience)
 
@@ -226,8 +228,8 @@ class HostProgram:
         ask_keys, sample_keys, tell_keys = self._keys(self.search_key, carry.iteration)
         carry = place_empty(carry, self.whole)
         candidates = self._ask_jit(method, ask_keys, carry.state)
-        experience, self.sampler = self.sampler.sample(sample_keys, candidates)
-        experience = jax.device_put(experience, self.split)
+        sampled, self.sampler = self.sampler.sample(sample_keys, candidates)
+        experience = jax.device_put(sampled, self.split)
         uneven = not active.all()
         if uneven:
             self.sampler.take_back(~active)
@@ -239,7 +241,9 @@ class HostProgram:
             jitted = self._tell_keeping_jit if uneven else self._tell_jit
             self._tell[shape] = jitted.lower(*arguments).compile()
             self.compile_seconds += time.perf_counter() - began
-        state, diagnostics, finite = self._tell[shape](*arguments)
+        state, diagnostics, finite, priorities = self._tell[shape](*arguments)
+        if priorities is not None:
+            self.sampler.set_priorities(sampled, np.asarray(priorities), active)
         new = HostCarry(state, carry.iteration + 1)
         if uneven:
             new = tree.where(jnp.asarray(active), new, carry)

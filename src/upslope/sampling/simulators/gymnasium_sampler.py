@@ -14,15 +14,17 @@ from jax import Array
 
 from upslope.core.actor import Actor
 from upslope.core.checks import UpslopeError, check_number
-from upslope.core.records import Returns, Trajectories
+from upslope.core.records import Replayed, Returns, Trajectories
 from upslope.objectives.objective import Objective
-from upslope.sampling.experience import EpisodeReturns, Episodes, ExperienceSpec, Steps
+from upslope.policies.twin.actor import generator
+from upslope.sampling.experience import EpisodeReturns, Episodes, ExperienceSpec, Replay, Steps
 from upslope.sampling.simulators.action_log import ActionLog
 from upslope.sampling.simulators.action_sampler import ActionSampler, JaxActionSampler
 from upslope.sampling.simulators.episode_seeds import EpisodeSeeds
 from upslope.sampling.simulators.host_statistics import host_statistics, nothing_sampled
 from upslope.sampling.simulators.host_stepper import HostStepper, grid_of
 from upslope.sampling.simulators.multiplexed import MAX_SIMULATORS, MultiplexedSimulators, rounds
+from upslope.sampling.simulators.numpy_replay import NumpyReplay
 from upslope.sampling.simulators.padding import by_seed, masked, padded, padded_length
 from upslope.sampling.simulators.simulator_backend import (
     SimulatorBackend,
@@ -33,13 +35,17 @@ from upslope.sampling.simulators.simulator_backend import (
 from upslope.sampling.simulators.step_buffer import BufferLayout, copies
 from upslope.sampling.simulators.workers import same_rows
 
+REPLAY = 1  # tells the generators of replay from those of actions
+SAVED_REPLAY = 64 * 2**20  # bytes; a larger ring is left out of checkpoints
+
 
 class GymnasiumSampler:
     """Tries the actors of S seeds in Gymnasium simulators, S x N of them side by side.
 
     Every episode starts from a seed that depends on the run, its slot and its number alone, and
     every action's key on its seed, step and slot: the number of worker processes changes nothing.
-    Simulators keep their place between calls where the experience continues them (`Steps`).
+    Simulators keep their place between calls where the experience continues them (`Steps`,
+    `Replay`). What `Replay` keeps stays in host memory, and only batches leave it.
 
     Between two calls `state` holds what `restore` brings the simulators back from: a checkpoint
     changes no number, where the simulators are reproducible from their seeds.
@@ -59,6 +65,8 @@ class GymnasiumSampler:
         actions with the same keys; so it is too where the experience asks for it.
       max_restarts: how many worker processes one call may replace.
       max_simulators: more episodes than this run in rounds (`EpisodeReturns` alone).
+      save_replay: whether `state` holds the steps that `Replay` keeps; None for below 64 MB. A
+        sampler that is restored without them fills its ring anew, and says so.
 
     Attributes:
       statistics: of the last call, leaves [S].
@@ -84,6 +92,7 @@ class GymnasiumSampler:
         common_random_numbers: bool = False,
         max_restarts: int = 3,
         max_simulators: int = MAX_SIMULATORS,
+        save_replay: bool | None = None,
     ):
         for name, number in (("n_seeds", n_seeds), ("max_simulators", max_simulators)):
             check_number("GymnasiumSampler", name, number, at_least=1, integer=True)
@@ -94,7 +103,11 @@ class GymnasiumSampler:
         self._common = common_random_numbers or getattr(spec, "common_random_numbers", False)
         self._count = math.prod(self._grid)
         horizon = getattr(objective, "horizon", None)
-        autoreset = isinstance(spec, Steps)
+        fresh = spec.fresh if isinstance(spec, Replay) else spec
+        self._streams = fresh if isinstance(fresh, Steps) else None  # what goes on between calls
+        self.replay = NumpyReplay(spec, n_seeds) if isinstance(spec, Replay) else None
+        self._save_replay = save_replay
+        autoreset = self._streams is not None
         self._rounds = np.ones((1, self._count), bool)  # which simulators move side by side
         if hasattr(environment, "single_observation_space"):
             from upslope.sampling.simulators.vector_environment import VectorEnvironment
@@ -145,7 +158,7 @@ class GymnasiumSampler:
           candidates: leaves [S, ...], or [S, P, ...] for `EpisodeReturns`.
 
         Returns:
-          `Trajectories` or `Returns` with a leading axis [S], and this sampler.
+          `Trajectories`, `Replayed` or `Returns` with a leading axis [S], and this sampler.
         """
         if self._calling:
             self._start_anew()
@@ -162,8 +175,14 @@ class GymnasiumSampler:
             and candidates.observation_moments is not None,
         )
         experience: Any
-        if isinstance(self.experience, Steps):
-            experience = self._steps(actions, self.experience.n_steps)
+        if self._streams is not None:
+            experience = self._steps(actions, self._streams.n_steps)
+            if self.replay is not None:
+                self.replay.add(experience)
+                # The actions' keys are of steps and slots: no generator of theirs is this one.
+                words = np.asarray(jax.random.key_data(keys)).tolist()
+                generators = [generator(0, *numbers, REPLAY) for numbers in words]
+                experience = self.replay.draw(generators, experience)
         elif isinstance(self.experience, Episodes):
             self._stepper.reset(np.ones(self._count, bool))
             experience = self._episodes(actions)
@@ -172,12 +191,18 @@ class GymnasiumSampler:
         self._calling = False
         return experience, self
 
+    def set_priorities(self, drawn: Replayed, priorities: Any, seeds: np.ndarray) -> None:
+        """Sets priorities [S, B, M] of the windows that the last call drew, for some seeds [S]."""
+        assert self.replay is not None
+        if self.replay.tree is not None:
+            self.replay.set_priorities(drawn, priorities, seeds)
+
     def take_back(self, seeds: np.ndarray) -> None:
         """The last call did not count for some seeds [S]: their next whole episodes are the same.
 
         Streams go on where they are: seeds of equal steps stop together.
         """
-        if not isinstance(self.experience, Steps):
+        if self._streams is None:
             self._stepper.seeds.rewind(seeds, self._begun)
 
     def start_fresh_episodes(self, iteration: int) -> None:
@@ -192,7 +217,7 @@ class GymnasiumSampler:
         the longest episode under way.
         """
         state = {f"seeds.{name}": value for name, value in self._stepper.seeds.state().items()}
-        if not isinstance(self.experience, Steps):
+        if self._streams is None:
             return state
         buffer = self._backend.buffer
         state["waiting"] = self._waiting | self._calling
@@ -205,6 +230,9 @@ class GymnasiumSampler:
         if self._backend.log is not None:
             log = self._backend.log.state()
             state |= {f"log.{name}": value for name, value in log.items()}
+        if self.replay is not None and self._saves(self.replay):
+            ring = self.replay.state()
+            state |= {f"replay.{name}": value for name, value in ring.items()}
         return state
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
@@ -218,7 +246,16 @@ class GymnasiumSampler:
         self._calling = False
         self._stepper.reset_counters()
         self._stepper.seeds.load(part_of(state, "seeds."))
-        if not isinstance(self.experience, Steps):
+        if self.replay is not None:
+            self.replay.load(part_of(state, "replay."))
+            if "replay.written" not in state:
+                warnings.warn(
+                    f"The checkpoint does not hold the steps of {self._backend.name} that replay "
+                    f"draws from (more than {SAVED_REPLAY >> 20} MB, or save_replay=False): the "
+                    "buffer is filled anew, and the run is not the uninterrupted one.",
+                    stacklevel=2,
+                )
+        if self._streams is None:
             return
         waiting = np.array(state["waiting"], bool)
         if not waiting.all():
@@ -252,6 +289,9 @@ class GymnasiumSampler:
     def close(self) -> None:
         """Ends the simulators and their processes."""
         self._backend.close()
+
+    def _saves(self, replay: NumpyReplay) -> bool:
+        return replay.nbytes < SAVED_REPLAY if self._save_replay is None else self._save_replay
 
     def _start_anew(self) -> None:
         self._memory: Any = None  # of every simulator; None before the first call

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from upslope.core.checks import NumericalError, UpslopeError
-from upslope.sampling.experience import EpisodeReturns, Episodes, ExperienceSpec, Steps
+from upslope.sampling.experience import EpisodeReturns, Episodes, ExperienceSpec, Replay, Steps
 from upslope.sampling.simulators.action_sampler import ActionSampler
 from upslope.sampling.simulators.episode_seeds import EpisodeSeeds
 from upslope.sampling.simulators.simulator_backend import SimulatorBackend
@@ -149,8 +149,10 @@ def grid_of(spec: ExperienceSpec, n_seeds: int) -> tuple[int, ...]:
     """How simulators are laid out for a spec: [S, N] or [S, P, E].
 
     Raises:
-      UpslopeError: for a collection that no simulator can give.
+      UpslopeError: for an experience that no simulator can give.
     """
+    if isinstance(spec, Replay):
+        return n_seeds, spec.fresh.n_envs
     if isinstance(spec, Steps):
         return n_seeds, spec.n_envs
     if isinstance(spec, Episodes):
