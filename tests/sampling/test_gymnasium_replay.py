@@ -101,7 +101,7 @@ def test_a_restored_sampler_draws_the_same(calls):
             same(iterated(second, KEYS[calls:]), expected)
         finally:
             second.close()
-    same(second.state(), whole.state())
+    same(part(second.state()), part(whole.state()))
 
 
 def test_a_ring_that_is_not_saved_is_filled_anew_and_that_is_said():
