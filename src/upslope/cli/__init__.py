@@ -1,1 +1,1 @@
-"""The `upslope` command: words to a configuration, a run to what the terminal shows."""
+"""The `upslope` command: a command line to a configuration, a run to what the terminal shows."""

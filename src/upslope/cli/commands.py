@@ -6,18 +6,21 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from upslope.cli.importing import importing
 from upslope.core.checks import StorageError, UpslopeError
 
+if TYPE_CHECKING:
+    from upslope.cli.argv import Argv
 
-def train(words: list[str], began: float) -> int:
+
+def train(argv: list[str], began: float) -> int:
     """`upslope train ENV [METHOD] [--flags]`."""
     with importing():
         from upslope.cli.train_command import read_request
 
-        request = read_request(words)
+        request = read_request(argv)
         from upslope.training.train import run
 
     imports = time.perf_counter() - began
@@ -31,29 +34,31 @@ def train(words: list[str], began: float) -> int:
     return finish(result, output["quiet"])
 
 
-def resume(words: list[str], began: float) -> int:
+def resume(argv: list[str], began: float) -> int:
     """`upslope resume RUN`."""
     with importing():
+        from upslope.cli.argv import Argv
         from upslope.cli.flags import Group, parse
         from upslope.cli.setting import Setting
 
-    folder, rest = one_folder("resume", words)
+    given = Argv.read(argv)
+    folder = one_folder(given)
     output = [
         Setting("tensorboard", bool, False, "Log to TensorBoard too (in the run folder)."),
         Setting("wandb", bool, False, "Log to Weights & Biases too."),
         Setting("quiet", bool, False, "Print the run folder and nothing else."),
         Setting("plain", bool, False, "Lines instead of the live display."),
     ]
-    typed = parse(
+    parsed = parse(
         "upslope resume",
-        "Go on with a run that was stopped, from its last whole checkpoint.",
+        "Resume a run that was interrupted, from its last complete checkpoint.",
         [Group("output", output)],
-        rest,
+        given,
         "RUN",
     )["output"]
     path = run_folder(folder, "resume")
-    quiet, plain = typed.get("quiet", False), typed.get("plain", False)
-    loggers = [name for name in ("tensorboard", "wandb") if typed.get(name)]
+    quiet, plain = parsed.get("quiet", False), parsed.get("plain", False)
+    loggers = [name for name in ("tensorboard", "wandb") if parsed.get(name)]
     with importing():
         from upslope.training import train as training
         from upslope.training.config import RunConfig
@@ -66,19 +71,20 @@ def resume(words: list[str], began: float) -> int:
     return finish(result, quiet, resumed=True)
 
 
-def evaluate(words: list[str], began: float) -> int:
+def evaluate(argv: list[str], began: float) -> int:
     """`upslope evaluate RUN [--episodes N] [--env ENV]`; `upslope evaluate ENV --planner NAME`."""
     with importing():
-        from upslope.cli.flags import Group, parse, take
+        from upslope.cli.argv import Argv
+        from upslope.cli.flags import Group, parse
         from upslope.cli.setting import Setting
 
-    words = list(words)
-    planner = take(words, "--planner")
+    given = Argv.read(argv)
+    planner = given.take("--planner")
     if planner is not None:
         from upslope.cli.planner_command import evaluate_planner
 
-        return evaluate_planner(words, planner)
-    folder, rest = one_folder("evaluate", words)
+        return evaluate_planner(given, planner)
+    folder = one_folder(given)
     flags = [
         Setting("episodes", int, 100, "Held-out episodes of each seed's policy."),
         Setting("env", str, "the run's", "Another environment with the same spaces."),
@@ -87,12 +93,12 @@ def evaluate(words: list[str], began: float) -> int:
         ),
         Setting("seed", int, 0, "Of the episodes."),
     ]
-    typed = parse(
+    parsed = parse(
         "upslope evaluate",
         "Evaluate the policies of a run, of all its seeds, on held-out episodes. Or let a planner "
         "act without training: upslope evaluate ENV --planner NAME (upslope list planners).",
         [Group("evaluation", flags)],
-        rest,
+        given,
         "RUN",
     )["evaluation"]
     path = run_folder(folder, "evaluate")
@@ -100,31 +106,31 @@ def evaluate(words: list[str], began: float) -> int:
         from upslope.cli.summary import print_evaluation
         from upslope.training import train as training
 
-    environment = typed.pop("env", None)
-    evaluation = training.evaluate(path, environment=environment, **typed)
+    environment = parsed.pop("env", None)
+    evaluation = training.evaluate(path, environment=environment, **parsed)
     print_evaluation(evaluation, f"{path}" + (f" on {environment}" if environment else ""))
     return 0
 
 
-def gradcheck(words: list[str], began: float) -> int:
+def gradcheck(argv: list[str], began: float) -> int:
     """`upslope gradcheck ENV`."""
     from upslope.cli.gradcheck_command import gradcheck
 
-    return gradcheck(words)
+    return gradcheck(argv)
 
 
-def list_names(words: list[str], began: float) -> int:
+def list_names(argv: list[str], began: float) -> int:
     """`upslope list envs|methods|policies|objectives|estimators`."""
     from upslope.cli.listing import KINDS, listing
 
     usage = f"usage: upslope list {'|'.join(KINDS)}\n\nThe names there are, with a line about each."
-    kinds = one_word("list", words, usage)
+    kinds = one_word("list", argv, usage)
     if kinds is not None:
         print("\n".join(listing(kinds)))
     return 0
 
 
-def show(words: list[str], began: float) -> int:
+def show(argv: list[str], began: float) -> int:
     """`upslope show METHOD`."""
     from upslope.cli.listing import card
 
@@ -133,29 +139,26 @@ def show(words: list[str], began: float) -> int:
         "of a method, or of an\nenvironment, a policy, an objective or a gradient estimator. "
         "Names: upslope list methods"
     )
-    name = one_word("show", words, usage)
+    name = one_word("show", argv, usage)
     if name is not None:
         print("\n".join(card(name, min(shutil.get_terminal_size().columns, 100))))
     return 0
 
 
-def one_word(command: str, words: list[str], usage: str) -> str | None:
+def one_word(command: str, argv: list[str], usage: str) -> str | None:
     """The single word a command takes; None after the help text was printed."""
-    if "-h" in words or "--help" in words:
+    if "-h" in argv or "--help" in argv:
         print(usage)
         return None
-    if len(words) != 1 or words[0].startswith("-"):
+    if len(argv) != 1 or argv[0].startswith("-"):
         raise UpslopeError(f"upslope {command} takes one name. {usage.splitlines()[0]}")
-    return words[0]
+    return argv[0]
 
 
-def one_folder(command: str, words: list[str]) -> tuple[str | None, list[str]]:
-    """The run folder, which stands first or last, and the flags."""
-    if words and not words[0].startswith("-"):
-        return words[0], words[1:]
-    if len(words) > 1 and Path(words[-1]).is_dir():
-        return words[-1], words[:-1]
-    return None, words
+def one_folder(argv: Argv) -> str | None:
+    """Takes the run folder, which stands first or last."""
+    argv.find_names(lambda word: Path(word).is_dir())
+    return argv.take_name()
 
 
 def run_folder(name: str | None, command: str) -> Path:

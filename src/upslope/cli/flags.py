@@ -1,12 +1,12 @@
-"""Typed flags from settings: only what was typed comes back."""
+"""Flags with types, from settings: only what was given comes back."""
 
 from __future__ import annotations
 
-import sys
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
+from upslope.cli.argv import Argv, Flag
 from upslope.cli.setting import Setting, value_text
 from upslope.core.checks import UpslopeError, nearest
 
@@ -32,20 +32,20 @@ def parse(
     command: str,
     description: str,
     groups: Iterable[Group],
-    words: Sequence[str],
+    argv: Argv,
     usage: str = "",
 ) -> dict[str, dict[str, Any]]:
-    """The values that were typed, by group title and setting name.
+    """The values that were given, by group title and setting name.
 
     Args:
       command: such as `"upslope train"`, for the help text.
       description: for the help text.
       groups: the flags there are.
-      words: the command line after the command and its positional words.
-      usage: the positional words, for the help text.
+      argv: the command line; its names have been taken.
+      usage: the names, for the help text.
 
     Raises:
-      UpslopeError: an unknown flag; the nearest one is offered.
+      UpslopeError: an unknown flag (the nearest one is offered), or a name that is left.
       SystemExit: 0 after `--help`, 2 for a value that does not fit its flag (which is explained).
     """
     import tyro
@@ -58,17 +58,16 @@ def parse(
         rows[label] = kind if group.prefix else tyro.conf.OmitArgPrefixes[kind]
     form = typing.TypedDict("Flags", rows)  # type: ignore[misc]
     form.__doc__ = description
-    refuse_empty(words)
-    answer, unknown = tyro.cli(
+    parsed, unknown = tyro.cli(
         typing.cast(Any, form),
-        args=spelled(words, groups),
+        args=normalize_flags(argv.flags, groups),
         prog=f"{command} {usage}".strip(),
         description=description,
         return_unknown_args=True,
     )
-    if unknown:
-        raise unknown_flag(command, unknown[0], groups)
-    return {group.title: answer[label] for label, group in zip(rows, groups, strict=True)}
+    if unknown or argv.names:
+        raise unknown_flag(command, [*argv.names, *unknown][0], groups)
+    return {group.title: parsed[label] for label, group in zip(rows, groups, strict=True)}
 
 
 def flag_table(group: Group) -> Any:
@@ -88,37 +87,25 @@ def flag_table(group: Group) -> Any:
     return table
 
 
-def spelled(words: Sequence[str], groups: Iterable[Group]) -> list[str]:
-    """The words as the parser wants them.
+def normalize_flags(flags: Iterable[Flag], groups: Iterable[Group]) -> list[str]:
+    """Flags as the parser wants them.
 
-    `--total_timesteps=5` becomes `--total-timesteps=5`, and `none` becomes `None` after a flag that
-    may be None; after any other it is a word like others, such as the choice `--baseline none`.
+    `none` becomes `None` after a flag that may be None; after any other it is a word like others,
+    such as the choice `--baseline none`.
     """
     kinds = {
-        dashed(f"--{group.prefix}.{setting.name}" if group.prefix else f"--{setting.name}"): (
-            setting.type
-        )
+        f"--{group.prefix}.{setting.name}".replace("--.", "--").replace("_", "-"): setting.type
         for group in groups
         for setting in group.settings
     }
     found = []
-    kind = None  # of the flag that the next words belong to
-    for word in words:
-        if word.startswith("--"):
-            flag, equals, value = word.partition("=")
-            kind = kinds.get(dashed(flag))
-            found.append(dashed(flag) + equals + nothing_or_word(value, kind))
-        else:
-            found.append(nothing_or_word(word, kind))
+    for flag in flags:
+        values = [none_or_literal(value, kinds.get(flag.name)) for value in flag.values]
+        found += [f"{flag.name}={values[0]}", *values[1:]] if flag.joined else [flag.name, *values]
     return found
 
 
-def dashed(flag: str) -> str:
-    """`--total_timesteps` as `--total-timesteps`."""
-    return flag.replace("_", "-")
-
-
-def nothing_or_word(value: str, kind: Any) -> str:
+def none_or_literal(value: str, kind: Any) -> str:
     """`none` and `null` as `None` where the type has None and no such choice."""
     kinds = typing.get_args(kind)
     choices = {
@@ -131,12 +118,6 @@ def nothing_or_word(value: str, kind: Any) -> str:
     return "None" if nothing else value
 
 
-def refuse_empty(words: Sequence[str]) -> None:
-    """Refuses an empty word, which shells make of unset variables."""
-    if "" in words:
-        raise UpslopeError("One of the arguments is empty: an unset shell variable?")
-
-
 def unknown_flag(command: str, word: str, groups: Iterable[Group]) -> UpslopeError:
     """The error for a word that no flag takes."""
     known = [
@@ -145,46 +126,8 @@ def unknown_flag(command: str, word: str, groups: Iterable[Group]) -> UpslopeErr
         for setting in group.settings
     ]
     if not word.startswith("-"):
-        return UpslopeError(
-            f"{command} does not know what to do with {word!r}: flags begin with --."
-        )
+        return UpslopeError(f"{command}: unexpected argument {word!r} (flags start with --)")
     flag = word.partition("=")[0]
     guess = nearest(flag.lstrip("-").replace("-", "_"), known)
     hint = f" Did you mean --{guess.replace('_', '-')}?" if guess else ""
     return UpslopeError(f"Unknown flag {flag}.{hint} All flags: {command} --help")
-
-
-def take(words: list[str], flag: str) -> str | None:
-    """Removes `flag VALUE` or `flag=VALUE` from the words and returns the last value given."""
-    found = None
-    index = 0
-    while index < len(words):
-        word = words[index]
-        if word == flag:
-            if index + 1 >= len(words) or words[index + 1].startswith("--"):
-                raise UpslopeError(f"{flag} needs a value.")
-            found = words[index + 1]
-            del words[index : index + 2]
-        elif word.startswith(f"{flag}="):
-            found = word.partition("=")[2]
-            del words[index]
-        else:
-            index += 1
-    return found
-
-
-def take_switch(words: list[str], flag: str) -> bool:
-    """Removes a flag without a value and says whether it was there."""
-    there = flag in words
-    words[:] = [word for word in words if word != flag]
-    return there
-
-
-def wants_help(words: Sequence[str]) -> bool:
-    """Whether the help text is asked for."""
-    return "-h" in words or "--help" in words
-
-
-def standard_error(text: str) -> None:
-    """One line for the user beside the results."""
-    print(text, file=sys.stderr)

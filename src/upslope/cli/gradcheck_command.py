@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,21 +15,22 @@ FORMATS = (".png", ".svg", ".pdf")
 PASSED_ON = ("episodes", "batch", "seed", "false_alarms")
 
 
-def gradcheck(words: list[str]) -> int:
+def gradcheck(words: Sequence[str]) -> int:
     """Checks gradient estimators and prints a row for each.
 
     Returns:
       The exit code: 1 when a finding contradicts what an estimator declares.
     """
     with importing():
+        from upslope.cli.argv import Argv
         from upslope.cli.flags import Group, parse
         from upslope.cli.setting import Setting
-        from upslope.cli.train_command import free_settings, world_settings
+        from upslope.cli.train_command import environment_settings, free_settings
 
-    words = list(words)
-    environment = words.pop(0) if words and not words[0].startswith("-") else None
-    world = world_settings(environment)
-    free = {} if world else free_settings(environment, words)
+    argv = Argv.read(words)
+    environment = argv.take_name()
+    of_environment = environment_settings(environment)
+    free = {} if of_environment else free_settings(argv)
     flags = [
         Setting("estimators", str, "all", "Names with commas; upslope list estimators has them."),
         Setting("policy", str, "a fresh one", "A run folder, or a kind; upslope list policies."),
@@ -39,18 +41,18 @@ def gradcheck(words: list[str]) -> int:
         Setting("json", str, "none", "Write everything to this file."),
         Setting("plot", str, "none", "Draw biases and variances into this file (PNG, SVG, PDF)."),
     ]
-    typed: dict[str, Any] = parse(
+    parsed: dict[str, Any] = parse(
         "upslope gradcheck",
         "Hold gradient estimators to the exact gradient: bias, variance, cost, and a verdict.",
         [
             Group("gradient check", flags),
             Group("objective", objective_settings()),
-            Group("environment", world, "env"),
+            Group("environment", of_environment, "env"),
         ],
-        words,
+        argv,
         environment or "ENV",
     )
-    check, objective = typed["gradient check"], typed["objective"]
+    check, objective = parsed["gradient check"], parsed["objective"]
     if environment is None:
         raise UpslopeError("upslope gradcheck needs an environment: upslope gradcheck ENV")
     files = {name: target(check.get(name)) for name in ("json", "plot")}
@@ -66,11 +68,11 @@ def gradcheck(words: list[str]) -> int:
 
     prepare(1)
     name, settings = resolve_objective("gradcheck", objective, Defaults())
-    place = make(environment, **free, **typed.get("environment", {}))
+    made = make(environment, **free, **parsed.get("environment", {}))
     wanted = check.get("estimators")
     report = measure(
-        place,
-        policy_of(check.get("policy"), place, check.get("seed", 0)),
+        made,
+        policy_of(check.get("policy"), made, check.get("seed", 0)),
         OBJECTIVES.get(name)(**settings),
         None if wanted in (None, "all") else wanted,
         progress=tell if sys.stderr.isatty() else None,
@@ -138,7 +140,7 @@ def objective_settings() -> list[Any]:
     ]
 
 
-def policy_of(name: str | None, world: Any, seed: int) -> Any:
+def policy_of(name: str | None, environment: Any, seed: int) -> Any:
     """A run folder's policy (of its best seed), or a random one of a kind; None for the default.
 
     Raises:
@@ -149,15 +151,15 @@ def policy_of(name: str | None, world: Any, seed: int) -> Any:
     from upslope.policies import POLICIES
     from upslope.training.build import same_kind, spaces_of
 
-    seen, done = spaces_of(world)
+    obs, act = spaces_of(environment)
     if Path(name).is_dir():
         from upslope.training.agent import load
 
         agent = load(name)
-        if not same_kind(agent.observation_space, seen) or not same_kind(agent.action_space, done):
+        if not same_kind(agent.observation_space, obs) or not same_kind(agent.action_space, act):
             raise UpslopeError(
                 f"The policy in {name} sees {agent.observation_space} and does "
-                f"{agent.action_space}: it does not fit a world with {seen} and {done}."
+                f"{agent.action_space}: it does not fit an environment with {obs} and {act}."
             )
         return agent.policy
     if name not in POLICIES and ("/" in name or name.startswith(".")):
@@ -166,7 +168,7 @@ def policy_of(name: str | None, world: Any, seed: int) -> Any:
 
     from upslope.diagnostics.check_policies import drawn_policy
 
-    return drawn_policy(jax.random.key(seed), world, world.time_limit or 1, name)
+    return drawn_policy(jax.random.key(seed), environment, environment.time_limit or 1, name)
 
 
 def tell(name: str) -> None:

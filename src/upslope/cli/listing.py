@@ -114,7 +114,8 @@ def card(name: str, width: int = 80) -> Iterator[str]:
         if kind == "envs":
             head = [f"--env.{flag.removeprefix('--')}" for flag in head]
         for flag, row in zip(head, rows, strict=True):
-            yield f"  {flag}  {type_name(row.type)}  = {value_text(row.default)}"
+            line = f"{flag}  {type_name(row.type)}  = {value_text(row.default)}"
+            yield from wrapped(line, width, indent="  ", hang="    ")  # where choices are many
             text = row.help or explained(row.name, sources)
             yield from wrapped(text, width, indent="      ")
     references = [reference for source in sources for reference in source.references]
@@ -183,8 +184,8 @@ def explained(name: str, sources: list[Docstring]) -> str:
     return next((s.settings[name] for s in sources if name in s.settings), "")
 
 
-def wrapped(text: str, width: int, indent: str = "") -> list[str]:
-    """Lines of at most `width` characters."""
+def wrapped(text: str, width: int, indent: str = "", hang: str = "") -> list[str]:
+    """Lines of at most `width` characters, those after the first further in by `hang`."""
     return textwrap.wrap(
-        text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False
+        text, width, initial_indent=indent, subsequent_indent=indent + hang, break_long_words=False
     )

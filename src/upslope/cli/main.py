@@ -14,7 +14,7 @@ from upslope.core.checks import StorageError, UpslopeError, unknown_name  # noqa
 
 COMMANDS = {
     "train": "ENV [METHOD]   train several seeds and evaluate them",
-    "resume": "RUN            go on with a run that was stopped",
+    "resume": "RUN            resume a run that was interrupted",
     "evaluate": "RUN            held-out episodes of a run's policies",
     "gradcheck": "ENV            gradient estimators against the exact gradient",
     "list": "envs|methods|policies|objectives|estimators",
@@ -53,21 +53,21 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: the words after `upslope`; those of this process if None.
     """
     began = STARTED if argv is None else time.perf_counter()
-    words = list(sys.argv[1:] if argv is None else argv)
-    traceback = "--traceback" in words
-    words = [word for word in words if word != "--traceback"]
-    asks = {"-h", "--help"} & set(words)
-    goes_on = WITHOUT_OUTPUT.get(words[0], "") if words and not asks else ""
+    given = list(sys.argv[1:] if argv is None else argv)
+    traceback = "--traceback" in given
+    given = [word for word in given if word != "--traceback"]
+    asks = {"-h", "--help"} & set(given)
+    goes_on = WITHOUT_OUTPUT.get(given[0], "") if given and not asks else ""
     with lasting_outputs(goes_on) as outputs:
-        code = run(words, began, traceback)
+        code = run(given, began, traceback)
         outputs.out.flush()
         return code if goes_on else code_of(code, outputs)
 
 
-def run(words: list[str], began: float, traceback: bool) -> int:
+def run(argv: list[str], began: float, traceback: bool) -> int:
     """Runs the command, says what went wrong, and returns the exit code."""
     try:
-        return dispatch(words, began)
+        return dispatch(argv, began)
     except UpslopeError as error:
         if traceback:
             raise
@@ -94,18 +94,18 @@ def code_of(code: int, outputs: Outputs) -> int:
     return StorageError.exit_code
 
 
-def dispatch(words: list[str], began: float) -> int:
+def dispatch(argv: list[str], began: float) -> int:
     """Finds the command and runs it."""
-    if not words or words[0] in ("--help", "-h", "help"):
+    if not argv or argv[0] in ("--help", "-h", "help"):
         rows = "\n".join(f"  {name:<9} {text}" for name, text in COMMANDS.items())
         print(HELP.format(commands=rows), end="")
-        return 0 if words else 2
-    if words[0] in ("--version", "-V"):
+        return 0 if argv else 2
+    if argv[0] in ("--version", "-V"):
         from importlib.metadata import version
 
         print(f"upslope {version('upslope')}")
         return 0
-    command, rest = words[0], words[1:]
+    command, rest = argv[0], argv[1:]
     if command not in COMMANDS:
         raise unknown_name("command", command, COMMANDS)
     from upslope.cli import commands

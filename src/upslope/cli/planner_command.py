@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from upslope.cli.argv import Argv
 from upslope.core.checks import UpslopeError
 
 
-def evaluate_planner(words: list[str], name: str) -> int:
+def evaluate_planner(argv: Argv, name: str) -> int:
     """`upslope evaluate ENV --planner NAME [--episodes N] [settings of the planner]`.
 
     Args:
-      words: the command line after the command, without the planner's flag.
+      argv: the command line after the command, without the planner's flag.
       name: the planner's.
     """
     from upslope.cli.flags import Group, parse
@@ -19,12 +20,11 @@ def evaluate_planner(words: list[str], name: str) -> int:
     from upslope.training.evaluate_planner import NOT_SETTINGS
 
     target = PLANNERS.get(name)
-    environment = words[0] if words and not words[0].startswith("-") else None
-    rest = words if environment is None else words[1:]
+    environment = argv.take_name()
     of_environment = []
     if environment is not None and environment in ENVIRONMENTS:
         of_environment = settings_from(ENVIRONMENTS.get(environment))
-    typed = parse(
+    parsed = parse(
         "upslope evaluate",
         f"Evaluate the planner {name!r}: it simulates the environment and needs no training.",
         [
@@ -39,7 +39,7 @@ def evaluate_planner(words: list[str], name: str) -> int:
             Group(f"planner {name}", settings_from(target, hide=NOT_SETTINGS)),
             Group("environment", of_environment, "env"),
         ],
-        rest,
+        argv,
         "ENV --planner NAME",
     )
     if environment is None:
@@ -49,9 +49,9 @@ def evaluate_planner(words: list[str], name: str) -> int:
     from upslope.cli.summary import print_evaluation
     from upslope.training.evaluate_planner import evaluate_planner as evaluate
 
-    settings = {**typed["evaluation"], **typed[f"planner {name}"]}
+    settings = {**parsed["evaluation"], **parsed[f"planner {name}"]}
     evaluation = evaluate(
-        environment, name, environment_settings=typed.get("environment", {}), **settings
+        environment, name, environment_settings=parsed.get("environment", {}), **settings
     )
     print_evaluation(evaluation, f"{name} planning in {environment}")
     print(

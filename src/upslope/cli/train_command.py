@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from upslope.cli.flags import Group, parse, take, wants_help
+from upslope.cli.argv import Argv
+from upslope.cli.flags import Group, parse
 from upslope.cli.setting import Setting, method_settings_from, settings_from
 from upslope.core.checks import StorageError, UpslopeError, check_switch
 
@@ -19,7 +20,7 @@ RUN_HELP: dict[str, tuple[Any, str]] = {
     "evaluation_episodes": (int, "Held-out episodes of each seed, each time."),
     "final_episodes": (int, "Held-out episodes of each seed at the end."),
     "deterministic_evaluation": (bool, "Evaluate the mode of the policy, not draws from it."),
-    "workers": (int | Literal["auto"], "Simulator processes; JAX worlds have none."),
+    "workers": (int | Literal["auto"], "Simulator processes; JAX environments have none."),
 }
 POLICY_HELP: dict[str, tuple[Any, str]] = {
     "hidden": (tuple[int, ...], "Sizes of the hidden layers."),
@@ -43,7 +44,7 @@ class Request(NamedTuple):
     output: dict[str, Any]
 
 
-def read_request(words: list[str]) -> Request:
+def read_request(words: Sequence[str]) -> Request:
     """The resolved configuration of a command line: flags over file over preset over defaults.
 
     Raises:
@@ -51,43 +52,45 @@ def read_request(words: list[str]) -> Request:
     """
     from upslope.training.config import resolve
 
-    words = list(words)
-    asks_help = wants_help(words)
-    path = take(words, "--config")
+    argv = Argv.read(words)
+    path = argv.take("--config")
     file = read_settings(Path(path)) if path is not None else FileSettings(None, None, {}, {}, True)
-    environment, method, words = positional(words)
-    environment = environment or file.environment
-    if environment is None and not asks_help:
+    method = argv.take("--method")
+    environment = argv.take("--environment")
+    if environment is None:
+        argv.find_names(looks_like_environment)
+    environment = environment or argv.take_name() or file.environment
+    method = method or argv.take_name() or file.method
+    if environment is None and not argv.wants_help:
         raise UpslopeError(
             "upslope train needs an environment: upslope train CartPole-v1. "
             "Known ones: upslope list envs"
         )
-    use_preset = file.use_preset and "--no-preset" not in words
-    method = method or file.method
-    if asks_help and environment is not None:
+    use_preset = file.use_preset and not argv.has("--no-preset")
+    if argv.wants_help and environment is not None:
         check_environment(environment)
     defaults = resolve(environment or "", method, use_preset=use_preset)
-    policy = peek(words, "--policy") or file.settings.get("policy") or defaults.policy
+    policy = argv.value("--policy") or file.settings.get("policy") or defaults.policy
     groups = flag_groups(environment, defaults, policy, file, use_preset, path)
-    free = free_settings(environment, words) if not groups[-2].settings else {}
-    typed = parse(
+    free = {} if environment_settings(environment) else free_settings(argv)
+    parsed = parse(
         "upslope train",
         describe(environment, defaults.method),
         groups,
-        words,
+        argv,
         "ENV [METHOD]" if environment is None else f"{environment} {defaults.method}",
     )
     output = {setting.name: setting.default for setting in OUTPUT} | {"out": None}
-    output |= typed.pop("output")
-    world = {**file.environment_settings, **free, **typed.pop("environment", {})}
-    flags = {name: value for group in typed.values() for name, value in group.items()}
+    output |= parsed.pop("output")
+    of_environment = {**file.environment_settings, **free, **parsed.pop("environment", {})}
+    flags = {name: value for group in parsed.values() for name, value in group.items()}
     if environment is None:
         raise UpslopeError("upslope train needs an environment: upslope train CartPole-v1.")
     config = resolve(
         environment,
         method,
         {**file.settings, **flags},
-        environment_settings=world,
+        environment_settings=of_environment,
         use_preset=use_preset and bool(output["preset"]),
     )
     return Request(config, output)
@@ -145,7 +148,7 @@ def flag_groups(
         Group(f"method {defaults.method}", method, shown=shown),
         Group("policy", policies, shown=shown),
         Group("objective", objectives, shown=shown),
-        Group("environment", world_settings(environment), "env", _in(file, path)),
+        Group("environment", environment_settings(environment), "env", _in(file, path)),
         Group("output", OUTPUT),
     ]
 
@@ -154,7 +157,7 @@ def _in(file: FileSettings, path: str | None) -> dict[str, tuple[Any, str]]:
     return {name: (value, f"in {path}") for name, value in file.environment_settings.items()}
 
 
-def world_settings(environment: str | None) -> list[Setting]:
+def environment_settings(environment: str | None) -> list[Setting]:
     """The fields of a native environment; none for another library's, whose names are free."""
     from upslope.environments import ENVIRONMENTS
 
@@ -180,14 +183,17 @@ def check_environment(environment: str) -> None:
         make(environment)
 
 
-def free_settings(environment: str | None, words: list[str]) -> dict[str, Any]:
-    """Takes `--env.NAME VALUE` out of the words, values read as YAML; the world checks them."""
+def free_settings(argv: Argv) -> dict[str, Any]:
+    """Takes each `--env.NAME VALUE`, read as YAML; the environment checks them.
+
+    Raises:
+      UpslopeError: a flag without a value, or one that is no YAML value.
+    """
     from upslope.training.config_file import parse_value
 
     found = {}
-    while (word := next((w for w in words if w.startswith("--env.")), None)) is not None:
-        flag = word.partition("=")[0]
-        value = take(words, flag)
+    for flag in dict.fromkeys(f.name for f in argv.flags if f.name.startswith("--env.")):
+        value = argv.take(flag)
         name = flag.removeprefix("--env.").replace("-", "_")
         try:
             found[name] = parse_value(value) if value else None
@@ -199,39 +205,11 @@ def free_settings(environment: str | None, words: list[str]) -> dict[str, Any]:
     return found
 
 
-def positional(words: list[str]) -> tuple[str | None, str | None, list[str]]:
-    """The environment and the method, which stand before the flags, and the other words."""
-    words = list(words)
-    method = take(words, "--method")
-    environment = take(words, "--environment")
-    found = []
-    while words and not words[0].startswith("-") and len(found) < 2:
-        found.append(words.pop(0))
-    if not found and environment is None:  # flags first: the names come last
-        named = [i for i, word in enumerate(words) if looks_like_world(word)]
-        if named:
-            found = words[named[0] : named[0] + 2]
-            found = found[:1] if len(found) == 2 and found[1].startswith("-") else found
-            del words[named[0] : named[0] + len(found)]
-    if environment is not None:
-        found.insert(0, environment)
-    return (
-        found[0] if found else None,
-        method or (found[1] if len(found) > 1 else None),
-        words,
-    )
-
-
-def looks_like_world(word: str) -> bool:
+def looks_like_environment(word: str) -> bool:
     """Whether a word among the flags can only be an environment's name."""
     from upslope.environments import ENVIRONMENTS
 
     return word in ENVIRONMENTS or bool(re.match(r"^(gymnasium|gymnax|brax):|.*-v\d+$", word))
-
-
-def peek(words: list[str], flag: str) -> str | None:
-    """The value of a flag, which stays where it is."""
-    return take(list(words), flag)
 
 
 def describe(environment: str | None, method: str) -> str:
@@ -271,8 +249,8 @@ def read_settings(path: Path) -> FileSettings:
     settings: dict[str, Any] = {}
     for part in ("method_settings", "policy_settings", "objective_settings"):
         settings |= table(path, part, values.pop(part, {}))
-    world = table(path, "environment_settings", values.pop("environment_settings", {}))
-    world |= table(path, "env", values.pop("env", {}))
+    of_environment = table(path, "environment_settings", values.pop("environment_settings", {}))
+    of_environment |= table(path, "env", values.pop("env", {}))
     environment = text(path, "environment", values.pop("environment", None))
     method = text(path, "method", values.pop("method", None))
     settings |= {name.replace("-", "_"): value for name, value in values.items()}
@@ -280,7 +258,7 @@ def read_settings(path: Path) -> FileSettings:
         del settings["policy"]
     use_preset = settings.pop("preset", not complete)
     check_switch(str(path), "preset", use_preset)
-    return FileSettings(environment, method, settings, world, use_preset)
+    return FileSettings(environment, method, settings, of_environment, use_preset)
 
 
 def text(path: Path, name: str, value: Any) -> str | None:
