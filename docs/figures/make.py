@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upslope import exact, make, plots
+from upslope import exact, make, plots, train
 from upslope.environments import FiniteMDP
 from upslope.objectives import DiscountedReturn, EpisodicReturn
 from upslope.plots.drawing import BLUE, GREEN, ORANGE, bare, require_matplotlib
@@ -40,19 +40,19 @@ def value_surface() -> None:
     """Kakade's two states: stay or cross; staying earns 1 in the first and 2 in the second."""
     transition = np.zeros((2, 2, 2))
     transition[0, 0, 0] = transition[1, 0, 1] = transition[0, 1, 1] = transition[1, 1, 0] = 1.0
-    world = FiniteMDP(transition, [[1.0, 0.0], [2.0, 0.0]], [0.8, 0.2], [False, False])
+    environment = FiniteMDP(transition, [[1.0, 0.0], [2.0, 0.0]], [0.8, 0.2], [False, False])
     objective = DiscountedReturn(0.9)
 
     def policy(theta):  # log odds of staying
         return TabularSoftmax(jnp.stack([theta, jnp.zeros(2)], axis=1))
 
     def fisher(theta):
-        table = exact.policy_table(policy(theta), world)
-        visits = exact.discounted_occupancy(table, world, 0.9)
+        table = exact.policy_table(policy(theta), environment)
+        visits = exact.discounted_occupancy(table, environment, 0.9)
         return jnp.diag(visits * table[:, 0] * table[:, 1])
 
     figure = plots.value_surface(
-        lambda theta: exact.value(policy(theta), world, objective),
+        lambda theta: exact.value(policy(theta), environment, objective),
         fisher,
         ((-5.0, 5.0), (-5.0, 5.0)),
         names=("log odds of staying in the state that pays 1", "... in the state that pays 2"),
@@ -60,20 +60,26 @@ def value_surface() -> None:
     figure.savefig(HERE / "value-surface.png", dpi=90)
 
 
+def learning_curve() -> None:
+    """Four seeds of PPO on CartPole with its preset."""
+    run = train("CartPole-v1", total_timesteps=50_000, evaluations=20, seeds=4)
+    run.plot().savefig(HERE / "learning-curve.png", dpi=90)
+
+
 def maze() -> None:
-    world, objective = make("dyna-maze"), DiscountedReturn(0.95)
+    environment, objective = make("dyna-maze"), DiscountedReturn(0.95)
     policy = TabularSoftmax(jnp.zeros((54, 4)))
     for _ in range(6):
-        step = exact.natural_gradient(policy, world, objective)
+        step = exact.natural_gradient(policy, environment, objective)
         policy = jax.tree.map(jnp.add, policy, step)
-    mdp, table = world.finite_mdp(), exact.policy_table(policy, world)
+    mdp, table = environment.finite_mdp(), exact.policy_table(policy, environment)
     value = np.array(exact.discounted_values(table, mdp, 0.95).value)
     occupancy = np.array(exact.discounted_occupancy(table, mdp, 0.95))
-    value[int(world.goal)] = occupancy[int(world.goal)] = np.nan  # the end
+    value[int(environment.goal)] = occupancy[int(environment.goal)] = np.nan  # the end
     title = "after six steps of the natural gradient"
-    figure = plots.state_map(world, value, "V, discounted reward", table, title)
+    figure = plots.state_map(environment, value, "V, discounted reward", table, title)
     figure.savefig(HERE / "maze-value.png", dpi=80)
-    figure = plots.state_map(world, occupancy, "discounted occupancy", None, title)
+    figure = plots.state_map(environment, occupancy, "discounted occupancy", None, title)
     figure.savefig(HERE / "maze-occupancy.png", dpi=80)
 
 
@@ -93,14 +99,14 @@ def aliased_corridor() -> None:
         height = (2 * place - 4) / (place * (1 - place))
         axes.plot(place, height, "o", color=color, markersize=8)
         axes.annotate(text, (place, height), where, fontsize=10, color=color)
-    world, policy = (
+    environment, policy = (
         make("short-corridor", time_limit=None),
         TabularSoftmax(jnp.array([[1.5, -1.5]])),
     )
     path = []
     for _ in range(120):
         path.append(float(jax.nn.softmax(policy.logits[0])[1]))
-        step = exact.gradient(policy, world, EpisodicReturn())
+        step = exact.gradient(policy, environment, EpisodicReturn())
         policy = jax.tree.map(lambda x, g: x + 0.008 * g, policy, step)
     path = np.array(path)
     axes.plot(path, (2 * path - 4) / (path * (1 - path)), ".", color="0.2", markersize=6,
@@ -199,6 +205,7 @@ if __name__ == "__main__":
         score_function,
         policy_simplex,
         value_surface,
+        learning_curve,
         maze,
         aliased_corridor,
         policy_oscillation,
