@@ -26,6 +26,6 @@ def test_train_evaluate_and_refuse(capsys, tmp_path):
     assert 1 <= min(lengths) <= max(lengths) <= 10  # the time limit of the run holds
 
     assert main(["resume", str(out)]) == 2
-    assert "is done" in capsys.readouterr().err
+    assert "is already complete: nothing to resume" in capsys.readouterr().err
     assert main(["train", *SMALL.split(), "--out", str(out), "--quiet"]) == 5
     assert "is not empty" in capsys.readouterr().err

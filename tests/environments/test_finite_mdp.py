@@ -120,7 +120,7 @@ def changed(array, index, value):
         ),
         ((P, R, MU[:2]), r"initial of shape \(2,\): it must be \(3,\)"),
         ((P, R, MU, [True]), r"terminal of shape \(1,\)"),
-        ((P, R, MU, None, 0), r"time_limit=0: it must be at least 1"),
+        ((P, R, MU, None, 0), r"time_limit=0: must be at least 1"),
     ],
 )
 def test_what_is_refused(arguments, message):

@@ -157,8 +157,9 @@ def test_policies_with_memory():
     for name in [*names, "reward-to-go", "reinforce-optimal-baseline", "all-action"]:
         estimator = TRAJECTORY_ESTIMATORS.get(name)()
         given = {p: parts.get(p, lambda o: jnp.zeros(2)) for p in estimator.requires}
-        estimate = dataclasses.replace(estimator, **given).estimate(policy, episodes, objective)
-        got[name] = np.asarray(estimate.gradient.weights)
+        given = dataclasses.replace(estimator, **given)
+        estimate = jax.jit(lambda p, e, given=given: given.estimate(p, e, objective))
+        got[name] = np.asarray(estimate(policy, episodes).gradient.weights)
         assert np.isfinite(got[name]).all()
     for name in ("dice", "per-decision", "td-error", "vtrace"):  # zero values, on policy
         if name in ("dice", "per-decision"):

@@ -42,7 +42,7 @@ ONE = np.ones((4, 1))
     ],
 )
 def test_gamma(function, gamma):
-    with pytest.raises(UpslopeError, match=r"gamma=.*: it must be"):
+    with pytest.raises(UpslopeError, match=r"gamma=.*: must be"):
         function(gamma)
 
 
@@ -55,7 +55,7 @@ def test_horizons(horizon):
         lambda: exact.gradient(PI, MDP, EpisodicReturn(), horizon),
         lambda: exact.policy_gradient_theorem(PI, MDP, EpisodicReturn(), horizon=horizon),
     ):
-        with pytest.raises(UpslopeError, match=r"horizon=.*: it must be"):
+        with pytest.raises(UpslopeError, match=r"horizon=.*: must be"):
             function()
 
 

@@ -149,7 +149,7 @@ def test_a_policy_that_diverges_stops_the_run(tmp_path):
         (dict(seeds=0), "seeds"),
         (dict(seed=-1), "seed"),
         (dict(total_timesteps=0), "total_timesteps"),
-        (dict(total_timesteps=1.5), "whole number"),
+        (dict(total_timesteps=1.5), "an int, got the float 1.5"),
         (dict(policy="gaussian"), "Discrete"),
         (dict(policy="softmaxx"), "Did you mean"),
         (dict(objective="discounted", gamma=1.0), "EpisodicReturn"),

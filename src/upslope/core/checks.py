@@ -144,22 +144,18 @@ def check_number(
     """
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     if isinstance(value, bool | str | bytes) or kind in ("b", "U", "S"):
-        raise UpslopeError(f"{owner} got {name}={value!r}: it must be a number.")
+        raise UpslopeError(f"{owner} got {name}={value!r}: must be a number.")
     try:
         number = float(value)
     except (TypeError, ValueError):
         if hasattr(value, "aval") or hasattr(value, "shape") or hasattr(value, "dtype"):
             return
-        raise UpslopeError(f"{owner} got {name}={value!r}: it must be a number.") from None
+        raise UpslopeError(f"{owner} got {name}={value!r}: must be a number.") from None
     except Exception:  # a JAX tracer refuses to become a float
         return
     reasons = []
     if not math.isfinite(number):
         reasons.append("a finite number")
-    if integer and not number.is_integer():  # False for NaN and infinities too
-        reasons.append("a whole number")
-    elif integer and (isinstance(value, float) or kind == "f"):
-        reasons.append(f"a whole number without a decimal point: write {number:.0f}")
     if above is not None and not number > above:
         reasons.append(f"above {above:g}")
     if at_least is not None and not number >= at_least:
@@ -168,24 +164,26 @@ def check_number(
         reasons.append(f"below {below:g}")
     if at_most is not None and not number <= at_most:
         reasons.append(f"at most {at_most:g}")
+    if integer and (isinstance(value, float) or kind == "f"):
+        reasons.append(f"an int, got the float {number!r}")
+    elif integer and not number.is_integer():
+        reasons.append("a whole number")
     if reasons:
         tail = f" {why}" if why else ""
-        raise UpslopeError(
-            f"{owner} got {name}={value!r}: it must be {' and '.join(reasons)}.{tail}"
-        )
+        raise UpslopeError(f"{owner} got {name}={value!r}: must be {' and '.join(reasons)}.{tail}")
 
 
 def check_switch(owner: str, name: str, value: Any) -> None:
     """Raises unless `value` is True or False; text such as "no" would count as True."""
     if not isinstance(value, bool) and getattr(getattr(value, "dtype", None), "kind", "") != "b":
-        raise UpslopeError(f"{owner} got {name}={value!r}: it must be True or False.")
+        raise UpslopeError(f"{owner} got {name}={value!r}: must be True or False.")
 
 
 def check_path(owner: str, name: str, value: Any) -> Path:
     """The path that `value` is; raises if it is none."""
     if not isinstance(value, str | Path):
         raise UpslopeError(
-            f"{owner} got {name}={value!r:.80}: it must be a path, a string or a pathlib.Path."
+            f"{owner} got {name}={value!r:.80}: must be a path, a string or a pathlib.Path."
         )
     return Path(value)
 
@@ -196,7 +194,7 @@ def check_table(owner: str, name: str, value: Any) -> dict[str, Any]:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise UpslopeError(
-            f"{owner} got {name}={value!r:.80}: it must be a table of settings by name, such as "
+            f"{owner} got {name}={value!r:.80}: must be a table of settings by name, such as "
             "{'time_limit': 100}."
         )
     return dict(value)
@@ -209,7 +207,7 @@ def check_choice(owner: str, name: str, value: Any, choices: Iterable[str]) -> N
         guess = nearest(value, choices) if isinstance(value, str) else None
         hint = f" Did you mean {guess!r}?" if guess else ""
         raise UpslopeError(
-            f"{owner} got {name}={value!r}: it must be one of {', '.join(choices)}.{hint}"
+            f"{owner} got {name}={value!r}: must be one of {', '.join(choices)}.{hint}"
         )
 
 

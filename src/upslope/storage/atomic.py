@@ -31,7 +31,7 @@ def storage_error(doing: str, path: Path, error: OSError) -> StorageError:
     reason = error.strerror or str(error)
     return StorageError(
         f"Could not {doing} {path}: {reason}. What was saved there before is untouched; "
-        f"free space or choose a writable folder, then go on with `upslope resume`."
+        f"free space or choose a writable folder, then resume with `upslope resume`."
     )
 
 
@@ -103,8 +103,8 @@ def fsync_folder(folder: Path) -> None:
 
 def remove_folder(folder: Path) -> None:
     """Deletes a folder such that no half-deleted one ever bears its name. Raises OSError."""
-    grave = folder.with_name(f"{folder.name}.tmp-{secrets.token_hex(8)}")
+    backup = folder.with_name(f"{folder.name}.tmp-{secrets.token_hex(8)}")
     _interruption(f"remove {folder}")
-    os.replace(folder, grave)
-    _interruption(f"delete {grave}")
-    shutil.rmtree(grave, ignore_errors=True)
+    os.replace(folder, backup)
+    _interruption(f"delete {backup}")
+    shutil.rmtree(backup, ignore_errors=True)

@@ -45,7 +45,7 @@ def commit_folder(final: Path, files: Mapping[str, bytes], kind: str) -> None:
     """Writes `files` into the folder `final`, all of them or none.
 
     They go into `final`.tmp-..., each made durable; then a manifest with their sizes and SHA-256
-    hashes; then the folder gets its name. A folder that bore the name before is set aside as
+    hashes; then the folder gets its name. A folder that bore the name before is kept as
     `final`.old-... until the new one is durable, and readers find it there meanwhile.
 
     Raises:
@@ -86,25 +86,25 @@ def _fill(temporary: Path, files: Mapping[str, bytes], kind: str) -> None:
 
 
 def _swap_into_place(temporary: Path, final: Path) -> None:
-    aside = None
+    backup = None
     if final.exists():
-        aside = final.with_name(f"{final.name}.old-{secrets.token_hex(8)}")
-        atomic._interruption(f"rename {aside}")
-        os.replace(final, aside)
+        backup = final.with_name(f"{final.name}.old-{secrets.token_hex(8)}")
+        atomic._interruption(f"rename {backup}")
+        os.replace(final, backup)
     try:
         atomic.rename(temporary, final)
     except OSError:
-        if aside is not None and not final.exists():
-            os.replace(aside, final)
+        if backup is not None and not final.exists():
+            os.replace(backup, final)
         raise
-    if aside is not None:
-        atomic.remove_folder(aside)
+    if backup is not None:
+        atomic.remove_folder(backup)
 
 
 def clean(parent: Path, name: str | None = None) -> None:
     """Removes what interrupted writers left in `parent` (of the folder `name`, or of all).
 
-    A folder that had been set aside when its writer died gets its name back.
+    A backup whose writer died before it was replaced gets its name back.
     """
     if not parent.is_dir():
         return
@@ -113,18 +113,18 @@ def clean(parent: Path, name: str | None = None) -> None:
         if match is None or not path.is_dir() or path.is_symlink():
             continue
         owner = path.name[: match.start()]
-        grave = _TEMPORARY.search(owner)
-        if name is not None and name != (owner[: grave.start()] if grave else owner):
+        backup = _TEMPORARY.search(owner)
+        if name is not None and name != (owner[: backup.start()] if backup else owner):
             continue
-        orphan = grave is None and match[1] == "old" and not (parent / owner).exists()
-        if orphan and is_complete(path):
+        leftover = backup is None and match[1] == "old" and not (parent / owner).exists()
+        if leftover and is_complete(path):
             atomic.rename(path, parent / owner)
         else:
             shutil.rmtree(path, ignore_errors=True)
 
 
 def find(final: Path) -> Path | None:
-    """Where the folder called `final` is: there, set aside (see `commit_folder`), or nowhere."""
+    """Where the folder called `final` is: there, as a backup (see `commit_folder`), or nowhere."""
     if final.is_dir():
         return final
     if final.parent.is_dir():

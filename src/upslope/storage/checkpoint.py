@@ -119,7 +119,7 @@ def load_latest(
 ) -> tuple[int, T, dict[str, Any]]:
     """The latest checkpoint that is whole: its step, tree and metadata.
 
-    A damaged one is passed over, and `warn` is told which, why, and what is used instead. A
+    A damaged one is skipped, and `warn` is told which, why, and what is used instead. A
     checkpoint that is whole but of another structure, or of a newer version, is an error.
 
     Raises:
@@ -134,7 +134,7 @@ def load_latest(
             damaged.append(f"step {step}: {error}")
             continue
         for reason in damaged:
-            warn(f"Passed over a damaged checkpoint, going on from step {step}. {reason}")
+            warn(f"Skipped a corrupt checkpoint; resuming from step {step}. {reason}")
         return step, tree, metadata
     why = f" Damaged: {' '.join(damaged)}" if damaged else ""
     raise StorageError(f"{folder} has no whole checkpoint to go on from.{why}")
@@ -253,10 +253,10 @@ def _check_like(path: Path, wanted: dict[str, Any], rows: dict[str, Any]) -> Non
             differences.append(f"{name}: saved {saved}, wanted {leaves.describe_leaf(leaf)}")
     for name in rows:
         if name not in wanted:
-            differences.append(f"{name}: saved {leaves.describe_row(rows[name])}, wanted absent")
+            differences.append(f"{name}: saved {leaves.describe_row(rows[name])}, unexpected")
     if differences:
         more = f" (and {len(differences) - 5} more)" if len(differences) > 5 else ""
         raise StorageError(
-            f"{path} was saved from another configuration. {'; '.join(differences[:5])}{more}. "
+            f"{path} does not match this configuration: {'; '.join(differences[:5])}{more}. "
             f"Resume with the configuration of the run, or start a new one."
         )

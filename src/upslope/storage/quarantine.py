@@ -1,4 +1,4 @@
-"""A file beside the checkpoints that cannot be read: put aside, so that the run can go on."""
+"""A file beside the checkpoints that cannot be read is moved away, so that the run can go on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class DamagedFile(StorageError):
 
 
 def quarantine(path: Path, *, copy: bool = False) -> Path:
-    """Gives a damaged file the suffix `.damaged`, in place of one that was set aside before.
+    """Gives a damaged file the suffix `.damaged`, in place of an earlier one.
 
     Args:
       path: of the file.
@@ -28,13 +28,13 @@ def quarantine(path: Path, *, copy: bool = False) -> Path:
     Raises:
       StorageError: when it cannot be renamed or copied.
     """
-    aside = path.with_name(path.name + SUFFIX)
+    kept = path.with_name(path.name + SUFFIX)
     try:
         if copy:
-            atomic.write_bytes(aside, path.read_bytes())
-            return aside
-        atomic._interruption(f"rename {aside}")
-        os.replace(path, aside)
+            atomic.write_bytes(kept, path.read_bytes())
+            return kept
+        atomic._interruption(f"rename {kept}")
+        os.replace(path, kept)
     except OSError as error:
-        raise atomic.storage_error("set aside", path, error) from error
-    return aside
+        raise atomic.storage_error("quarantine", path, error) from error
+    return kept

@@ -91,11 +91,11 @@ class RunConfig:
             "evaluation_episodes",
             "final_episodes",
         ):
-            check_number("A run", name, getattr(self, name), at_least=1, integer=True)
-        check_number("A run", "seed", self.seed, at_least=0, below=2**32, integer=True)
-        check_switch("A run", "deterministic_evaluation", self.deterministic_evaluation)
+            check_number("train()", name, getattr(self, name), at_least=1, integer=True)
+        check_number("train()", "seed", self.seed, at_least=0, below=2**32, integer=True)
+        check_switch("train()", "deterministic_evaluation", self.deterministic_evaluation)
         if self.workers != "auto":
-            check_number("A run", "workers", self.workers, at_least=0, integer=True)
+            check_number("train()", "workers", self.workers, at_least=0, integer=True)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for YAML and JSON."""
@@ -107,7 +107,7 @@ class RunConfig:
         check_settings("A configuration", values, [f.name for f in dataclasses.fields(cls)])
         for name in ("environment", "method"):
             if name not in values:
-                raise UpslopeError(f"The configuration says no {name!r}.")
+                raise UpslopeError(f"The configuration has no {name!r} key.")
         return cls(**values)
 
 
@@ -144,7 +144,7 @@ def resolve(
     """
     if not isinstance(environment, str):
         raise UpslopeError(
-            f"A run got environment={environment!r:.80}: it must be a name, such as 'CartPole-v1'. "
+            f"train() got environment={environment!r:.80}: must be a name, such as 'CartPole-v1'. "
             "Known ones: upslope list envs"
         )
     given = {k.replace("-", "_"): v for k, v in dict(settings or {}).items()}
@@ -177,7 +177,7 @@ def resolve(
     return RunConfig(
         environment=environment,
         method=method,
-        environment_settings=check_table("A run", "environment_settings", environment_settings),
+        environment_settings=check_table("train()", "environment_settings", environment_settings),
         method_settings=plain(own),
         policy=kind,
         policy_settings=plain(choose(merged, set(policy_names) - {"policy"})),

@@ -190,7 +190,7 @@ class RunRecorder:
         return Cursor(tree["carry"], steps, evaluated)
 
     def _read_evaluations(self, step: int, note: Callable[[str], None]) -> Evaluations:
-        """The evaluations up to a step; a file that is damaged is put aside, and there are none."""
+        """The evaluations up to a step; a damaged file is quarantined, and there are none."""
         assert self.folder is not None
         path = self.folder.evaluations
         try:

@@ -69,7 +69,7 @@ class Run:
         """The policy of one seed; None for the one with the best final evaluation."""
         index = int(np.argmax(self.returns)) if seed is None else seed
         last = self.config.seeds - 1
-        check_number("A run", "seed", index, at_least=0, at_most=last, integer=True)
+        check_number("policy()", "seed", index, at_least=0, at_most=last, integer=True)
         return jax.tree.map(lambda leaf: leaf[index], self.policies)
 
     def agent(self, seed: int | None = None) -> Agent:

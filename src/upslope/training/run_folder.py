@@ -103,7 +103,7 @@ class RunFolder:
         """An existing run folder: to go on with it (locked), or only to read it.
 
         Who goes on with it finds no litter of an earlier process that was killed, and a
-        `status.json` that can be read: a damaged one is put aside, with a word in `notes`.
+        `status.json` that can be read: a damaged one is quarantined, with a word in `notes`.
 
         Raises:
           StorageError: when it is no run folder, or another process holds it.

@@ -101,8 +101,8 @@ def run(
     Raises:
       Stopped: a signal ended it; everything is saved.
     """
-    path = None if out is None else check_path("A run", "out", out)
-    base = None if root is None else check_path("A run", "root", root)
+    path = None if out is None else check_path("train()", "out", out)
+    base = None if root is None else check_path("train()", "root", root)
     prepare(config.seeds, populations=tries_populations(config))
     began = time.perf_counter()
     built = build(config, world)
@@ -147,7 +147,7 @@ def resume(
     try:
         if folder.status()["state"] == "done":
             raise UpslopeError(
-                f"{path} is done: there is nothing to go on with. Look at it with "
+                f"{path} is already complete: nothing to resume. Evaluate it with "
                 f"`upslope evaluate {path}`."
             )
         config = RunConfig.from_dict(folder.config())
@@ -237,7 +237,7 @@ def _go(
 
 def _stopped(number: int | None, recorder: RunRecorder, position: Cursor | None) -> Stopped:
     steps = 0 if position is None else int(position.steps.min())
-    how = f" Go on with: upslope resume {recorder.path}" if recorder.path else ""
+    how = f" Resume with: upslope resume {recorder.path}" if recorder.path else ""
     if steps == 0:
-        return Stopped(f"Stopped before the first iteration.{how}", number or 15)
-    return Stopped(f"Stopped after {steps:,} steps of each seed; all is saved.{how}", number or 15)
+        return Stopped(f"Interrupted before the first iteration.{how}", number or 15)
+    return Stopped(f"Interrupted after {steps:,} steps per seed; state saved.{how}", number or 15)
