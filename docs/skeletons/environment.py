@@ -1,6 +1,6 @@
 """A walk on a line with a drift: the skeleton of an environment.
 
-Copy it to `src/upslope/environments/<name>.py`, and say in the first line what yours is.
+Copy it to `src/upslope/environments/<family>/<name>.py`, and say in the first line what yours is.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Pure random search in the parameters: the skeleton of a search method.
 
-Copy it to `src/upslope/search/<name>.py`, and say in the first line what yours is.
+Copy it to `src/upslope/search/<family>/<name>.py`, and say in the first line what yours is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from upslope.core.tree import ravel_parameters
 from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import EpisodeReturns
-from upslope.search.search_method import SearchMethod
+from upslope.search.search_method import Defaults, SearchMethod
 
 
 class RandomSearchState(NamedTuple):
@@ -35,7 +35,7 @@ class RandomSearchDiagnostics(NamedTuple):
     population_mean: Array
 
 
-class RandomSearch(SearchMethod):
+class RandomSearch(SearchMethod[RandomSearchState, Returns]):
     r"""Keeps the best of independent draws from a Gaussian.
 
     .. math:: \theta_p \sim \mathcal N(0, \sigma^2 I), \qquad
@@ -53,6 +53,7 @@ class RandomSearch(SearchMethod):
     """
 
     name: ClassVar[str] = "random-search"
+    defaults: ClassVar[Defaults] = Defaults(total_timesteps=100_000)
     population_size: int = eqx.field(static=True, default=32)
     episodes_per_candidate: int = eqx.field(static=True, default=4)
     std: float | Array = 1.0

@@ -50,6 +50,21 @@ def test_the_drawing_is_that_of_the_page(figure):
     assert drawn == figure.svg(figure.floors(PAGE.read_text())), "run: docs/figures/floors.py"
 
 
+def missing_files(text):
+    """The files of the library that a page names and that are not there."""
+    named = re.findall(r"`([\w/]+\.py)`", text)
+    return [path for path in named if not (SOURCE / path).exists() and not (ROOT / path).exists()]
+
+
+@pytest.mark.parametrize("page", [PAGE, *DECISIONS], ids=lambda page: page.stem)
+def test_files_that_are_named_exist(page):
+    assert not missing_files(page.read_text())
+
+
+def test_a_file_that_has_moved_is_seen():
+    assert missing_files("see `core/notes.py` and `core/records.py`") == ["core/notes.py"]
+
+
 @pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
 def test_a_decision_is_short_and_has_four_parts(page):
     text = page.read_text()

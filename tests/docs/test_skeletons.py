@@ -33,13 +33,15 @@ ENVIRONMENT = skeleton("environment").DriftingWalk
 METHOD = skeleton("method").RandomSearch
 
 
-def started(method, world, seed):
+def started(method, environment, seed):
     """A search at its start: its state and its sampler."""
     key = jax.random.key(seed)
     objective = EpisodicReturn()
-    policy = default_policy(key, world.observation_space, world.action_space, hidden=(4,))
+    policy = default_policy(
+        key, environment.observation_space, environment.action_space, hidden=(4,)
+    )
     state = method.init(key, policy, objective)
-    return state, JaxSampler.create(key, world, method.experience, objective, policy)
+    return state, JaxSampler.create(key, environment, method.experience, objective, policy)
 
 
 def test_the_environment_keeps_the_contract():
@@ -54,7 +56,7 @@ def test_the_environment_refuses_bad_numbers(setting):
 
 
 def test_the_method_keeps_its_state_and_its_program():
-    world, objective = ENVIRONMENT(time_limit=10), EpisodicReturn()
+    environment, objective = ENVIRONMENT(time_limit=10), EpisodicReturn()
     method = METHOD(population_size=4, episodes_per_candidate=2)
     compiled = []
 
@@ -63,7 +65,7 @@ def test_the_method_keeps_its_state_and_its_program():
         compiled.append(method.population_size)
         return iterate(key, method, objective, state, sampler)
 
-    state, sampler = started(method, world, 0)
+    state, sampler = started(method, environment, 0)
     before = jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.asarray(leaf).dtype), state)
     best = []
     for k in range(3):
@@ -78,10 +80,10 @@ def test_the_method_keeps_its_state_and_its_program():
 
 
 def test_seeds_side_by_side_are_the_seeds_one_by_one():
-    world, method, objective = ENVIRONMENT(time_limit=10), METHOD(4, 2), EpisodicReturn()
+    environment, method, objective = ENVIRONMENT(time_limit=10), METHOD(4, 2), EpisodicReturn()
 
     def search(seed):
-        state, sampler = started(method, world, seed)
+        state, sampler = started(method, environment, seed)
         state, _, _ = iterate(jax.random.key(seed), method, objective, state, sampler)
         return state.best_return
 
