@@ -53,7 +53,11 @@ class Actor(eqx.Module):
         return self
 
     def numpy(self) -> NumpyActor | None:
-        """The same actor without JAX, for simulators and `predict`; None where there is none."""
+        """The same actor without JAX, for simulators and `predict`.
+
+        None where there is none, and for an actor that notes `extras`: a twin says its action and
+        its memory alone.
+        """
         return None
 
 

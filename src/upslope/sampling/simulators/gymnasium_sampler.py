@@ -1,4 +1,4 @@
-"""The sampler of simulators: all of them step together, with one compiled call for the actions."""
+"""The sampler of simulators: all of them step together, and one batch of actions moves them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from upslope.objectives.objective import Objective
 from upslope.policies.twin.actor import generator
 from upslope.sampling.experience import EpisodeReturns, Episodes, ExperienceSpec, Replay, Steps
 from upslope.sampling.simulators.action_log import ActionLog
-from upslope.sampling.simulators.action_sampler import ActionSampler, JaxActionSampler
+from upslope.sampling.simulators.action_sampler import ActionSampler
 from upslope.sampling.simulators.episode_seeds import EpisodeSeeds
 from upslope.sampling.simulators.host_statistics import host_statistics, nothing_sampled
 from upslope.sampling.simulators.host_stepper import HostStepper, grid_of
@@ -33,6 +33,7 @@ from upslope.sampling.simulators.simulator_backend import (
     describe,
 )
 from upslope.sampling.simulators.step_buffer import BufferLayout, copies
+from upslope.sampling.simulators.twin_sampler import action_sampler
 from upslope.sampling.simulators.workers import same_rows
 
 REPLAY = 1  # tells the generators of replay from those of actions
@@ -165,7 +166,7 @@ class GymnasiumSampler:
         self._calling = True
         self._begun = self._stepper.seeds.state()["episode"]
         self._stepper.reset_counters()
-        actions = JaxActionSampler(
+        actions = action_sampler(
             keys,
             candidates,
             self._grid,
