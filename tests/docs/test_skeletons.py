@@ -13,8 +13,8 @@ from environment_checks import check_environment, check_randomness
 
 import upslope
 from upslope.engine.iteration import iterate
-from upslope.objectives import EpisodicReturn
-from upslope.policies import default_policy
+from upslope.objectives import DiscountedReturn, EpisodicReturn
+from upslope.policies import TabularSoftmax, default_policy
 from upslope.sampling import JaxSampler
 
 SKELETONS = Path(__file__).parents[2] / "docs" / "skeletons"
@@ -110,3 +110,59 @@ def test_the_skeletons_keep_the_style():
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+REPLAY_METHOD = skeleton("replay_method").ReplayedQLearning
+
+
+def learnt(planning_steps, steps=2500):
+    """The value of the Dyna maze's start, and the state, after some steps."""
+    environment, objective = upslope.make("dyna-maze"), DiscountedReturn(0.95)
+    method = REPLAY_METHOD(planning_steps, learning_rate=0.5)
+    key = jax.random.key(3)
+    state = method.init(key, TabularSoftmax(jnp.zeros((54, 4))), objective)
+    actor = method.ask(key, state)
+    sampler = JaxSampler.create(key, environment, method.experience, objective, actor)
+
+    @jax.jit
+    def search(state, sampler):
+        def one(carry, k):
+            new = iterate(jax.random.fold_in(key, k), method, objective, *carry)
+            return new[:2], new[2].td_error
+
+        return jax.lax.scan(one, (state, sampler), jnp.arange(steps))
+
+    (state, _), errors = search(state, sampler)
+    start, _ = environment.reset(key)
+    return float(jnp.max(state.policy.logits[int(start)])), errors
+
+
+def test_the_method_that_replays_learns_the_exact_value():
+    """The best discounted value of the start is 0.95^13; without a memory it is far below."""
+    value, errors = learnt(planning_steps=30)
+    assert value == pytest.approx(0.95**13, abs=1e-3)
+    assert np.isfinite(errors).all()
+    assert learnt(planning_steps=1, steps=500)[0] < 0.2
+
+
+@pytest.mark.slow
+@pytest.mark.learning
+def test_the_method_that_replays_trains_with_one_registration():
+    from upslope.search import METHODS
+
+    METHODS.register("replayed-q-learning", REPLAY_METHOD, "the skeleton")
+    try:
+        run = upslope.train(
+            "dyna-maze",
+            "replayed-q-learning",
+            total_timesteps=3000,
+            seeds=2,
+            evaluations=1,
+            gamma=0.95,
+            learning_rate=0.5,
+        )
+        assert (run.returns == 1.0).all()
+        with pytest.raises(upslope.core.checks.UpslopeError, match="use dqn"):
+            upslope.train("CartPole-v1", "replayed-q-learning", policy="softmax", seeds=1)
+    finally:
+        METHODS._entries.pop("replayed-q-learning", None)
