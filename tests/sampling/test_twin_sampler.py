@@ -13,6 +13,7 @@ from upslope.core.actor import Actor
 from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 from upslope.objectives.objective import EpisodicReturn
 from upslope.policies import default_policy
+from upslope.policies.epsilon_greedy import EpsilonGreedy
 from upslope.sampling.experience import EpisodeReturns, Episodes, Steps
 from upslope.sampling.simulators import twin_sampler
 from upslope.sampling.simulators.action_sampler import JaxActionSampler
@@ -87,6 +88,34 @@ def test_draws_follow_the_distribution_of_the_compiled_policy():
         assert np.abs(z).max() < 4.5
         uniform = (0.25 - expected) / np.sqrt(expected * (1 - expected) / count)
         assert np.abs(uniform).max() > 4.5  # the wrong variant is told apart
+
+
+def test_epsilon_greedy_explores_what_is_allowed():
+    """Of three allowed actions the best has 1 - epsilon + epsilon / 3; |z| < 4.5."""
+    count = 20_000
+    masked = spaces.Dict({"o": BOX, "action_mask": spaces.MultiBinary(4)})
+    actors = jax.vmap(lambda policy: EpsilonGreedy(policy, jnp.asarray(0.3), 4))(
+        policies(masked, FOUR)
+    )
+    chosen = action_sampler(KEYS[0], actors, (S, count))
+    assert isinstance(chosen, TwinActionSampler)
+    point = np.float32([0.5, -1.0, 2.0])
+    observation = {
+        "o": np.broadcast_to(point, (S, count, 3)),
+        "action_mask": np.broadcast_to(np.int32([1, 0, 1, 1]), (S, count, 4)),
+    }
+    never, seen = np.zeros((S, count), bool), np.ones((S, count), bool)
+    action, _, _ = chosen.act(0, observation, (), never, seen)
+    for seed in range(S):
+        policy = jax.tree.map(lambda leaf, seed=seed: leaf[seed], actors).policy
+        one = {"o": jnp.asarray(point), "action_mask": jnp.asarray([1, 0, 1, 1])}
+        best = int(policy(one).mode())
+        expected = np.array([0.1, 0.0, 0.1, 0.1])
+        expected[best] += 0.7
+        share = np.bincount(action[seed], minlength=4) / count
+        assert share[1] == 0
+        z = (share - expected)[[0, 2, 3]] / np.sqrt(0.1 * 0.9 / count)
+        assert np.abs(z).max() < 4.5
 
 
 def test_a_draw_depends_on_seed_step_and_slot_alone():

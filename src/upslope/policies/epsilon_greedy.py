@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from upslope.core.actor import Actor
@@ -14,6 +16,8 @@ from upslope.core.distributions.categorical import Categorical
 from upslope.core.moments import Moments
 from upslope.core.records import Act
 from upslope.policies.policy import Policy, respond
+from upslope.policies.twin.actor import TwinActor
+from upslope.policies.twin.heads import TwinEpsilonGreedy
 
 
 class EpsilonGreedy(Actor):
@@ -60,3 +64,10 @@ class EpsilonGreedy(Actor):
 
     def observe(self, moments: Moments) -> EpsilonGreedy:
         return EpsilonGreedy(self.policy.observe(moments), self.epsilon, self.n_actions)
+
+    def numpy(self) -> TwinActor | None:
+        twin = self.policy.numpy()
+        if not isinstance(twin, TwinActor):
+            return None
+        head = TwinEpsilonGreedy(twin.head, np.asarray(self.epsilon), self.n_actions)
+        return dataclasses.replace(twin, head=head)

@@ -253,6 +253,30 @@ class TwinMode(TwinHead):
 
 
 @dataclass(frozen=True, eq=False)
+class TwinEpsilonGreedy(TwinHead):
+    """The mode of another head, and with probability epsilon any of the A actions allowed."""
+
+    head: TwinHead
+    epsilon: np.ndarray  # scalar
+    n_actions: int
+
+    def parameters(self, output: np.ndarray, mask: np.ndarray | None) -> Parameters:
+        return {**self.head.parameters(output, mask), "epsilon": self.epsilon}
+
+    def mode(self, output: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+        return self.head.mode(output, mask)
+
+    def sample(
+        self, output: np.ndarray, mask: np.ndarray | None, generator: np.random.Generator
+    ) -> np.ndarray:
+        explore = generator.random(len(output)) < self.epsilon
+        anything = np.zeros((len(output), self.n_actions), np.float32)
+        return np.where(
+            explore, gumbel_max(anything, mask, generator), self.head.mode(output, mask)
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class TwinPoint(TwinHead):
     """The outputs, brought into the bounds by tanh where there are any."""
 

@@ -31,6 +31,7 @@ CLASSES: dict[str, type] = {
         heads.TwinBernoulli,
         heads.TwinBeta,
         heads.TwinDueling,
+        heads.TwinEpsilonGreedy,
         heads.TwinGaussian,
         heads.TwinMode,
         heads.TwinMultiSoftmax,
