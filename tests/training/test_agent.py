@@ -112,3 +112,14 @@ def test_trees_survive_saving(tmp_path):
     assert back.predict(*args) == made.predict(*args)
     assert jax.tree.structure(back.policy) == jax.tree.structure(made.policy)
     assert jnp.isfinite(back.policy.moments.count)
+
+
+@pytest.mark.parametrize("jax_only", [False, True])
+def test_integers_beyond_32_bits_are_read_as_the_floats_they_were_in_training(jax_only):
+    """Bounds beyond int32 make the policy's space one of floats; 2^32 is not 0."""
+    acting = agent(spaces.Box(0, 2.0**40, (3,), np.float32), FOUR, jax_only)
+    large = np.array([2**32, 2**33, 2**34])
+    expected, _ = acting.predict(large.astype(np.float32), deterministic=True)
+    zero, _ = acting.predict(np.zeros(3), deterministic=True)
+    got, _ = acting.predict(large, deterministic=True)
+    assert got == expected != zero

@@ -26,6 +26,8 @@ class ObservationReader:
         self._parts: dict[str, ObservationReader] | None = None
         self._is_tuple = False
         self._shape = tuple(space.shape or ())
+        # Integers beyond 32 bits are floats to policies: in JAX they would wrap.
+        self._floats = space.dtype is not None and np.issubdtype(space.dtype, np.floating)
         start = getattr(space, "start", None)
         self._start = None if start is None or not np.any(start) else start
         inner = getattr(space, "spaces", None)
@@ -53,7 +55,7 @@ class ObservationReader:
                 f"predict got an observation of shape {shape}; the policy reads {self._shape}, or "
                 f"a batch [B, *{self._shape}] of them."
             )
-        if x.dtype.kind == "f":
+        if x.dtype.kind == "f" or (self._floats and x.dtype.kind in "iu"):
             x = x.astype(np.float32, copy=False)
         elif self._start is not None:
             x = x - self._start
