@@ -13,6 +13,8 @@ from upslope.core.checks import StorageError, UpslopeError
 
 if TYPE_CHECKING:
     from upslope.cli.argv import Argv
+    from upslope.training.config import RunConfig
+    from upslope.training.run import Run
 
 
 def train(argv: list[str], began: float) -> int:
@@ -184,7 +186,7 @@ def run_folder(name: str | None, command: str) -> Path:
     raise StorageError(f"{path} {what}.{hint}")
 
 
-def display(config: Any, quiet: bool, plain: bool) -> Any:
+def display(config: RunConfig, quiet: bool, plain: bool) -> Any:
     """Who tells the user of the progress: a picture, lines, or nobody."""
     from upslope.cli.summary import title_of
 
@@ -206,7 +208,7 @@ def display(config: Any, quiet: bool, plain: bool) -> Any:
     return PlainDisplay(title)
 
 
-def finish(result: Any, quiet: bool, resumed: bool = False) -> int:
+def finish(result: Run, quiet: bool, resumed: bool = False) -> int:
     """The final table, or only the run folder."""
     if quiet:
         print(result.folder)

@@ -103,7 +103,7 @@ def type_name(kind: Any) -> str:
     return "none" if kind is type(None) else kind.__name__
 
 
-def value_text(value: Any) -> str:
+def value_text(value: object) -> str:
     """A value as one would type it."""
     if isinstance(value, list | tuple):
         return " ".join(value_text(v) for v in value)

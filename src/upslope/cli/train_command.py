@@ -261,14 +261,14 @@ def read_settings(path: Path) -> FileSettings:
     return FileSettings(environment, method, settings, of_environment, use_preset)
 
 
-def text(path: Path, name: str, value: Any) -> str | None:
+def text(path: Path, name: str, value: object) -> str | None:
     """A part of a file that must be a name, if it is there."""
     if value is not None and not isinstance(value, str):
         raise UpslopeError(f"{path}: {name} must be a name, not {value!r:.80}.")
     return value
 
 
-def table(path: Path, name: str, value: Any) -> dict[str, Any]:
+def table(path: Path, name: str, value: object) -> dict[str, Any]:
     """A part of a file that must be a table."""
     if value is None:
         return {}

@@ -173,13 +173,13 @@ def check_number(
         raise UpslopeError(f"{owner} got {name}={value!r}: must be {' and '.join(reasons)}.{tail}")
 
 
-def check_switch(owner: str, name: str, value: Any) -> None:
+def check_switch(owner: str, name: str, value: object) -> None:
     """Raises unless `value` is True or False; text such as "no" would count as True."""
     if not isinstance(value, bool) and getattr(getattr(value, "dtype", None), "kind", "") != "b":
         raise UpslopeError(f"{owner} got {name}={value!r}: must be True or False.")
 
 
-def check_path(owner: str, name: str, value: Any) -> Path:
+def check_path(owner: str, name: str, value: object) -> Path:
     """The path that `value` is; raises if it is none."""
     if not isinstance(value, str | Path):
         raise UpslopeError(
@@ -200,7 +200,7 @@ def check_table(owner: str, name: str, value: Any) -> dict[str, Any]:
     return dict(value)
 
 
-def check_choice(owner: str, name: str, value: Any, choices: Iterable[str]) -> None:
+def check_choice(owner: str, name: str, value: object, choices: Iterable[str]) -> None:
     """Raises unless `value` is one of the choices; the nearest one is offered."""
     choices = list(choices)
     if value not in choices:

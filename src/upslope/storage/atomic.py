@@ -9,7 +9,6 @@ import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from upslope.core.checks import StorageError
 
@@ -61,7 +60,7 @@ def clean_files(folder: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """`write_bytes` of a value as JSON text; NaN and infinities are refused."""
     write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 

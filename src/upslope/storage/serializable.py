@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from upslope.core.checks import StorageError
 from upslope.core.lazy_names import Table, home_of
@@ -103,7 +103,7 @@ def name_in_files(cls: type) -> str:
     return name
 
 
-def class_named(name: Any) -> type:
+def class_named(name: object) -> type:
     """The class that files call `name`: looked up in the table, never imported by its name.
 
     Raises:
