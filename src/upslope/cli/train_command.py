@@ -21,6 +21,7 @@ RUN_HELP: dict[str, tuple[Any, str]] = {
     "final_episodes": (int, "Held-out episodes of each seed at the end."),
     "deterministic_evaluation": (bool, "Evaluate the mode of the policy, not draws from it."),
     "workers": (int | Literal["auto"], "Simulator processes; JAX environments have none."),
+    "checkpoint_every": (str, "Time between checkpoints: seconds, or such as 60s, 5m, 1h."),
 }
 POLICY_HELP: dict[str, tuple[Any, str]] = {
     "hidden": (tuple[int, ...], "Sizes of the hidden layers."),

@@ -15,15 +15,18 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from upslope.core import tree
 from upslope.core.records import Replayed, Returns
 from upslope.engine.devices import devices_for, place_empty
-from upslope.engine.iteration import iteration_key, stream_key
+from upslope.engine.iteration import iteration_key, may_stop, stream_key
 from upslope.engine.jax_program import EVALUATION_LIMIT
 from upslope.engine.problem import Problem
-from upslope.engine.rows import Records, add, iterations_per_row, no_sums, row_of
+from upslope.engine.rows import Records, RowSums, add, iterations_per_row, no_sums, row_of
 from upslope.objectives.objective import EpisodicReturn
 from upslope.sampling.experience import EpisodeReturns
 from upslope.sampling.simulators.gymnasium_sampler import GymnasiumSampler
 from upslope.storage.leaves import AnyBytes
 from upslope.storage.tensors import pack, unpack
+
+# Where the steps stand among the leaves of a row's sums.
+STEPS_LEAF = RowSums._fields.index("steps")
 
 
 class HostCarry(NamedTuple):
@@ -129,6 +132,8 @@ class HostProgram:
         self._tell_keeping_jit = shard(tell, specs)
         self._keys = jax.jit(keys, out_shardings=self.split)
         self._add, self._close = jax.jit(add_row), jax.jit(close_row)
+        self._may_stop = may_stop(method)
+        self._stops = jax.jit(lambda method, state: jax.vmap(method.stopped)(state))
         self._row: Any = None  # sums of the log row under way
         self._stored_row: list[np.ndarray] = []  # its leaves, from a checkpoint
         self.sampler = GymnasiumSampler(
@@ -169,6 +174,19 @@ class HostProgram:
         self._stored_row = [arrays[f"row.{index}"] for index in range(count)]
         return jax.device_put(carry._replace(simulators=()), self.split)
 
+    def pending_steps(self, carry: HostCarry) -> np.ndarray:
+        """Steps [S] in the row of the log under way."""
+        if self._row is None and not self._stored_row:
+            return np.zeros(self.seeds, np.int64)
+        steps = self._stored_row[STEPS_LEAF] if self._row is None else self._row.steps
+        return np.asarray(steps, np.int64)
+
+    def stops(self, carry: HostCarry) -> np.ndarray:
+        """Why each seed's search cannot be expected to move any more [S]; 0 while it can."""
+        if not self._may_stop:
+            return np.zeros(self.seeds, np.int64)
+        return np.asarray(jax.device_get(self._stops(self._numbers[0], carry.state)))
+
     def checkpoint(self, carry: HostCarry) -> HostCarry:
         """The carry with the state of the simulators."""
         arrays = self.sampler.state()
@@ -186,14 +204,19 @@ class HostProgram:
         """Up to `count` iterations; each seed stops when it has taken the `wanted` steps."""
         taken, rows = np.zeros(self.seeds, np.int64), []
         for _ in range(count):
-            active = taken < wanted
+            active = (taken < wanted) & (self.stops(carry) == 0)
             if not active.any():
                 break
             carry, record = self._iterate(carry, active)
             taken += np.where(active, record.statistics.steps, 0)
             nonfinite = np.asarray(record.statistics.nonfinite_env) > 0
             lost = bool(np.any(active & (nonfinite | ~record.finite)))
-            record = self._log(record, np.asarray(carry.iteration), taken >= wanted, lost)
+            record = self._log(
+                record,
+                np.asarray(carry.iteration),
+                (taken >= wanted) | (self.stops(carry) != 0),
+                lost,
+            )
             if record is not None:
                 rows.append(record)
             if lost:

@@ -11,6 +11,7 @@ from jax import Array
 from upslope.core.records import Replayed
 from upslope.objectives.objective import Objective
 from upslope.search.search_method import SearchMethod
+from upslope.search.wrappers.method_wrapper import MethodWrapper
 
 
 def iterate(
@@ -37,6 +38,13 @@ def iterate(
         if priorities is not None:
             sampler = sampler.set_priorities(experience, priorities)
     return state, sampler, diagnostics
+
+
+def may_stop(method: SearchMethod) -> bool:
+    """Whether the method ever says that it has stopped."""
+    while isinstance(method, MethodWrapper):
+        method = method.method
+    return type(method).stopped is not SearchMethod.stopped
 
 
 def stream_key(seed: int | Array, stream: str) -> Array:

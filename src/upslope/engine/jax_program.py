@@ -17,7 +17,7 @@ from upslope.core import tree
 from upslope.core.records import EpisodeStatistics, Returns
 from upslope.engine.devices import devices_for_populations, place_empty
 from upslope.engine.executables import batches_seeds, compiled
-from upslope.engine.iteration import iterate, iteration_key, stream_key
+from upslope.engine.iteration import iterate, iteration_key, may_stop, stream_key
 from upslope.engine.problem import Problem
 from upslope.engine.rows import (
     Records,
@@ -84,6 +84,8 @@ class JaxProgram:
         self._start = self._advance = None
         self._evaluate: dict[bool, Any] = {}
         self.block = 1
+        self._may_stop = may_stop(problem.method)
+        self._stops = jax.jit(lambda method, state: jax.vmap(method.stopped)(state))
 
     # What is compiled.
 
@@ -147,12 +149,19 @@ class JaxProgram:
             step = jax.vmap(step, in_axes=(None, None, 0, 0))
             close, solve = jax.vmap(close), jax.vmap(solve)
         # With fixed batches all seeds need the same number of iterations.
-        uneven = batched and not isinstance(numbers[0].experience, Steps | Replay)
+        uneven = batched and (
+            self._may_stop or not isinstance(numbers[0].experience, Steps | Replay)
+        )
+        halted = numbers[0].stopped
+        if batched:
+            halted = jax.vmap(halted)
+        if not self._may_stop:
+            halted = lambda _: 0  # noqa: E731
         per_row = self.iterations_per_row
 
         def body(loop: Any) -> Any:
             number, done, carry, taken, healthy, buffers = loop
-            active = taken < wanted
+            active = (taken < wanted) & (halted(carry.state) == 0)
             new, last = step(numbers, key, index, carry)
             if uneven:
                 new = tree.where(active, new, carry)
@@ -160,7 +169,8 @@ class JaxProgram:
             taken = taken + jnp.where(active, statistics.steps, 0).astype(taken.dtype)
             ends = active
             if per_row > 1:
-                ends = active & ((new.iteration % per_row == 0) | (taken >= wanted))
+                over = (taken >= wanted) | (halted(new.state) != 0)
+                ends = active & ((new.iteration % per_row == 0) | over)
 
             def write(solution: Any, row: Any, buffers: Records) -> tuple[Any, Records, Array]:
                 following, record = close(solution, row, last)
@@ -191,8 +201,9 @@ class JaxProgram:
             return number + jnp.any(ends), done + 1, new, taken, healthy, buffers
 
         def going(loop: Any) -> Array:
-            number, done, _, taken, healthy, _ = loop
-            return (number < MAX_ROWS) & (done < count) & healthy & jnp.any(taken < wanted)
+            number, done, carry, taken, healthy, _ = loop
+            active = (taken < wanted) & (halted(carry.state) == 0)
+            return (number < MAX_ROWS) & (done < count) & healthy & jnp.any(active)
 
         _, shapes = jax.eval_shape(step, numbers, key, index, carry)
         _, record = jax.eval_shape(close, solve(carry.state), carry.row, shapes)
@@ -380,6 +391,18 @@ class JaxProgram:
         ]
         join = lambda name: np.concatenate([getattr(b, name) for b in blocks], 1)[:, :episodes]  # noqa: E731
         return Returns(join("returns"), join("lengths"))  # pyright: ignore[reportArgumentType]
+
+    def pending_steps(self, carry: Carry) -> np.ndarray:
+        """Steps [S] in the row of the log under way."""
+        if self.iterations_per_row == 1:
+            return np.zeros(self.seeds, np.int64)
+        return np.asarray(jax.device_get(carry.row.steps), np.int64)
+
+    def stops(self, carry: Carry) -> np.ndarray:
+        """Why each seed's search cannot be expected to move any more [S]; 0 while it can."""
+        if not self._may_stop:
+            return np.zeros(self.seeds, np.int64)
+        return np.asarray(jax.device_get(self._stops(self._numbers[0], carry.state)))
 
     def checkpoint(self, carry: Carry) -> Carry:
         """The carry as it is: the environments' states are part of it."""

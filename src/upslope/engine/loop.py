@@ -49,6 +49,14 @@ class Program(Protocol):
         """Held-out returns [S, E]."""
         ...
 
+    def pending_steps(self, carry: Any) -> np.ndarray:
+        """Steps [S] in the row of the log under way: taken, and not yet in what happened."""
+        ...
+
+    def stops(self, carry: Any) -> np.ndarray:
+        """Codes [S] of why a seed's search cannot be expected to move any more; 0 while it can."""
+        ...
+
     def shapes(self) -> Any:
         """The shapes and types of a carry, for reading a checkpoint."""
 
@@ -150,14 +158,17 @@ def search(
     def compiling() -> float:
         return program.compile_seconds
 
+    stops = program.stops(carry)
     for evaluated in range(position.evaluated, len(targets)):
         target = targets[evaluated]
-        while np.any(steps < target):
+        while np.any((steps < target) & (stops == 0)):
             if hooks.stopping():
                 return Cursor(program.checkpoint(carry), steps, evaluated), False
             moment, compiled = time.perf_counter(), compiling()
             with times.spent_on("search", compiling):
-                carry, records = program.advance(carry, target - steps, sizer.count)
+                wanted = target - steps - program.pending_steps(carry)
+                carry, records = program.advance(carry, wanted, sizer.count)
+                stops = program.stops(carry)
             spent = time.perf_counter() - moment - (compiling() - compiled)
             with times.spent_on("bookkeeping"):
                 sizer.note(spent)
@@ -184,7 +195,9 @@ def search(
                     hooks.save(Cursor(program.checkpoint(carry), steps, evaluated))
                     saved = time.perf_counter()
         last = evaluated + 1 == len(targets)
-        if not last:
+        # One evaluation per policy: where the next one is due at once, it is of the same policy.
+        waits = not last and not np.all((steps >= targets[evaluated + 1]) | (stops != 0))
+        if waits:
             with times.spent_on("evaluation", compiling):
                 evaluate_solutions(
                     program,
@@ -197,7 +210,7 @@ def search(
                     deterministic=schedule.deterministic_evaluation,
                 )
             hooks.reporter.phase("searching")
-        if hooks.save is not None and not last:
+        if hooks.save is not None and waits:
             with times.spent_on("bookkeeping"):
                 hooks.save(Cursor(program.checkpoint(carry), steps, evaluated + 1))
             saved = time.perf_counter()

@@ -39,6 +39,7 @@ RUN_SETTINGS: dict[str, Any] = {
     "final_episodes": 100,
     "deterministic_evaluation": True,
     "workers": "auto",
+    "checkpoint_every": "60s",
 }
 
 
@@ -63,6 +64,8 @@ class RunConfig:
       final_episodes: held-out episodes at the end.
       deterministic_evaluation: held-out episodes act by the mode of the policy; False draws from
         it, as training does: what a policy is worth that has to be random.
+      checkpoint_every: time between checkpoints, besides those at evaluations: seconds, or such
+        as "60s", "5m", "1h".
       workers: simulator processes; "auto" decides by a quick timing. JAX worlds have none.
     """
 
@@ -82,6 +85,7 @@ class RunConfig:
     final_episodes: int = 100
     deterministic_evaluation: bool = True
     workers: int | str = "auto"
+    checkpoint_every: float | str = "60s"
 
     def __post_init__(self) -> None:
         for name in (
@@ -94,6 +98,7 @@ class RunConfig:
             check_number("train()", name, getattr(self, name), at_least=1, integer=True)
         check_number("train()", "seed", self.seed, at_least=0, below=2**32, integer=True)
         check_switch("train()", "deterministic_evaluation", self.deterministic_evaluation)
+        seconds_of(self.checkpoint_every)
         if self.workers != "auto":
             check_number("train()", "workers", self.workers, at_least=0, integer=True)
 
@@ -109,6 +114,29 @@ class RunConfig:
             if name not in values:
                 raise UpslopeError(f"The configuration has no {name!r} key.")
         return cls(**values)
+
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds_of(duration: float | str) -> float:
+    """Seconds of a duration such as 60, "60s", "5m" or "1h".
+
+    Raises:
+      UpslopeError: anything else, and what is not above zero.
+    """
+    text = str(duration).strip().lower()
+    number, unit = (text[:-1], UNITS[text[-1]]) if text[-1:] in UNITS else (text, 1.0)
+    try:
+        seconds = float(number) * unit
+    except ValueError:
+        seconds = float("nan")
+    if isinstance(duration, bool) or not seconds > 0:
+        raise UpslopeError(
+            f"train() got checkpoint_every={duration!r:.80}: it must be a time above zero, in "
+            "seconds or such as '60s', '5m' or '1h'."
+        )
+    return seconds
 
 
 def plain(value: Any) -> Any:

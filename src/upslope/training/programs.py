@@ -5,7 +5,7 @@ from __future__ import annotations
 from upslope.engine.jax_program import JaxProgram
 from upslope.engine.loop import Program, RunSchedule
 from upslope.training.build import Built
-from upslope.training.config import RunConfig
+from upslope.training.config import RunConfig, seconds_of
 
 
 def schedule_of(config: RunConfig) -> RunSchedule:
@@ -16,6 +16,7 @@ def schedule_of(config: RunConfig) -> RunSchedule:
         config.evaluation_episodes,
         config.final_episodes,
         config.deterministic_evaluation,
+        seconds_of(config.checkpoint_every),
     )
 
 

@@ -100,8 +100,12 @@ class RunRecorder:
             return
         tree = {"carry": position.carry, "steps": position.steps}
         step = int(position.steps.sum())
-        metadata = {"evaluated": position.evaluated, "rows": self._rows()}
         evaluations = self._history.evaluations if self._history is not None else []
+        metadata = {
+            "evaluated": position.evaluated,
+            "evaluations": len(evaluations),
+            "rows": self._rows(),
+        }
         self.folder.metrics.sync()
         if evaluations:
             self._write_evaluations(evaluations)
@@ -172,6 +176,7 @@ class RunRecorder:
         evaluated = int(metadata["evaluated"])
         # The last one is of the end, and is done again.
         wanted = min(evaluated, len(schedule.targets()) - 1)
+        wanted = min(wanted, int(metadata.get("evaluations", wanted)))
         kept = min(wanted, saved.timesteps.size)
         if kept < wanted:
             note(

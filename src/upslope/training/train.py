@@ -16,6 +16,7 @@ from upslope.engine.loop import Cursor, Hooks, evaluate_solutions, search
 from upslope.engine.progress import Reporter, Silent, Summary, Times
 from upslope.environments import make
 from upslope.environments.environment import Environment
+from upslope.search.search_method import SearchMethod
 from upslope.training.advice import closing_advice
 from upslope.training.agent import load
 from upslope.training.build import Built, build, name_of, tries_populations
@@ -215,6 +216,7 @@ def _go(
                 )
             advice = closing_advice(built.problem.method, history, final)
             notes = [] if advice is None else [advice]
+            notes += stop_notes(built.problem.method, program.stops(position.carry))
             seen = history.best_seen() if config.objective == "episodic" else None
             summary = Summary("done", steps, final, times, recorder.path, notes, seen)
             result = Run(
@@ -233,6 +235,15 @@ def _go(
         finally:
             if program is not None:
                 program.close()
+
+
+def stop_notes(method: SearchMethod, stops: np.ndarray) -> list[str]:
+    """Which seeds ended before the budget, and why, a line per reason."""
+    return [
+        f"Seeds {', '.join(map(str, np.flatnonzero(stops == code)))} stopped by themselves: "
+        f"{method.stop_reason(int(code))}."
+        for code in np.unique(stops[stops != 0])
+    ]
 
 
 def _stopped(number: int | None, recorder: RunRecorder, position: Cursor | None) -> Stopped:
