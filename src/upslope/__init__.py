@@ -4,8 +4,8 @@ An environment, a policy and a search method in; a policy with the evidence that
 
     run = upslope.train("CartPole-v1", "ppo", total_timesteps=100_000, seeds=8)
 
-The facade is `train`, `resume`, `evaluate`, `load`, `make`, `gradcheck`, `maximize`, `minimize` and
-`AskTell`; everything else is in the packages.
+The facade is `train`, `resume`, `evaluate`, `load`, `make`, `gradcheck`, `maximize`, `minimize`,
+`AskTell` and `configure`; everything else is in the packages.
 Both load on first use, so that `import upslope` costs nothing by itself.
 """
 
@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     from upslope.environments.factory import make
     from upslope.optimization.ask_tell import AskTell
     from upslope.optimization.maximize import maximize, minimize
+    from upslope.training.configure import configure
     from upslope.training.train import evaluate, load, resume, train
 
     __version__: str
 
 _FACADE = {
+    "configure": "upslope.training.configure",
     "evaluate": "upslope.training.train",
     "load": "upslope.training.train",
     "AskTell": "upslope.optimization.ask_tell",
@@ -74,6 +76,7 @@ _PACKAGES = (
 __all__ = [
     "AskTell",
     "__version__",
+    "configure",
     "core",
     "diagnostics",
     "engine",

@@ -23,7 +23,11 @@ def train(argv: list[str], began: float) -> int:
         from upslope.cli.train_command import read_request
 
         request = read_request(argv)
+        from upslope.training.build import tries_populations
+        from upslope.training.configure import configure
         from upslope.training.train import run
+
+        configure(request.config.seeds, populations=tries_populations(request.config))
 
     imports = time.perf_counter() - began
     output = request.output
@@ -63,10 +67,13 @@ def resume(argv: list[str], began: float) -> int:
     loggers = [name for name in ("tensorboard", "wandb") if parsed.get(name)]
     with importing():
         from upslope.training import train as training
+        from upslope.training.build import tries_populations
         from upslope.training.config import RunConfig
+        from upslope.training.configure import configure
         from upslope.training.run_folder import RunFolder
 
     config = RunConfig.from_dict(RunFolder.open(path, lock=False).config())
+    configure(config.seeds, populations=tries_populations(config))
     imports = time.perf_counter() - began
     with display(config, quiet, plain) as reporter:
         result = training.resume(path, reporter=reporter, loggers=loggers, import_seconds=imports)
@@ -107,6 +114,9 @@ def evaluate(argv: list[str], began: float) -> int:
     with importing():
         from upslope.cli.summary import print_evaluation
         from upslope.training import train as training
+        from upslope.training.configure import configure
+
+        configure(1)
 
     environment = parsed.pop("env", None)
     evaluation = training.evaluate(path, environment=environment, **parsed)

@@ -60,13 +60,13 @@ def gradcheck(words: Sequence[str]) -> int:
         check_drawable(files["plot"])
     with importing():
         from upslope.diagnostics.gradient_check import gradcheck as measure
-        from upslope.engine.devices import prepare
         from upslope.environments.factory import make
         from upslope.objectives import OBJECTIVES
         from upslope.search.search_method import Defaults
         from upslope.training.config import resolve_objective
+        from upslope.training.configure import configure
 
-    prepare(1)
+    configure(1)
     name, settings = resolve_objective("gradcheck", objective, Defaults())
     made = make(environment, **free, **parsed.get("environment", {}))
     wanted = check.get("estimators")

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from upslope.core.checks import UpslopeError, check_number, check_path, check_settings
-from upslope.engine.devices import prepare
 from upslope.engine.finite_checks import check_returns
 from upslope.engine.progress import Evaluation
 from upslope.environments.environment import Environment
@@ -64,7 +63,6 @@ def evaluate(
         return evaluate_planner(path, planner, episodes=episodes, seed=seed, **settings)
     check_settings("evaluate", settings, EVALUATE_SETTINGS)
     check_number("evaluate", "episodes", episodes, at_least=1, integer=True)
-    prepare(1)
     folder = RunFolder.open(check_path("evaluate", "path", path), lock=False)
     saved = folder.policy_folder()
     config = RunConfig.from_dict(folder.config())

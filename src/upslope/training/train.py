@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from upslope.core.checks import UpslopeError, check_path, check_table
-from upslope.engine.devices import prepare
 from upslope.engine.history import History
 from upslope.engine.loop import Cursor, Hooks, evaluate_solutions, search
 from upslope.engine.progress import Reporter, Silent, Summary, Times
@@ -19,7 +18,7 @@ from upslope.environments.environment import Environment
 from upslope.search.search_method import SearchMethod
 from upslope.training.advice import closing_advice
 from upslope.training.agent import load
-from upslope.training.build import Built, build, name_of, tries_populations
+from upslope.training.build import Built, build, name_of
 from upslope.training.config import RunConfig, resolve
 from upslope.training.evaluate_run import evaluate
 from upslope.training.loggers import check_loggers
@@ -104,7 +103,6 @@ def run(
     """
     path = None if out is None else check_path("train()", "out", out)
     base = None if root is None else check_path("train()", "root", root)
-    prepare(config.seeds, populations=tries_populations(config))
     began = time.perf_counter()
     built = build(config, world)
     loggers = check_loggers(loggers)
@@ -158,7 +156,6 @@ def resume(
                 f"config.yaml is not what this run began with ({'; '.join(changes)}): it goes on "
                 "by the new settings, and no single configuration gives its numbers again."
             )
-        prepare(config.seeds, populations=tries_populations(config))
         began = time.perf_counter()
         built = build(config)
         times = Times(imports=import_seconds)

@@ -190,7 +190,7 @@ class DQN(SearchMethod[DQNState, Replayed]):
             target=policy,
             optimizer=start_ascent("adam", theta, self.adam_eps),
             iterations=jnp.zeros((), int),
-            errors=jnp.zeros((self.gradient_steps, self.batch_size)),
+            errors=jnp.ones((self.gradient_steps, self.batch_size)),
         )
 
     def ask(self, key: Array, state: DQNState) -> EpsilonGreedy:
@@ -244,7 +244,7 @@ class DQN(SearchMethod[DQNState, Replayed]):
             unknown = jax.tree.map(
                 lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), shapes[3]
             )
-            return policy, state.optimizer, jnp.zeros_like(state.errors), unknown
+            return policy, state.optimizer, jnp.ones_like(state.errors), unknown
 
         policy, optimizer, errors, means = jax.lax.cond(learns, learn, wait)
         new = DQNState(policy, target, optimizer, iterations, errors)
