@@ -59,10 +59,14 @@ class AskTell:
         self._sign = 1.0 if maximize else -1.0
         self._folder = None if folder is None else Path(folder)
         described = {
-            "x0": _plain(x0), "method": method, "maximize": maximize, "std": std,
-            "bounds": _plain(bounds), "seed": seed,
+            "x0": _plain(x0),
+            "method": method,
+            "maximize": maximize,
+            "std": std,
+            "bounds": _plain(bounds),
+            "seed": seed,
             "settings": {name: _plain(value) for name, value in sorted(settings.items())},
-        }  # fmt: skip
+        }
         self._arguments = described
         with jax.enable_x64(True):
             self._problem = function_problem(x0, method, std, bounds, settings)

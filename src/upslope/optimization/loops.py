@@ -164,9 +164,15 @@ def compiled_chunk(
 
 
 def _chunk(
-    numbers: Any, progress: Progress, key: Array, iterations: Array, target: Array,
-    f: Callable[..., Any], sign: float, dimension: int,
-) -> tuple[Progress, Array, Array]:  # fmt: skip
+    numbers: Any,
+    progress: Progress,
+    key: Array,
+    iterations: Array,
+    target: Array,
+    f: Callable[..., Any],
+    sign: float,
+    dimension: int,
+) -> tuple[Progress, Array, Array]:
     method, start, transform, objective = numbers
     problem = FunctionProblem("", method, start, transform, objective, dimension)
     keyed = wants_key(f)
@@ -178,8 +184,10 @@ def _chunk(
             values = sign * jax.vmap(f)(points)
             return jnp.broadcast_to(values[:, None], (population, episodes))
         keys = jax.random.split(key, episodes if common else (population, episodes))
-        each = jax.vmap(lambda point, row: jax.vmap(lambda k: f(point, key=k))(row),
-                        in_axes=(0, None if common else 0))  # fmt: skip
+        each = jax.vmap(
+            lambda point, row: jax.vmap(lambda k: f(point, key=k))(row),
+            in_axes=(0, None if common else 0),
+        )
         return sign * each(points, keys)
 
     def step(progress: Progress) -> tuple[Progress, Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -32,6 +32,26 @@ from upslope.optimization.result import Curve, Result
 VERIFICATIONS = 100
 # Evaluations between two calls of a callback, in a compiled search.
 PATIENCE = 500
+
+
+class SearchRequest(NamedTuple):
+    """What `maximize` and `minimize` were asked for; the fields are their arguments."""
+
+    sign: float  # 1 to maximise f, -1 to minimise it
+    f: Callable[..., Any]
+    x0: Any
+    method: str
+    budget: int | None
+    target: float | None
+    std: float | None
+    bounds: Any
+    seed: int
+    noisy: bool | None
+    on_host: bool | None
+    deadline: float | None
+    workers: int
+    callback: Callable[[int, float], Any] | None
+    settings: dict[str, Any]
 
 
 def maximize(
@@ -81,10 +101,24 @@ def maximize(
         raises, hangs past the deadline, or returns anything but one number.
       NumericalError: all values were NaN or infinite.
     """
-    return _search(
-        1.0, f, x0, method, budget, target, std, bounds, seed, noisy, on_host, deadline, workers,
-        callback, settings,
-    )  # fmt: skip
+    request = SearchRequest(
+        sign=1.0,
+        f=f,
+        x0=x0,
+        method=method,
+        budget=budget,
+        target=target,
+        std=std,
+        bounds=bounds,
+        seed=seed,
+        noisy=noisy,
+        on_host=on_host,
+        deadline=deadline,
+        workers=workers,
+        callback=callback,
+        settings=settings,
+    )
+    return _search(request)
 
 
 def minimize(
@@ -108,56 +142,73 @@ def minimize(
 
     Settings that speak of returns (`fatol`, `tolfun`) mean differences and stay as they are.
     """
-    return _search(
-        -1.0, f, x0, method, budget, target, std, bounds, seed, noisy, on_host, deadline, workers,
-        callback, settings,
-    )  # fmt: skip
+    request = SearchRequest(
+        sign=-1.0,
+        f=f,
+        x0=x0,
+        method=method,
+        budget=budget,
+        target=target,
+        std=std,
+        bounds=bounds,
+        seed=seed,
+        noisy=noisy,
+        on_host=on_host,
+        deadline=deadline,
+        workers=workers,
+        callback=callback,
+        settings=settings,
+    )
+    return _search(request)
 
 
-def _search(
-    sign: float, f: Callable[..., Any], x0: Any, method: str, budget: int | None,
-    target: float | None, std: float | None, bounds: Any, seed: int, noisy: bool | None,
-    on_host: bool | None, deadline: float | None, workers: int,
-    callback: Callable[[int, float], Any] | None, settings: dict[str, Any],
-) -> Result:  # fmt: skip
+def _search(request: SearchRequest) -> Result:
+    sign, f, method, target = request.sign, request.f, request.method, request.target
     if target is not None:
         check_number("A search over a function", "target", target)
-    if deadline is not None:
-        check_number("A search over a function", "deadline", deadline, above=0)
-    check_seed("A search over a function", seed)
+    if request.deadline is not None:
+        check_number("A search over a function", "deadline", request.deadline, above=0)
+    check_seed("A search over a function", request.seed)
     if not callable(f):
         raise UpslopeError(f"f={f!r} cannot be called: give a function of x.")
-    check_number("A search over a function", "workers", workers, at_least=1, integer=True)
+    check_number("A search over a function", "workers", request.workers, at_least=1, integer=True)
     with jax.enable_x64(True):
-        problem = function_problem(x0, method, std, bounds, settings)
-        budget = check_budget(budget, problem.dimension)
+        problem = function_problem(
+            request.x0, method, request.std, request.bounds, request.settings
+        )
+        budget = check_budget(request.budget, problem.dimension)
         spec: Any = problem.method.experience
         cost = spec.population_size * spec.episodes_per_candidate
         aim = np.inf if target is None else sign * target
         check_population_fits(method, budget, spec)
         limits = Limits(budget // cost, aim)
         # Noise of f's own would be drawn once, while it is traced.
-        own_noise = bool(noisy) and not wants_key(f)
-        noisy = wants_key(f) if noisy is None else noisy
-        here = not on_host and not own_noise and deadline is None and workers == 1
+        own_noise = bool(request.noisy) and not wants_key(f)
+        noisy = wants_key(f) if request.noisy is None else request.noisy
+        here = (
+            not request.on_host
+            and not own_noise
+            and request.deadline is None
+            and request.workers == 1
+        )
         program = traced(f, problem.start) if here else None
         halted = False
 
         def heard(nfev: int, value: float) -> bool:
             nonlocal halted
-            halted = callback is not None and bool(callback(nfev, value))
+            halted = request.callback is not None and bool(request.callback(nfev, value))
             return halted
 
-        host = HostFunction(f, deadline, workers)
+        host = HostFunction(f, request.deadline, request.workers)
         try:
             if program is not None:
-                often = CHUNK if callback is None else max(1, PATIENCE // cost)
+                often = CHUNK if request.callback is None else max(1, PATIENCE // cost)
                 progress, best, mean, check_key = _compiled(
-                    problem, f, program, sign, seed, limits, heard, cost, often
+                    problem, f, program, sign, request.seed, limits, heard, cost, often
                 )
             else:
                 progress, best, mean, check_key = _around(
-                    problem, host, sign, seed, limits, heard, cost
+                    problem, host, sign, request.seed, limits, heard, cost
                 )
             _check_finite(progress, cost, at_least=0)
             x, fun, error = _verified(problem, host, sign, progress, check_key, noisy)
@@ -172,15 +223,30 @@ def _search(
         # Nelder-Mead counts steps of its simplex, as SciPy does.
         steps = int(getattr(progress.state, "iterations", iterations))
         return Result(
-            x, fun, error, sign * float(progress.best), success, message, iterations * cost,
-            steps, curve, method,
-        )  # fmt: skip
+            x=x,
+            fun=fun,
+            fun_error=error,
+            best_seen=sign * float(progress.best),
+            success=success,
+            message=message,
+            nfev=iterations * cost,
+            nit=steps,
+            curve=curve,
+            method=method,
+        )
 
 
 def _compiled(
-    problem: FunctionProblem, f: Any, program: str, sign: float, seed: int, limits: Limits,
-    heard: Callable[[int, float], bool], cost: int, often: int,
-) -> tuple[Progress, list[float], list[float], Any]:  # fmt: skip
+    problem: FunctionProblem,
+    f: Any,
+    program: str,
+    sign: float,
+    seed: int,
+    limits: Limits,
+    heard: Callable[[int, float], bool],
+    cost: int,
+    often: int,
+) -> tuple[Progress, list[float], list[float], Any]:
     best: list[float] = []
     mean: list[float] = []
     done, target = 0, np.asarray(limits.target)
@@ -212,9 +278,14 @@ def _compiled(
 
 
 def _around(
-    problem: FunctionProblem, f: HostFunction, sign: float, seed: int, limits: Limits,
-    heard: Callable[[int, float], bool], cost: int,
-) -> tuple[Progress, list[float], list[float], Any]:  # fmt: skip
+    problem: FunctionProblem,
+    f: HostFunction,
+    sign: float,
+    seed: int,
+    limits: Limits,
+    heard: Callable[[int, float], bool],
+    cost: int,
+) -> tuple[Progress, list[float], list[float], Any]:
     progress, key, later = first_progress(problem, seed)
     search = HostSearch(problem, f, sign)
     best: list[float] = []
@@ -241,9 +312,13 @@ def _check_finite(progress: Progress, cost: int, at_least: int = 100) -> None:
 
 
 def _verified(
-    problem: FunctionProblem, f: HostFunction, sign: float, progress: Progress, key: Any,
+    problem: FunctionProblem,
+    f: HostFunction,
+    sign: float,
+    progress: Progress,
+    key: Any,
     noisy: bool,
-) -> tuple[Any, float, float]:  # fmt: skip
+) -> tuple[Any, float, float]:
     """x, f(x) and its standard error."""
     if not noisy:
         x = jax.tree.map(np.asarray, progress.best_point)

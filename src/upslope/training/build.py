@@ -31,27 +31,27 @@ if TYPE_CHECKING:
 
 
 class Built(NamedTuple):
-    """A problem and the spaces of its world."""
+    """A problem and the spaces of its environment."""
 
     problem: Problem
     observation_space: spaces.Space
     action_space: spaces.Space
 
 
-def build(config: RunConfig, world: Any = None) -> Built:
-    """The world, the policy factory, the method and the objective of a configuration.
+def build(config: RunConfig, environment: Any = None) -> Built:
+    """The environment, the policy factory, the method and the objective of a configuration.
 
     Args:
       config: resolved.
-      world: an environment to use instead of the one that is named.
+      environment: used instead of the one that is named.
 
     Raises:
       UpslopeError: anything that does not fit, before any work starts.
-      EnvironmentContractError: a JAX world whose `reset` or `step` is not as it has to be.
+      EnvironmentContractError: a JAX environment whose `reset` or `step` is not as it has to be.
     """
-    if world is None:
-        world = make(config.environment, **config.environment_settings)
-    observation_space, action_space = spaces_of(world)
+    if environment is None:
+        environment = make(config.environment, **config.environment_settings)
+    observation_space, action_space = spaces_of(environment)
     method = method_of(config)
     objective = OBJECTIVES.get(config.objective)(**config.objective_settings)
     kind = config.policy
@@ -75,20 +75,20 @@ def build(config: RunConfig, world: Any = None) -> Built:
     # What does not fit the spaces is said before any work.
     shapes = jax.eval_shape(policy, jax.random.key(0))
     check_score(config.method, method, shapes, kind)
-    if isinstance(world, Environment):
-        check_environment(world)
-        refuse_endless(world, method.experience, objective)
+    if isinstance(environment, Environment):
+        check_environment(environment)
+        refuse_endless(environment, method.experience, objective)
     method = method.configure(
         ProblemSpec(
-            observation=observation_shapes(world, observation_space),
+            observation=observation_shapes(environment, observation_space),
             observation_space=observation_space,
             action_space=action_space,
             policy=shapes,
             objective=objective,
-            environment=world if isinstance(world, Environment) else None,
+            environment=environment if isinstance(environment, Environment) else None,
         )
     )
-    return Built(Problem(world, policy, method, objective), observation_space, action_space)
+    return Built(Problem(environment, policy, method, objective), observation_space, action_space)
 
 
 def method_of(config: RunConfig) -> SearchMethod:
@@ -136,35 +136,35 @@ def check_score(name: str, method: SearchMethod, policy: Any, kind: str | None) 
     )
 
 
-def name_of(world: Any) -> tuple[str, dict[str, Any]]:
-    """The name and the settings from which `make` builds this very world again.
+def name_of(environment: Any) -> tuple[str, dict[str, Any]]:
+    """The name and the settings from which `make` builds this very environment again.
 
-    A world that no name stands for gets one that `make` does not know, so that going on with its
-    run is refused instead of going on in another world.
+    An environment that no name stands for gets one that `make` does not know, so that going on
+    with its run is refused instead of going on in another environment.
     """
-    name = str(getattr(world, "name", type(world).__name__))
-    if not isinstance(world, Environment) or name not in ENVIRONMENTS:
+    name = str(getattr(environment, "name", type(environment).__name__))
+    if not isinstance(environment, Environment) or name not in ENVIRONMENTS:
         return name, {}
-    if ENVIRONMENTS.get(name) is type(world):
-        usual = settings_of(type(world))
+    if ENVIRONMENTS.get(name) is type(environment):
+        usual = settings_of(type(environment))
         settings = {
             setting: value
             for setting, default in usual.items()
-            if isinstance(value := getattr(world, setting), int | float | str | None)
+            if isinstance(value := getattr(environment, setting), int | float | str | None)
             and value != default
         }
-        if eqx.tree_equal(make(name, **settings), world) is True:
+        if eqx.tree_equal(make(name, **settings), environment) is True:
             return name, settings
-    return type(world).__name__, {}
+    return type(environment).__name__, {}
 
 
-def spaces_of(world: Any) -> tuple[spaces.Space, spaces.Space]:
+def spaces_of(environment: Any) -> tuple[spaces.Space, spaces.Space]:
     """Observation and action space as policies see them."""
-    if isinstance(world, Environment):
-        return world.observation_space, world.action_space
+    if isinstance(environment, Environment):
+        return environment.observation_space, environment.action_space
     from upslope.sampling.simulators.gymnasium_spaces import policy_spaces
 
-    return policy_spaces(world)
+    return policy_spaces(environment)
 
 
 def same_kind(have: Any, want: Any) -> bool:

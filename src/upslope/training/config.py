@@ -66,7 +66,7 @@ class RunConfig:
         it, as training does: what a policy is worth that has to be random.
       checkpoint_every: time between checkpoints, besides those at evaluations: seconds, or such
         as "60s", "5m", "1h".
-      workers: simulator processes; "auto" decides by a quick timing. JAX worlds have none.
+      workers: simulator processes; "auto" decides by a quick timing. JAX environments have none.
     """
 
     environment: str

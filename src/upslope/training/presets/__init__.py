@@ -26,7 +26,7 @@ def table() -> dict[str, dict[str, Any]]:
 def preset_for(environment: str, method: str | None) -> Preset | None:
     """The preset of an environment for a method; without a method, for the environment's best.
 
-    The world's prefix does not matter: `gymnasium:Pendulum-v1` has the settings of `Pendulum-v1`
+    The prefix of a name does not matter: `gymnasium:Pendulum-v1` has the settings of `Pendulum-v1`
     unless it has its own. What stands under `any` holds for every method in this environment.
     """
     rows = table().get(environment) or table().get(environment.split(":")[-1])
