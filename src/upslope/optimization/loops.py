@@ -47,14 +47,25 @@ def first_progress(problem: FunctionProblem, seed: int) -> tuple[Progress, Array
 
 def _begun(numbers: Any, seed: Array, *, dimension: int) -> tuple[Progress, Array, Array]:
     method, start, transform, objective = numbers
-    problem = FunctionProblem("", method, start, transform, objective, dimension)
+    problem = FunctionProblem(
+        name="",
+        method=method,
+        start=start,
+        transform=transform,
+        objective=objective,
+        dimension=dimension,
+    )
     key, *others = jax.random.split(jax.random.key(seed), 3)
     state = problem.method.init(key, problem.start, problem.objective)
     state = jax.tree.map(jnp.asarray, state)
     point = jax.tree.map(jnp.asarray, problem.solution(state))
     low, zero = jnp.full((), -jnp.inf), jnp.zeros((), int)
     search, later = (jax.random.key_data(other) for other in others)
-    return Progress(state, low, point, -low, zero, zero), search, later
+    return (
+        Progress(state=state, best=low, best_point=point, least=-low, iteration=zero, finite=zero),
+        search,
+        later,
+    )
 
 
 _first_progress = jax.jit(_begun, static_argnames="dimension")
@@ -88,12 +99,12 @@ def advanced(
     point = tree.take(problem.points(candidates), top)
     mean = jnp.sum(jnp.where(finite, means, 0.0)) / jnp.sum(finite)
     new = Progress(
-        state,
-        jnp.where(better, ranked[top], progress.best),
-        tree.where(better, point, progress.best_point),
-        jnp.minimum(progress.least, jnp.min(jnp.where(finite, means, jnp.inf))),
-        progress.iteration + 1,
-        progress.finite + jnp.sum(jnp.isfinite(values)),
+        state=state,
+        best=jnp.where(better, ranked[top], progress.best),
+        best_point=tree.where(better, point, progress.best_point),
+        least=jnp.minimum(progress.least, jnp.min(jnp.where(finite, means, jnp.inf))),
+        iteration=progress.iteration + 1,
+        finite=progress.finite + jnp.sum(jnp.isfinite(values)),
     )
     return new, mean
 
@@ -174,7 +185,14 @@ def _chunk(
     dimension: int,
 ) -> tuple[Progress, Array, Array]:
     method, start, transform, objective = numbers
-    problem = FunctionProblem("", method, start, transform, objective, dimension)
+    problem = FunctionProblem(
+        name="",
+        method=method,
+        start=start,
+        transform=transform,
+        objective=objective,
+        dimension=dimension,
+    )
     keyed = wants_key(f)
     spec: Any = problem.method.experience
     episodes, common = spec.episodes_per_candidate, spec.common_random_numbers
@@ -219,7 +237,14 @@ def _told(
     numbers: Any, progress: Progress, key: Array, candidates: Any, values: Array, *, dimension: int
 ) -> tuple[Progress, Array]:
     method, start, transform, objective = numbers
-    problem = FunctionProblem("", method, start, transform, objective, dimension)
+    problem = FunctionProblem(
+        name="",
+        method=method,
+        start=start,
+        transform=transform,
+        objective=objective,
+        dimension=dimension,
+    )
     return advanced(problem, progress, key, candidates, values)
 
 

@@ -104,10 +104,24 @@ def function_problem(
         )
     objective = EpisodicReturn()
     shapes = jax.eval_shape(lambda: start)
-    plain = built.configure(ProblemSpec(None, None, None, shapes, objective, None))
+    plain = built.configure(
+        ProblemSpec(
+            observation=None,
+            observation_space=None,
+            action_space=None,
+            policy=shapes,
+            objective=objective,
+            environment=None,
+        )
+    )
     check_start(plain, start)
     return FunctionProblem(
-        method, wrapped(plain, **around), start, transform, objective, theta.size
+        name=method,
+        method=wrapped(plain, **around),
+        start=start,
+        transform=transform,
+        objective=objective,
+        dimension=theta.size,
     )
 
 

@@ -11,12 +11,12 @@ from upslope.training.config import RunConfig, seconds_of
 def schedule_of(config: RunConfig) -> RunSchedule:
     """The schedule that a configuration describes."""
     return RunSchedule(
-        config.total_timesteps,
-        config.evaluations,
-        config.evaluation_episodes,
-        config.final_episodes,
-        config.deterministic_evaluation,
-        seconds_of(config.checkpoint_every),
+        total_timesteps=config.total_timesteps,
+        evaluations=config.evaluations,
+        evaluation_episodes=config.evaluation_episodes,
+        final_episodes=config.final_episodes,
+        deterministic_evaluation=config.deterministic_evaluation,
+        checkpoint_every=seconds_of(config.checkpoint_every),
     )
 
 

@@ -141,11 +141,11 @@ class AugmentedRandomSearch(SearchMethod[ARSState, Returns]):
             learning_rate = learning_rate * remaining(state.steps.value, self.total_timesteps)
         step = learning_rate * scale * slope
         diagnostics = ARSDiagnostics(
-            jnp.max(returns),
-            finite_mean(returns),
-            spread,
-            jnp.sqrt(jnp.sum(jnp.square(step))),
-            is_flat(returns),
+            best=jnp.max(returns),
+            population_mean=finite_mean(returns),
+            returns_std=spread,
+            step_norm=jnp.sqrt(jnp.sum(jnp.square(step))),
+            flat=is_flat(returns),
         )
         policy = observed(unravel(theta + step), experience.moments)
         return ARSState(policy, state.steps.add(jnp.sum(experience.lengths))), diagnostics

@@ -200,7 +200,11 @@ class OpenAIES(SearchMethod):
         step = self.learning_rate * step
         norm = lambda x: jnp.sqrt(jnp.sum(jnp.square(x)))  # noqa: E731
         diagnostics = OpenAIESDiagnostics(
-            jnp.max(returns), finite_mean(returns), norm(gradient), norm(step), is_flat(returns)
+            best=jnp.max(returns),
+            population_mean=finite_mean(returns),
+            gradient_norm=norm(gradient),
+            step_norm=norm(step),
+            flat=is_flat(returns),
         )
         policy = observed(unravel(theta + step), moments)
         return OpenAIESState(policy, optimizer), diagnostics

@@ -164,11 +164,11 @@ class PGPE(SearchMethod):
         std = state.std + jnp.clip(self.std_learning_rate * variance * of_std, -bound, bound)
         std = jnp.maximum(std, self.min_std)
         diagnostics = PGPEDiagnostics(
-            jnp.max(returns),
-            finite_mean(returns),
-            jnp.mean(std),
-            jnp.sqrt(jnp.sum(jnp.square(step))),
-            is_flat(returns),
+            best=jnp.max(returns),
+            population_mean=finite_mean(returns),
+            std=jnp.mean(std),
+            step_norm=jnp.sqrt(jnp.sum(jnp.square(step))),
+            flat=is_flat(returns),
         )
         mean = observed(unravel(mean + step), experience.moments)
         return PGPEState(mean, std, optimizer), diagnostics

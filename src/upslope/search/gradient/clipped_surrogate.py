@@ -111,7 +111,14 @@ def clipped_surrogate(
         # All means in one product: five small reductions would cost as much as a layer.
         table = jnp.stack([jnp.where(batch.valid, row, 0.0).reshape(-1) for row in rows])
         gain, value_loss, surprise, approx_kl, clip_fraction = table @ weight.reshape(-1)
-        losses = Losses(-gain, value_loss, surprise, approx_kl, clip_fraction, jnp.zeros(()))
+        losses = Losses(
+            policy=-gain,
+            value=value_loss,
+            entropy=surprise,
+            approx_kl=approx_kl,
+            clip_fraction=clip_fraction,
+            gradient_norm=jnp.zeros(()),
+        )
         return gain - vf_coef * value_loss + ent_coef * surprise, jax.lax.stop_gradient(losses)
 
     return objective

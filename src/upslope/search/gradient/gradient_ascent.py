@@ -132,12 +132,12 @@ class GradientAscent(SearchMethod[GradientAscentState, Trajectories]):
             critic = state_value(key, policy)
             critic_optimizer = start_ascent("adam", critic, self.adam_eps)
         return GradientAscentState(
-            policy,
-            start_ascent(self.optimizer, policy, self.adam_eps),
-            critic,
-            critic_optimizer,
-            StepCount.start(),
-            QualityAverages.start(),
+            policy=policy,
+            optimizer=start_ascent(self.optimizer, policy, self.adam_eps),
+            critic=critic,
+            critic_optimizer=critic_optimizer,
+            steps=StepCount.start(),
+            quality=QualityAverages.start(),
         )
 
     def ask(self, key: Array, state: GradientAscentState) -> Policy:
@@ -195,10 +195,25 @@ class GradientAscent(SearchMethod[GradientAscentState, Trajectories]):
         if policy.observation_moments is not None:
             policy = policy.observe(Moments.of(experience.observation, experience.valid))
         steps = state.steps.add(jnp.sum(experience.valid))
+        snr, cosine, noise_scale = quality
         diagnostics = GradientAscentDiagnostics(
-            norm, estimate.entropy, estimate.advantage_std, learning_rate, explained, *quality
+            gradient_norm=norm,
+            entropy=estimate.entropy,
+            advantage_std=estimate.advantage_std,
+            learning_rate=learning_rate,
+            explained_variance=explained,
+            gradient_snr=snr,
+            gradient_cosine=cosine,
+            gradient_noise_scale=noise_scale,
         )
-        state = GradientAscentState(policy, optimizer, critic, critic_optimizer, steps, averages)
+        state = GradientAscentState(
+            policy=policy,
+            optimizer=optimizer,
+            critic=critic,
+            critic_optimizer=critic_optimizer,
+            steps=steps,
+            quality=averages,
+        )
         return state, diagnostics
 
     def solution(self, state: GradientAscentState) -> Policy:

@@ -134,14 +134,14 @@ class HillClimbing(SearchMethod):
         nothing = untried()
         other = None if self.restart_after is None else policy
         return HillClimbingState(
-            policy,
-            nothing,
-            jnp.asarray(True),
-            jnp.asarray(self.std, nothing.dtype),
-            jnp.zeros((), int),
-            other,
-            other,
-            nothing,
+            incumbent=policy,
+            incumbent_return=nothing,
+            fresh=jnp.asarray(True),
+            std=jnp.asarray(self.std, nothing.dtype),
+            stale=jnp.zeros((), int),
+            start=other,
+            best=other,
+            best_return=nothing,
         )
 
     def ask(self, key: Array, state: HillClimbingState) -> Policy:
@@ -187,11 +187,11 @@ class HillClimbing(SearchMethod):
             best_return=jnp.maximum(state.best_return, value),
         )
         diagnostics = HillClimbingDiagnostics(
-            new.best_return,
-            jnp.max(returns),
-            value,
-            moves.astype(value.dtype),
-            new.std,
+            best=new.best_return,
+            population_best=jnp.max(returns),
+            incumbent=value,
+            accepted=moves.astype(value.dtype),
+            std=new.std,
         )
         if self.restart_after is not None:
             new = self.restarted(key, state, new, experience)

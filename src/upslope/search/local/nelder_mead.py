@@ -131,7 +131,15 @@ class NelderMead(SearchMethod):
         zero = jnp.zeros((), int)
         vertices = jnp.asarray(vertices, theta.dtype)
         return NelderMeadState(
-            policy, vertices, returns, zero + BUILD, zero, theta, returns[0], zero, zero
+            policy=policy,
+            vertices=vertices,
+            returns=returns,
+            phase=zero + BUILD,
+            index=zero,
+            reflected=theta,
+            reflected_return=returns[0],
+            iterations=zero,
+            evaluations=zero,
         )
 
     def ask(self, key: Array, state: NelderMeadState) -> Policy:
@@ -172,11 +180,11 @@ class NelderMead(SearchMethod):
         phase = jnp.where(met, DONE, new.phase).astype(new.phase.dtype)
         new = new._replace(phase=phase, policy=observed(state.policy, experience.moments))
         diagnostics = NelderMeadDiagnostics(
-            jnp.max(new.returns),
-            size,
-            spread,
-            new.iterations,
-            (phase == DONE).astype(size.dtype),
+            best=jnp.max(new.returns),
+            size=size,
+            spread=spread,
+            iterations=new.iterations,
+            converged=(phase == DONE).astype(size.dtype),
         )
         return new, diagnostics
 

@@ -116,7 +116,13 @@ class SimulatedAnnealing(SearchMethod):
             lambda leaf: jnp.broadcast_to(leaf, (self.population_size, *leaf.shape)), policy
         )
         returns = untried(self.population_size)
-        return SimulatedAnnealingState(chains, returns, jnp.zeros((), int), policy, untried())
+        return SimulatedAnnealingState(
+            chains=chains,
+            chain_returns=returns,
+            iteration=jnp.zeros((), int),
+            best=policy,
+            best_return=untried(),
+        )
 
     def ask(self, key: Array, state: SimulatedAnnealingState) -> Policy:
         """One step from each chain; in the first iteration, the start itself."""
@@ -147,11 +153,11 @@ class SimulatedAnnealing(SearchMethod):
         if experience.moments is not None:
             chains = jax.vmap(observed, in_axes=(0, None))(chains, experience.moments)
         new = SimulatedAnnealingState(
-            chains,
-            chain_returns,
-            state.iteration + 1,
-            observed(best, experience.moments),
-            jnp.maximum(returns[top], state.best_return),
+            chains=chains,
+            chain_returns=chain_returns,
+            iteration=state.iteration + 1,
+            best=observed(best, experience.moments),
+            best_return=jnp.maximum(returns[top], state.best_return),
         )
         diagnostics = SimulatedAnnealingDiagnostics(
             new.best_return,

@@ -247,7 +247,9 @@ class DQN(SearchMethod[DQNState, Replayed]):
             return policy, state.optimizer, jnp.ones_like(state.errors), unknown
 
         policy, optimizer, errors, means = jax.lax.cond(learns, learn, wait)
-        new = DQNState(policy, target, optimizer, iterations, errors)
+        new = DQNState(
+            policy=policy, target=target, optimizer=optimizer, iterations=iterations, errors=errors
+        )
         loss, action_value, error, norm = means
         return new, DQNDiagnostics(
             loss=loss,

@@ -34,8 +34,9 @@ def n_step_returns(windows: Trajectories, gamma: float | Array) -> NStepReturn:
       Sutton and Barto (2018), equation 7.1; Hessel et al. (2018), section 3.
     """
     valid = windows.valid
-    step_discount = gamma * (jnp.ones_like(windows.reward) if windows.discount is None
-                             else windows.discount)
+    step_discount = gamma * (
+        jnp.ones_like(windows.reward) if windows.discount is None else windows.discount
+    )
     kept = jnp.where(valid, step_discount, 1.0)
     # The discount before each step: 1, gamma d_0, gamma^2 d_0 d_1, ...
     through = jnp.cumprod(kept, axis=0)

@@ -85,15 +85,15 @@ class SuccessiveHalving(MethodWrapper):
         blank = blank_candidates(self.method, key, state)
         moments = observation_moments(policy)
         return SuccessiveHalvingState(
-            state,
-            blank,
-            zeros,
-            zeros,
-            jnp.zeros(size, int),
-            jnp.arange(size),
-            zero,
-            no_moments(policy),
-            unknown_diagnostics(self.method, key, state, blank, objective, moments),
+            inner=state,
+            candidates=blank,
+            totals=zeros,
+            counts=zeros,
+            reached=jnp.zeros(size, int),
+            order=jnp.arange(size),
+            round=zero,
+            moments=no_moments(policy),
+            diagnostics=unknown_diagnostics(self.method, key, state, blank, objective, moments),
         )
 
     def ask(self, key: Array, state: SuccessiveHalvingState) -> Any:
@@ -140,15 +140,15 @@ class SuccessiveHalving(MethodWrapper):
         last = state.round == self.rounds - 1
         inner, diagnostics = jax.lax.cond(last, decided, lambda: (state.inner, state.diagnostics))
         new = SuccessiveHalvingState(
-            inner,
-            population,
-            totals,
-            counts,
-            reached,
-            order,
-            jnp.where(last, 0, state.round + 1),
-            moments,
-            diagnostics,
+            inner=inner,
+            candidates=population,
+            totals=totals,
+            counts=counts,
+            reached=reached,
+            order=order,
+            round=jnp.where(last, 0, state.round + 1),
+            moments=moments,
+            diagnostics=diagnostics,
         )
         return new, diagnostics
 

@@ -115,14 +115,14 @@ class UncertaintyHandlingCMAES(MethodWrapper):
         known = unknown_diagnostics(self.method, key, inner, blank, objective, moments)
         one = jnp.ones(())
         return UncertaintyHandlingState(
-            inner,
-            self._repeated(blank),
-            jnp.zeros(self.experience.population_size),
-            jnp.zeros((), int),
-            one,
-            0.0 * one,
-            no_moments(policy),
-            UncertaintyHandlingDiagnostics(
+            inner=inner,
+            candidates=self._repeated(blank),
+            totals=jnp.zeros(self.experience.population_size),
+            turns=jnp.zeros((), int),
+            evaluations=one,
+            uncertainty=0.0 * one,
+            moments=no_moments(policy),
+            diagnostics=UncertaintyHandlingDiagnostics(
                 **known._asdict(), uncertainty=0.0 * one, evaluations=one
             ),
         )
@@ -158,14 +158,14 @@ class UncertaintyHandlingCMAES(MethodWrapper):
         done = turns >= jnp.floor(state.evaluations)
         inner, evaluations, uncertainty, diagnostics = jax.lax.cond(done, complete, wait)
         new = UncertaintyHandlingState(
-            inner,
-            candidates,
-            totals,
-            jnp.where(done, 0, turns),
-            evaluations,
-            uncertainty,
-            moments,
-            diagnostics,
+            inner=inner,
+            candidates=candidates,
+            totals=totals,
+            turns=jnp.where(done, 0, turns),
+            evaluations=evaluations,
+            uncertainty=uncertainty,
+            moments=moments,
+            diagnostics=diagnostics,
         )
         return new, diagnostics
 

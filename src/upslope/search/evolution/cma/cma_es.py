@@ -188,13 +188,13 @@ class CMAES(SearchMethod):
             best_mean = jnp.where(ahead, run.mean, restarts.best_mean)
         policy = ravel_parameters(state.policy)[1](self.box(best_mean))
         diagnostics = CMAESDiagnostics(
-            jnp.max(returns),
-            finite_mean(returns),
-            run.sigma,
-            run.sigma * jnp.mean(run.shape.stds),
-            run.shape.axis_ratio,
-            stop,
-            jnp.zeros((), int) if restarts is None else restarts.count,
+            best=jnp.max(returns),
+            population_mean=finite_mean(returns),
+            sigma=run.sigma,
+            std=run.sigma * jnp.mean(run.shape.stds),
+            axis_ratio=run.shape.axis_ratio,
+            stop=stop,
+            restarts=jnp.zeros((), int) if restarts is None else restarts.count,
         )
         policy = observed(policy, experience.moments)
         return CMAESState(policy, run, restarts, stop), diagnostics

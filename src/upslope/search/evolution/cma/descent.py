@@ -27,7 +27,7 @@ def start_run(mean: Array, sigma: Any, population_size: int, *, separable: bool)
     shape = (DiagonalCovariance if separable else FullCovariance).isotropic(mean)
     zero, sigma = jnp.zeros_like(mean), jnp.asarray(sigma, mean.dtype)
     history = History.start(mean.size, population_size, mean.dtype)
-    return Run(mean, sigma, zero, zero, shape, history)
+    return Run(mean=mean, sigma=sigma, path_sigma=zero, path_c=zero, shape=shape, history=history)
 
 
 def advance(
@@ -83,5 +83,12 @@ def advance(
     if widest is not None:
         shape = shape.times(jnp.minimum(1.0, widest / (sigma * shape.stds)))
     mean = run.mean + run.sigma * shift
-    new = Run(mean, sigma, path_sigma, path_c, shape.refreshed(gap), history)
+    new = Run(
+        mean=mean,
+        sigma=sigma,
+        path_sigma=path_sigma,
+        path_c=path_c,
+        shape=shape.refreshed(gap),
+        history=history,
+    )
     return new, ordered

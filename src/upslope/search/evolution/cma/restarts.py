@@ -37,17 +37,17 @@ def start_restarts(mean: Array, population_size: int, doublings: int) -> Restart
     zero = jnp.zeros((), int)
     nothing = jnp.full((), -jnp.inf, mean.dtype)
     return Restarts(
-        mean,
-        zero,
-        zero,
-        zero,
-        zero > 0,
-        jnp.zeros(2, int),
-        zero,
-        jnp.zeros((most, mean.size), mean.dtype),
-        jnp.full((most,), -jnp.inf, mean.dtype),
-        mean,
-        nothing,
+        start=mean,
+        level=zero,
+        largest=zero,
+        count=zero,
+        small=zero > 0,
+        spent=jnp.zeros(2, int),
+        filled=zero,
+        steps=jnp.zeros((most, mean.size), mean.dtype),
+        returns=jnp.full((most,), -jnp.inf, mean.dtype),
+        best_mean=mean,
+        best_return=nothing,
     )
 
 

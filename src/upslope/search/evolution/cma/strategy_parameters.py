@@ -82,5 +82,12 @@ def strategy_parameters(
     crowd = max(1.0, 3 * (1 - 0.5 ** (n / 9))) * math.sqrt((mu_eff - 1) / (n + 1))
     norm = math.sqrt(2) * math.exp(math.lgamma((n + 1) / 2) - math.lgamma(n / 2))
     return StrategyParameters(
-        weights, mu_eff, c_c, c_sigma, c_1, c_mu, 1 + 2 * max(0.0, crowd - 1) + c_sigma, norm
+        weights=weights,
+        mu_eff=mu_eff,
+        c_c=c_c,
+        c_sigma=c_sigma,
+        c_1=c_1,
+        c_mu=c_mu,
+        damping=1 + 2 * max(0.0, crowd - 1) + c_sigma,
+        expected_norm=norm,
     )
