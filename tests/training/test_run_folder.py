@@ -15,7 +15,12 @@ from disk_faults import Killed, PowerLoss, failing_at
 from upslope.core.checks import StorageError, UpslopeError
 from upslope.storage import atomic, atomic_folder
 from upslope.storage import lock as run_lock
-from upslope.storage.evaluations_file import Evaluations, read_evaluations, write_evaluations
+from upslope.storage.evaluations_file import (
+    Evaluations,
+    read_evaluations,
+    truncate_evaluations,
+    write_evaluations,
+)
 from upslope.storage.lock import RunLock
 from upslope.storage.metrics_file import MetricsFile
 from upslope.storage.quarantine import DamagedFile
@@ -306,7 +311,22 @@ def test_a_full_disk_while_appending_is_an_error(tmp_path, monkeypatch):
 def evaluations():
     rng = np.random.default_rng(0)
     results = rng.normal(size=(2, 3, 4))
-    return Evaluations(np.array([10, 20, 30]), results, rng.integers(1, 9, size=(2, 3, 4)))
+    lengths, own = rng.integers(1, 9, size=(2, 3, 4)), np.array([[10, 20, 30], [9, 19, 29]])
+    return Evaluations(np.array([10, 20, 30]), results, lengths, own)
+
+
+def test_each_seeds_own_steps_come_back(tmp_path):
+    path = tmp_path / "evaluations.npz"
+    made = Evaluations(
+        np.array([12, 24]),
+        np.zeros((2, 2, 3)),
+        np.ones((2, 2, 3), int),
+        np.array([[10, 20], [12, 24]]),
+    )
+    write_evaluations(path, made)
+    np.testing.assert_array_equal(read_evaluations(path).seed_steps, made.seed_steps)
+    truncate_evaluations(path, 12)
+    np.testing.assert_array_equal(read_evaluations(path).seed_steps, [[10], [12]])
 
 
 def test_evaluations_have_the_names_that_scripts_read(tmp_path):
@@ -334,7 +354,7 @@ def test_a_run_drops_what_lies_after_the_step_it_goes_on_from(tmp_path):
 
 
 def test_evaluations_of_unequal_shapes_are_refused(tmp_path):
-    steps, results, lengths = evaluations()
+    steps, results, lengths, _ = evaluations()
     for wrong in ((steps[:2], results, lengths), (steps, results[0], lengths[0])):
         with pytest.raises(StorageError, match="must be"):
             write_evaluations(tmp_path / "e.npz", Evaluations(*wrong))

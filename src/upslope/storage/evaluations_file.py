@@ -19,6 +19,7 @@ class Evaluations(NamedTuple):
     timesteps: np.ndarray  # [K] environment steps of one seed
     results: np.ndarray  # [S, K, E] undiscounted returns
     ep_lengths: np.ndarray  # [S, K, E] environment steps
+    seed_steps: np.ndarray | None = None  # [S, K] environment steps of each seed; None: timesteps
 
     @classmethod
     def none(cls) -> Evaluations:
@@ -32,7 +33,7 @@ def write_evaluations(path: Path, evaluations: Evaluations) -> None:
     It holds `timesteps` [K], `results` and `ep_lengths` [K, S * E] (episodes of all seeds in one
     row, seed 0's first: what `rl_zoo3` writes for one seed and its plot scripts average over), and
     `results_by_seed`, `ep_lengths_by_seed` [S, K, E], from which rliable's score matrices
-    [runs, tasks] and [runs, tasks, K] are means over the last axis.
+    [runs, tasks] and [runs, tasks, K] are means over the last axis; and `seed_steps` [S, K].
 
     Raises:
       StorageError: when shapes disagree or the file cannot be written.
@@ -45,9 +46,13 @@ def write_evaluations(path: Path, evaluations: Evaluations) -> None:
             f"Evaluations have shapes timesteps {steps.shape}, results {results.shape}, "
             f"ep_lengths {lengths.shape}: they must be [K], [S, K, E], [S, K, E]."
         )
+    seed_steps = evaluations.seed_steps
+    if seed_steps is None:
+        seed_steps = np.broadcast_to(steps, results.shape[:2])
     file = io.BytesIO()
     np.savez(
         file,
+        seed_steps=np.asarray(seed_steps, np.int64),
         timesteps=steps,
         results=_fold(results),
         ep_lengths=_fold(lengths),
@@ -79,7 +84,11 @@ def read_evaluations(path: Path) -> Evaluations:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             found = Evaluations(
-                file["timesteps"], file["results_by_seed"], file["ep_lengths_by_seed"]
+                file["timesteps"],
+                file["results_by_seed"],
+                file["ep_lengths_by_seed"],
+                # Files of earlier versions have one number for all seeds.
+                file.get("seed_steps"),
             )
     except Exception:  # a stranger's archive can fail in any way, and numpy's advice is unsafe
         raise DamagedFile(
@@ -90,13 +99,16 @@ def read_evaluations(path: Path) -> Evaluations:
 
 
 def _check_arrays(path: Path, found: Evaluations) -> None:
-    steps, results, lengths = found
+    steps, results, lengths, seed_steps = found
+    if seed_steps is None:
+        seed_steps = np.broadcast_to(steps, results.shape[:2]) if results.ndim == 3 else steps
     shapes = [steps.shape, results.shape, lengths.shape]
     if (
-        any(array.dtype.kind not in "iuf" for array in found)
+        any(array.dtype.kind not in "iuf" for array in (steps, results, lengths, seed_steps))
         or results.ndim != 3
         or results.shape != lengths.shape
         or steps.shape != results.shape[1:2]
+        or seed_steps.shape != results.shape[:2]
     ):
         raise DamagedFile(
             f"{path} cannot be read: its arrays have shapes {shapes}; they must be numbers "
@@ -107,6 +119,10 @@ def _check_arrays(path: Path, found: Evaluations) -> None:
 def truncate_evaluations(path: Path, step: int) -> None:
     """Drops the moments after `step`, as a run that goes on from there must."""
     if Path(path).exists():
-        steps, results, lengths = read_evaluations(path)
+        steps, results, lengths, seed_steps = read_evaluations(path)
         kept = steps <= step
-        write_evaluations(path, Evaluations(steps[kept], results[:, kept], lengths[:, kept]))
+        if seed_steps is not None:
+            seed_steps = seed_steps[:, kept]
+        write_evaluations(
+            path, Evaluations(steps[kept], results[:, kept], lengths[:, kept], seed_steps)
+        )

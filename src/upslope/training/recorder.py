@@ -135,6 +135,7 @@ class RunRecorder:
                 np.array([int(e.steps.max()) for e in evaluations]),
                 np.stack([e.returns[:, :episodes] for e in evaluations], 1),
                 np.stack([e.lengths[:, :episodes] for e in evaluations], 1),
+                np.stack([e.steps for e in evaluations], 1),
             ),
         )
 
@@ -186,7 +187,9 @@ class RunRecorder:
         for k in range(kept):
             history.evaluations.append(
                 Evaluation(
-                    np.full(seeds, saved.timesteps[k]),
+                    np.full(seeds, saved.timesteps[k])
+                    if saved.seed_steps is None
+                    else saved.seed_steps[:, k],
                     saved.results[:, k],
                     saved.ep_lengths[:, k],
                 )
