@@ -304,3 +304,21 @@ def test_a_sum_without_a_discount_needs_an_end_however_it_is_sampled(objective):
 @pytest.mark.parametrize("objective", [EpisodicReturn(horizon=5), AverageReward()])
 def test_a_horizon_or_an_average_needs_no_time_limit(objective):
     refuse_endless(Endless(time_limit=None), Steps(2, 3), objective)
+
+
+class Long(Clock):
+    """A reward that single precision cannot hold, step after step."""
+
+    def step(self, key, state, action):
+        state, out = super().step(key, state, action)
+        return state, out._replace(reward=jnp.asarray(0.1), terminated=jnp.asarray(False))
+
+
+def test_a_long_return_is_not_the_sum_of_its_rounding_errors():
+    """A plain sum in single precision is 1 % off after a million steps."""
+    candidates = population(jax.random.key(5), Affine.zeros(2, 2), 1)
+    world, limit = Long(), 200_000
+    got, _ = sample_returns(jax.random.key(2), world, candidates, EpisodicReturn(), 1, limit)
+    np.testing.assert_allclose(np.asarray(got.returns), 0.1 * limit, rtol=1e-6)
+    plain = np.cumsum(np.full(limit, 0.1, np.float32))[-1]
+    assert abs(plain / (0.1 * limit) - 1) > 1e-5

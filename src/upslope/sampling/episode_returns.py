@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core import tree
+from upslope.core.compensated_sum import CompensatedSum
 from upslope.core.moments import Moments
 from upslope.core.records import Act, EpisodeStatistics, Returns, finite_steps
 from upslope.core.unbatched_reductions import anywhere
@@ -108,8 +109,8 @@ def sample_returns(
                 "state": state,
                 "observation": out.observation,
                 "memory": done.memory,
-                "total": carry["total"] + carry["discount"] * carry["sign"] * reward,
-                "plain": carry["plain"] + carry["sign"] * reward,
+                "total": carry["total"].add(carry["discount"] * carry["sign"] * reward),
+                "plain": carry["plain"].add(carry["sign"] * reward),
                 "discount": carry["discount"] * objective.discount,
                 # the product of the environment's own discounts: the sign of who is to move
                 "sign": carry["sign"] if out.discount is None else carry["sign"] * out.discount,
@@ -130,8 +131,8 @@ def sample_returns(
             "state": state,
             "observation": observation,
             "memory": memory,
-            "total": zeros,
-            "plain": zeros,
+            "total": CompensatedSum.start(zeros),
+            "plain": CompensatedSum.start(zeros),
             "discount": jnp.ones(()),
             "sign": jnp.ones(()) if out.discount is None else jnp.ones((count, episodes)),
             "length": jnp.zeros((count, episodes), int),
@@ -144,6 +145,7 @@ def sample_returns(
                 lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), nothing
             )
         end = jax.lax.while_loop(unfinished, body, start)
+        end |= {name: end[name].value for name in ("total", "plain")}
         kept = ("total", "plain", "length", "bad", "moments")
         return {name: end[name] for name in kept if name in end}
 
