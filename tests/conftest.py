@@ -4,7 +4,6 @@ Tests of exact identities ask for the `x64` fixture.
 """
 
 import os
-from pathlib import Path
 
 # Two host devices, so that what is sharded over seeds is sharded in the tests too.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -17,16 +16,17 @@ os.environ["XLA_FLAGS"] = (
     + " --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
     + " --xla_cpu_use_fusion_emitters=false"
 )
-# What was compiled in an earlier run of the suite is read from a folder, by child processes too.
-# Programs are told apart by their text, flags and versions; delete the folder to begin cold.
-os.environ.setdefault(
-    "JAX_COMPILATION_CACHE_DIR",
-    os.environ.get(
-        "UPSLOPE_TEST_CACHE", str(Path(__file__).parents[1] / ".pytest_cache" / "compiled")
-    ),
-)
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
+# $UPSLOPE_TEST_CACHE names a folder in which compiled programs are kept between runs of the suite,
+# for child processes too. Without it nothing is written: programs told apart by their text, flags
+# and versions are found again there, but XLA's plain emitters have been seen to crash while one of
+# thousands was written.
+cache = os.environ.get("UPSLOPE_TEST_CACHE")
+if cache:
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", cache)
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
+else:
+    os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
 
 import jax
 import pytest
