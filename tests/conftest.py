@@ -20,12 +20,15 @@ os.environ["XLA_FLAGS"] = (
 # for child processes too. Without it nothing is written: programs told apart by their text, flags
 # and versions are found again there, but XLA's plain emitters have been seen to crash while one of
 # thousands was written.
-os.environ.setdefault(
-    "JAX_ENABLE_COMPILATION_CACHE", "true" if "UPSLOPE_TEST_CACHE" in os.environ else "false"
+os.environ.update(
+    {
+        "JAX_COMPILATION_CACHE_DIR": os.environ["UPSLOPE_TEST_CACHE"],
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
+    }
+    if "UPSLOPE_TEST_CACHE" in os.environ
+    else {"JAX_ENABLE_COMPILATION_CACHE": "false"}
 )
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.environ.get("UPSLOPE_TEST_CACHE", ""))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 
 import jax
 import pytest

@@ -6,6 +6,7 @@ import sys
 
 PROGRAM = """
 import json, os, threading
+import gymnasium  # sets a variable of its own when it is imported
 import jax
 import upslope
 
