@@ -1,18 +1,16 @@
 """What everything else stands on: records, distributions, networks, tree arithmetic, checks.
 
-For code of one's own: `distributions`, `networks`, `checks` (the errors) and `tree` (a policy as
-one vector). They load on first use.
+For code of one's own: `distributions`, `networks`, `checks` (the errors), `tree` (a policy as
+one vector) and `annotations` (names of trees in signatures). They load on first use.
 """
-
-from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from upslope.core import checks, distributions, networks, records, tree
+    from upslope.core import annotations, checks, distributions, networks, records, tree
 
-__all__ = ["checks", "distributions", "networks", "records", "tree"]
+__all__ = ["annotations", "checks", "distributions", "networks", "records", "tree"]
 
 
 def __getattr__(name: str) -> Any:
