@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import jax
+
+# Options that this version of XLA was found not to have: it drops some and renames others.
+_UNKNOWN: set[str] = set()
 
 
 def compiled(lowered: Any, *, optimize: Literal["speed", "compile_time"] = "speed") -> Any:
@@ -27,8 +31,25 @@ def compiled(lowered: Any, *, optimize: Literal["speed", "compile_time"] = "spee
         }
         if optimize == "compile_time":
             options["xla_cpu_use_fusion_emitters"] = False
-        return lowered.compile(compiler_options=options)
+        return _compiled(lowered, options)
     return lowered.compile()
+
+
+def _compiled(lowered: Any, options: dict[str, Any]) -> Any:
+    """The executable, compiled with those of the options that this version of XLA has.
+
+    They change how long compiling takes and how fast the program is, never its meaning: one that
+    is missing is left out. XLA names it before it begins to compile.
+    """
+    known = {name: value for name, value in options.items() if name not in _UNKNOWN}
+    try:
+        return lowered.compile(compiler_options=known)
+    except jax.errors.JaxRuntimeError as error:
+        missing = re.search(r"No such compile option: '(\w+)'", str(error))
+        if missing is None or missing[1] not in known:
+            raise
+        _UNKNOWN.add(missing[1])
+        return _compiled(lowered, options)
 
 
 # A policy with more numbers than this spends its time in matrix products.
