@@ -14,7 +14,7 @@ from upslope.objectives import AverageReward, DiscountedReturn, EpisodicReturn
 from upslope.policies import RecurrentSoftmax
 from upslope.sampling import JaxSampler, Steps
 from upslope.search import PPO
-from upslope.search.gradient.minibatches import feistel_network, minibatches, shuffles
+from upslope.search.gradient.minibatches import minibatches
 from upslope.search.gradient.reward_scale import RewardScale
 
 
@@ -105,37 +105,6 @@ def test_every_step_is_used_once_in_every_epoch(streams):
     if streams:
         given = given.reshape(4, 2, 2).transpose(1, 0, 2)
     np.testing.assert_array_equal(given, expected)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("size", [6, 64, 100, 128])
-def test_shuffles_are_uniform(size):
-    """The place of element 0, and what stands beside it: chi-squared below 1 - 1e-6."""
-    draws = 1000 * size
-    order = np.asarray(shuffles(jax.random.key(1), draws, size))
-    np.testing.assert_array_equal(np.sort(order[:100], axis=1), np.tile(np.arange(size), (100, 1)))
-    place = np.argmin(order, axis=1)
-    assert chi_squared(place, size) < bound(size - 1)
-    neighbour = order[np.arange(draws), (place + 1) % size]
-    assert chi_squared(neighbour - 1, size - 1) < bound(size - 2)
-
-
-def test_two_rounds_are_seen_not_to_shuffle():
-    keys = jax.random.bits(jax.random.key(2), (2, 64_000), jnp.uint32)
-    order = np.asarray(feistel_network(keys, 64))
-    neighbour = order[np.arange(len(order)), (np.argmin(order, axis=1) + 1) % 64]
-    assert chi_squared(neighbour - 1, 63) > bound(62)
-
-
-def chi_squared(seen, size):
-    counts = np.bincount(seen, minlength=size)
-    expected = len(seen) / size
-    return ((counts - expected) ** 2 / expected).sum()
-
-
-def bound(degrees):
-    """The quantile 1 - 1e-6 of chi-squared (Wilson and Hilferty's approximation)."""
-    return degrees * (1 - 2 / (9 * degrees) + 4.753 * np.sqrt(2 / (9 * degrees))) ** 3
 
 
 class TestSteps:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float, Int
 
+from upslope.core.annotations import Key, PyTree
 from upslope.environments.environment import Environment
 from upslope.objectives.objective import Objective
 from upslope.policies.actor import Actor
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import ExperienceSpec
+
+if TYPE_CHECKING:
+    from gymnasium import spaces
 
 State = TypeVar("State")
 Experience = TypeVar("Experience")
@@ -24,10 +29,10 @@ Experience = TypeVar("Experience")
 class ProblemSpec(NamedTuple):
     """The problem that a method is configured for: shapes and static facts, no numbers."""
 
-    observation: Any  # ShapeDtypeStructs of one observation
-    observation_space: Any
-    action_space: Any
-    policy: Any  # shapes of the policy the search starts from
+    observation: PyTree  # ShapeDtypeStructs of one observation; None for a function
+    observation_space: spaces.Space | None
+    action_space: spaces.Space | None
+    policy: PyTree  # shapes of the policy the search starts from
     objective: Objective
     environment: Environment | None  # None on simulators
 
@@ -73,7 +78,7 @@ class SearchMethod(eqx.Module, Generic[State, Experience]):
     def experience(self) -> ExperienceSpec:
         """What the method wants back; static."""
 
-    def configure(self, spec: ProblemSpec) -> SearchMethod:
+    def configure(self, spec: ProblemSpec) -> SearchMethod[State, Experience]:
         """The method fitted to a problem: sizes that depend on it are set here.
 
         Raises:
@@ -85,28 +90,33 @@ class SearchMethod(eqx.Module, Generic[State, Experience]):
         """The published population size for D dimensions; None where there is no such rule."""
         return None
 
-    def priorities(self, state: State) -> Array | None:
+    def priorities(self, state: State) -> Float[Array, "B M"] | None:
         """Of the windows that the last `tell` saw, [B, M]; None leaves them as they are."""
         return None
 
     @abc.abstractmethod
-    def init(self, key: Array, policy: Policy, objective: Objective) -> State:
+    def init(self, key: Key, policy: Policy, objective: Objective) -> State:
         """The first state of a search that starts at `policy`. The key is consumed."""
 
     @abc.abstractmethod
-    def ask(self, key: Array, state: State) -> Actor:
+    def ask(self, key: Key, state: State) -> Actor:
         """The actor to try next; a population has a leading axis [P]. The key is consumed."""
 
     @abc.abstractmethod
     def tell(
         self,
-        key: Array,
+        key: Key,
         state: State,
         candidates: Any,
         experience: Experience,
         objective: Objective,
     ) -> tuple[State, Any]:
-        """The next state and this iteration's diagnostics. The key is consumed."""
+        """The next state and this iteration's diagnostics, a NamedTuple. The key is consumed.
+
+        Args:
+          candidates: what `ask` gave; a method names its own class of actors here.
+          experience: what the method's `experience` asks for, of these candidates.
+        """
 
     @abc.abstractmethod
     def solution(self, state: State) -> Actor:
@@ -120,8 +130,8 @@ class SearchMethod(eqx.Module, Generic[State, Experience]):
         """
         return None
 
-    def stopped(self, state: State) -> Array:
-        """A code of why the search cannot be expected to move any more, 0 while it can; an int."""
+    def stopped(self, state: State) -> Int[Array, ""]:
+        """A code of why the search cannot be expected to move any more, 0 while it can."""
         return jnp.zeros((), int)
 
     def stop_reason(self, code: int) -> str:

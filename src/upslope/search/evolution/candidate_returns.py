@@ -10,8 +10,13 @@ from jax import Array
 
 from upslope.core.moments import Moments
 from upslope.core.records import Returns
+from upslope.objectives.objective import Objective
+from upslope.policies.policy import Policy
+from upslope.sampling.experience import EpisodeReturns
+from upslope.search.search_method import SearchMethod
 
 T = TypeVar("T")
+State = TypeVar("State")
 
 
 def untried(*shape: int) -> Array:
@@ -50,14 +55,26 @@ def observed(policy: T, moments: Moments | None) -> T:
 
 
 def unknown_diagnostics(
-    method: Any, key: Array, state: Any, candidates: Any, objective: Any, moments: Moments | None
+    method: SearchMethod[State, Returns],
+    key: Array,
+    state: State,
+    candidates: Policy,
+    objective: Objective,
+    moments: Moments | None,
 ) -> Any:
     """Diagnostics of an iteration that has not been: NaN, and 0 where they are integers."""
     spec = method.experience
+    assert isinstance(spec, EpisodeReturns)  # as it is told returns
     shape = (spec.population_size, 1)
     experience = Returns(jnp.zeros(shape), jnp.zeros(shape, int), moments)
     _, shapes = jax.eval_shape(
-        lambda *arguments: method.tell(*arguments, objective), key, state, candidates, experience
+        lambda key, state, candidates, experience: method.tell(
+            key, state, candidates, experience, objective
+        ),
+        key,
+        state,
+        candidates,
+        experience,
     )
     blank = lambda leaf: jnp.full(  # noqa: E731
         leaf.shape, jnp.nan if jnp.issubdtype(leaf.dtype, jnp.floating) else 0, leaf.dtype

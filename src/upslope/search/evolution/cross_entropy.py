@@ -39,7 +39,7 @@ class CrossEntropyDiagnostics(NamedTuple):
     std: Array  # mean standard deviation of a parameter
 
 
-class CrossEntropyMethod(SearchMethod):
+class CrossEntropyMethod(SearchMethod[CrossEntropyState, Returns]):
     r"""Draws policies from a Gaussian, and fits it to the best of them.
 
     .. math:: \theta_p \sim \mathcal N(\mu, \operatorname{diag} \sigma^2), \qquad

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core import tree
+from upslope.core.annotations import PyTree
 from upslope.core.checks import UpslopeError, check_choice, check_number
 from upslope.core.records import Returns
 from upslope.objectives.objective import Objective
@@ -29,7 +30,7 @@ from upslope.search.spaces.product import (
     crossover_mask,
     space_of,
 )
-from upslope.search.spaces.space import MUTATIONS, Mutation, MutationKind
+from upslope.search.spaces.space import MUTATIONS, Mutation, MutationKind, SearchSpace
 
 Selection = Literal["truncation", "tournament"]
 SELECTIONS = ("truncation", "tournament")
@@ -52,7 +53,7 @@ class GeneticAlgorithmDiagnostics(NamedTuple):
     diversity: Array  # share of the population that is unlike the best
 
 
-class GeneticAlgorithm(SearchMethod):
+class GeneticAlgorithm(SearchMethod[GeneticAlgorithmState, Returns]):
     r"""Breeds the next population from the better part of the last one.
 
     .. math:: \theta' = m \odot \theta_a + (1 - m) \odot \theta_b + \sigma \epsilon, \qquad
@@ -106,7 +107,7 @@ class GeneticAlgorithm(SearchMethod):
     rate: float | Array | None = None
     radius: float | Array = 1.0
     common_random_numbers: bool = eqx.field(static=True, default=False)
-    space: Any = None
+    space: PyTree = None
 
     def __check_init__(self) -> None:
         check = lambda name, **limits: check_number(  # noqa: E731
@@ -170,7 +171,9 @@ class GeneticAlgorithm(SearchMethod):
         bred = tree.where(first, drawn, children)
         return tree.where(unchanged, elites, bred)
 
-    def _child(self, key: Array, space: Any, state: GeneticAlgorithmState) -> Policy:
+    def _child(
+        self, key: Array, space: SearchSpace[Policy], state: GeneticAlgorithmState
+    ) -> Policy:
         first_key, second_key, mask_key, rate_key, mutation_key = jax.random.split(key, 5)
         child = tree.take(state.population, self.parent(first_key))
         if self.crossover != "none":

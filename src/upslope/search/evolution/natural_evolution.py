@@ -65,7 +65,7 @@ class SNESState(NamedTuple):
     std: Array  # [D]
 
 
-class SNES(SearchMethod):
+class SNES(SearchMethod[SNESState, Returns]):
     r"""Natural gradient ascent on the mean and the standard deviations of a Gaussian.
 
     .. math:: \theta_p = m + \sigma s_p, \qquad m \leftarrow m + \eta_m \sigma \sum_p u_p s_p,
@@ -167,7 +167,7 @@ class XNESState(NamedTuple):
         return self.sigma * jnp.sqrt(jnp.sum(jnp.square(self.factor), axis=1))
 
 
-class XNES(SearchMethod):
+class XNES(SearchMethod[XNESState, Returns]):
     r"""Natural gradient ascent on the mean and the whole covariance of a Gaussian.
 
     .. math:: \theta_p = m + \sigma B s_p, \qquad G = \sum_p u_p (s_p s_p^\top - I), \qquad

@@ -7,7 +7,9 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import optax
 from jax import Array
+from jax.typing import DTypeLike
 
 from upslope.core.checks import UpslopeError, check_number
 from upslope.core.distributions import DiagonalGaussian
@@ -33,7 +35,7 @@ class OpenAIESState(NamedTuple):
     """What the next iteration needs."""
 
     policy: Policy  # at theta (with its observation moments)
-    optimizer: Any
+    optimizer: optax.OptState
 
 
 class OpenAIESDiagnostics(NamedTuple):
@@ -46,7 +48,7 @@ class OpenAIESDiagnostics(NamedTuple):
     flat: Array  # 1 if all returns are equal: nothing can be learned
 
 
-class OpenAIES(SearchMethod):
+class OpenAIES(SearchMethod[OpenAIESState, Returns]):
     r"""Ascends the smoothed return by the score of a Gaussian around the policy's parameters.
 
     .. math:: \hat g = \frac1{P \sigma} \sum_p f_p \epsilon_p, \qquad
@@ -121,9 +123,9 @@ class OpenAIES(SearchMethod):
         """The seeds of one iteration, [n_seeds] uint32, drawn from its key (of `ask`)."""
         return jax.random.bits(key, (self.n_seeds,), jnp.uint32)
 
-    def noise(self, seeds: Array, size: int, dtype: Any = None) -> Array:
+    def noise(self, seeds: Array, size: int, dtype: DTypeLike = float) -> Array:
         """epsilon [n, D] of seeds [n]: the same numbers wherever it is called."""
-        one = lambda seed: jax.random.normal(jax.random.key(seed), (size,), dtype or float)  # noqa: E731
+        one = lambda seed: jax.random.normal(jax.random.key(seed), (size,), dtype)  # noqa: E731
         return jax.vmap(one)(seeds)
 
     def candidates(self, state: OpenAIESState, seeds: Array) -> Policy:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import optax
 from jax import Array
 
 from upslope.core.checks import check_number
@@ -34,7 +35,7 @@ class PGPEState(NamedTuple):
 
     mean: Policy  # the policy at the distribution's mean (with its observation moments)
     std: Array  # [D] of every parameter
-    optimizer: Any  # of the mean
+    optimizer: optax.OptState  # of the mean
 
 
 class PGPEDiagnostics(NamedTuple):
@@ -47,7 +48,7 @@ class PGPEDiagnostics(NamedTuple):
     flat: Array  # 1 if all returns are equal: nothing can be learned
 
 
-class PGPE(SearchMethod):
+class PGPE(SearchMethod[PGPEState, Returns]):
     r"""Ascends the expected return of policies drawn from a Gaussian, in its mean and its spread.
 
     .. math:: \theta_p \sim \mathcal N(m, \operatorname{diag} \sigma^2), \qquad

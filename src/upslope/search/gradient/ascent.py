@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal, Protocol
 
 import jax.numpy as jnp
 from jax import Array
@@ -29,11 +29,20 @@ def remaining(steps: Array, total_timesteps: float | Array | None) -> Array:
     return jnp.clip(1.0 - steps / total_timesteps, 0.0, 1.0)
 
 
-def check_schedule(method: Any, name: str) -> None:
+class Scheduled(Protocol):
+    """A method whose schedules last as long as its budget."""
+
+    @property
+    def total_timesteps(self) -> float | Array | None:
+        """Environment steps after which a schedule ends; None where nobody knows."""
+        ...
+
+
+def check_schedule(method: Scheduled, name: str) -> None:
     """Refuses an unknown schedule, or one that falls for as long as nobody knows.
 
     Args:
-      method: has `total_timesteps`, and the schedule as `name`.
+      method: has the schedule as its field `name`.
       name: of the field.
 
     Raises:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.annotations import Memory
+from upslope.policies.policy import Policy, ValueFunction
 from upslope.policies.unroll import along
 from upslope.search.gradient.on_policy_batch import OnPolicyBatch
+
+Models = tuple[Policy, ValueFunction | None]
 
 
 class Losses(NamedTuple):
@@ -66,15 +70,17 @@ def clipped_surrogate(
     vf_coef: float | Array,
     *,
     normalize_advantage: bool,
-) -> Callable[..., tuple[Array, Losses]]:
+) -> Callable[[Models, OnPolicyBatch, tuple[Memory, ...]], tuple[Array, Losses]]:
     """The function to ascend: `(models, batch, memories) -> (objective, Losses)`.
 
     `models` is the pair (policy, value function); with None for the value function the values are
     those in the batch, from before the update. With memory, `batch` holds whole streams [T, N, ...]
-    and `memories` their memories before the first step; else rows [B, ...].
+    and `memories` those of policy and value function before the first step; else rows [B, ...].
     """
 
-    def objective(models: Any, batch: OnPolicyBatch, memories: Any) -> tuple[Array, Losses]:
+    def objective(
+        models: Models, batch: OnPolicyBatch, memories: tuple[Memory, ...]
+    ) -> tuple[Array, Losses]:
         policy, critic = models
         value = batch.value
         if policy.has_memory:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import optax
 from jax import Array
 
 from upslope import exact
 from upslope.core.checks import UpslopeError, check_number
 from upslope.core.tree import ravel_parameters
+from upslope.environments.environment import Environment
 from upslope.environments.linear_quadratic import LinearQuadratic
 from upslope.exact.linear_quadratic import resolve_horizon
 from upslope.exact.objective_value import resolve
@@ -22,12 +24,14 @@ from upslope.search.gradient.ascent import clip_by_norm
 from upslope.search.gradient.optimizer import Optimizer, ascend, check_optimizer, start_ascent
 from upslope.search.search_method import Defaults, ProblemSpec, SearchMethod
 
+Shaped = TypeVar("Shaped")
+
 
 class ExactGradientState(NamedTuple):
     """What the next iteration needs."""
 
     policy: Policy
-    optimizer: Any
+    optimizer: optax.OptState
 
 
 class ExactGradientDiagnostics(NamedTuple):
@@ -38,7 +42,7 @@ class ExactGradientDiagnostics(NamedTuple):
     step_norm: Array  # how far theta moved
 
 
-class ExactGradientAscent(SearchMethod):
+class ExactGradientAscent(SearchMethod[ExactGradientState, Environment]):
     r"""Follows the gradient of J itself: no episode is sampled, nothing is estimated.
 
     .. math:: \theta \leftarrow \theta + \eta \, \nabla J(\theta)
@@ -88,7 +92,9 @@ class ExactGradientAscent(SearchMethod):
             horizon = horizon_of(environment, objective)
             resolve_horizon(drawn(spec.policy, 1e-3), environment, objective, horizon)
             return self
-        if not hasattr(environment, "finite_mdp") and not hasattr(environment, "transition"):
+        if environment is None or not (
+            hasattr(environment, "finite_mdp") or hasattr(environment, "transition")
+        ):
             name = "a simulator" if environment is None else environment.name
             raise UpslopeError(
                 f"{self.name} needs an environment whose dynamics are known, a finite MDP such as "
@@ -113,7 +119,7 @@ class ExactGradientAscent(SearchMethod):
         key: Array,
         state: ExactGradientState,
         candidates: Policy,
-        experience: Any,
+        experience: Environment,
         objective: Objective,
     ) -> tuple[ExactGradientState, ExactGradientDiagnostics]:
         horizon = horizon_of(experience, objective)
@@ -141,7 +147,12 @@ class ExactGradientAscent(SearchMethod):
         return state.policy
 
     def _direction(
-        self, policy: Policy, world: Any, objective: Objective, horizon: int | None, slope: Array
+        self,
+        policy: Policy,
+        environment: Environment,
+        objective: Objective,
+        horizon: int | None,
+        slope: Array,
     ) -> Array:
         """The vector [D] to follow, given grad J [D]."""
         return slope
@@ -191,13 +202,18 @@ class ExactNaturalGradient(ExactGradientAscent):
         return super().configure(spec)
 
     def _direction(
-        self, policy: Policy, world: Any, objective: Objective, horizon: int | None, slope: Array
+        self,
+        policy: Policy,
+        environment: Environment,
+        objective: Objective,
+        horizon: int | None,
+        slope: Array,
     ) -> Array:
-        direction = exact.natural_gradient(policy, world, objective, self.damping, horizon)
+        direction = exact.natural_gradient(policy, environment, objective, self.damping, horizon)
         return ravel_parameters(direction)[0]
 
 
-def drawn(shapes: Any, scale: float) -> Any:
+def drawn(shapes: Shaped, scale: float) -> Shaped:
     """A policy of these shapes with random numbers of that size, to ask what it can be."""
     leaves, structure = jax.tree.flatten(shapes)
     keys = jax.random.split(jax.random.key(0), len(leaves))
@@ -208,10 +224,10 @@ def drawn(shapes: Any, scale: float) -> Any:
     return jax.tree.unflatten(structure, numbers)
 
 
-def horizon_of(world: Any, objective: Objective) -> int | None:
+def horizon_of(environment: Environment, objective: Objective) -> int | None:
     """After how many steps an undiscounted episode is over; None for objectives without an end."""
     if not isinstance(objective, EpisodicReturn):
         return None
-    limits = [world.time_limit, objective.horizon]
+    limits = [environment.time_limit, objective.horizon]
     known = [limit for limit in limits if limit is not None]
     return min(known) if known else None

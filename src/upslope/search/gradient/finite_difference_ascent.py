@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import optax
 from jax import Array
 
 from upslope.core.checks import check_number
@@ -27,7 +28,7 @@ class FiniteDifferenceState(NamedTuple):
     """What the next iteration needs."""
 
     policy: Policy
-    optimizer: Any
+    optimizer: optax.OptState
 
 
 class FiniteDifferenceDiagnostics(NamedTuple):
@@ -39,7 +40,7 @@ class FiniteDifferenceDiagnostics(NamedTuple):
     broken: Array  # share of the candidates whose return was not finite
 
 
-class FiniteDifferenceAscent(SearchMethod):
+class FiniteDifferenceAscent(SearchMethod[FiniteDifferenceState, Returns]):
     r"""Follows a gradient of J that is measured by trying policies close by.
 
     .. math:: \theta \leftarrow \theta + \eta \, \hat g(\theta)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import optax
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
@@ -37,9 +38,9 @@ class GradientAscentState(NamedTuple):
     """What the next iteration needs."""
 
     policy: Policy
-    optimizer: Any
+    optimizer: optax.OptState
     critic: ValueFunction | None  # with a learned baseline
-    critic_optimizer: Any
+    critic_optimizer: optax.OptState
     steps: StepCount  # environment steps taken so far
     quality: QualityAverages  # of the gradient
 

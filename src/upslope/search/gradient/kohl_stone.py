@@ -35,7 +35,7 @@ class KohlStoneDiagnostics(NamedTuple):
     unmoved: Array  # share of the parameters whose adjustment is 0
 
 
-class KohlStone(SearchMethod):
+class KohlStone(SearchMethod[KohlStoneState, Returns]):
     r"""Compares averages of t policies, each parameter of which is raised, lowered or left alone.
 
     .. math:: A_n = \bar J_{+,n} - \bar J_{-,n} \;\text{ (0 if both are below } \bar J_{0,n}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from upslope.core import tree
+from upslope.core.annotations import Action, Memory, Observation
 from upslope.core.records import Trajectories
 from upslope.estimators.trajectory.advantages import generalized_advantages
 from upslope.objectives.objective import Objective
@@ -20,9 +21,9 @@ from upslope.search.gradient.reward_scale import RewardScale
 class OnPolicyBatch(NamedTuple):
     """What an update needs of every step; leaves [T, N, ...], or [B, ...] rows of it."""
 
-    observation: Any  # as the policy reads it; an array or a tree
-    seen: Any  # as the value function reads it: normalised
-    action: Any
+    observation: Observation  # as the policy reads it; an array or a tree
+    seen: Observation  # as the value function reads it: normalised
+    action: Action
     ended: Array  # bool: terminated or truncated
     valid: Array  # bool
     log_prob: Array  # of the action under the policy that took it
@@ -35,8 +36,8 @@ class Evaluated(NamedTuple):
     """The steps of an iteration as the policy and the critic of before the update see them."""
 
     batch: OnPolicyBatch
-    critic_memory: Any  # [N, ...] the critic's before the first step
-    next_critic_memory: Any  # [N, ...] after the last step
+    critic_memory: Memory  # [N, ...] the critic's before the first step
+    next_critic_memory: Memory  # [N, ...] after the last step
     reward_scale: RewardScale | None  # with these rewards counted
 
 
@@ -47,7 +48,7 @@ def on_policy_batch(
     objective: Objective,
     gae_lambda: float | Array,
     *,
-    critic_memory: Any,
+    critic_memory: Memory,
     reward_scale: RewardScale | None = None,
 ) -> Evaluated:
     r"""Log-probabilities, values, generalised advantages and value targets of every step.
@@ -117,7 +118,7 @@ def on_policy_batch(
     )
 
 
-def begun_anew(critic: ValueFunction, restarted: Array, memory: Any) -> Any:
+def begun_anew(critic: ValueFunction, restarted: Array, memory: Memory) -> Memory:
     """The critic's memory [N, ...], the first one in the streams that began anew [N]."""
     first = jax.tree.map(
         lambda start, now: jnp.broadcast_to(start, now.shape).astype(now.dtype),

@@ -9,6 +9,7 @@ import optax
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
+from upslope.core.annotations import PyTree
 from upslope.core.checks import check_choice, check_number
 
 # All of optax that needs nothing but a gradient and a step size, and steps in proportion to it.
@@ -58,7 +59,7 @@ def ascent_transform(name: str, adam_eps: float = 1e-8) -> optax.GradientTransfo
     return optax.chain(chain, optax.scale(-1.0))
 
 
-def start_ascent(optimizer: str, parameters: Any, adam_eps: float = 1e-8) -> Any:
+def start_ascent(optimizer: str, parameters: PyTree, adam_eps: float = 1e-8) -> optax.OptState:
     """The optimizer's first state. It holds vectors [D], not trees: a step over one long vector
     is a handful of operations, where a step over a tree is a handful for each leaf."""
     return ascent_transform(optimizer, adam_eps).init(ravel_pytree(parameters)[0])
@@ -66,12 +67,12 @@ def start_ascent(optimizer: str, parameters: Any, adam_eps: float = 1e-8) -> Any
 
 def ascend(
     optimizer: str,
-    state: Any,
+    state: optax.OptState,
     theta: Array,
     gradient: Array,
     learning_rate: float | Array,
     adam_eps: float = 1e-8,
-) -> tuple[Array, Any]:
+) -> tuple[Array, optax.OptState]:
     """theta + learning_rate * direction(gradient), and the optimizer's next state.
 
     Args:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import optax
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
+from upslope.core.annotations import Memory
 from upslope.core.checks import UpslopeError, check_number
 from upslope.core.moments import Moments
 from upslope.core.records import Trajectories
@@ -37,10 +39,15 @@ class PPOState(NamedTuple):
 
     policy: Policy
     critic: ValueFunction
-    optimizer: Any
-    critic_memory: Any  # [N, ...] before the next step
+    optimizer: optax.OptState
+    critic_memory: Memory  # [N, ...] before the next step
     reward_scale: RewardScale | None
     steps: StepCount  # environment steps taken so far
+
+
+# Of the updates of an iteration: theta [D], the optimizer's state, whether any more are made, the
+# sum of the gradients' norms, how many were made.
+Progress = tuple[Array, optax.OptState, Array, Array, Array]
 
 
 class PPODiagnostics(NamedTuple):
@@ -268,12 +275,12 @@ class PPO(SearchMethod[PPOState, Trajectories]):
         self,
         key: Array,
         models: tuple[Policy, ValueFunction],
-        optimizer: Any,
+        optimizer: optax.OptState,
         batch: OnPolicyBatch,
-        memories: Any,
+        memories: tuple[Memory, ...],
         learning_rate: Array,
         clip_range: Array,
-    ) -> tuple[tuple[Policy, ValueFunction], Any, Losses, Array]:
+    ) -> tuple[tuple[Policy, ValueFunction], optax.OptState, Losses, Array]:
         """All epochs of updates: models, optimizer, the losses then and the number of updates."""
         loss = clipped_surrogate(
             clip_range,
@@ -286,14 +293,20 @@ class PPO(SearchMethod[PPOState, Trajectories]):
         size = self.streams_per_minibatch() if memory else self.minibatch_size
         start, unravel = ravel_pytree(models)
 
-        def flat_loss(theta: Array, *minibatch: Any) -> tuple[Array, Losses]:
-            return loss(unravel(theta), *minibatch)
+        def flat_loss(
+            theta: Array, batch: OnPolicyBatch, memories: tuple[Memory, ...]
+        ) -> tuple[Array, Losses]:
+            return loss(unravel(theta), batch, memories)
 
-        def update(carry: Any, minibatch: Any) -> tuple[Any, None]:
+        def update(
+            carry: Progress, minibatch: tuple[OnPolicyBatch, tuple[Memory, ...]]
+        ) -> tuple[Progress, None]:
             theta, optimizer, going, norms, count = carry
             gradient, losses = jax.grad(flat_loss, has_aux=True)(theta, *minibatch)
             gradient, norm = clip_by_norm(gradient, self.max_grad_norm)
-            new = ascend("adam", optimizer, theta, gradient, learning_rate, self.adam_eps)
+            new: tuple[Array, optax.OptState] = ascend(
+                "adam", optimizer, theta, gradient, learning_rate, self.adam_eps
+            )
             if self.target_kl is not None:
                 # As soon as the policy has moved too far, nothing moves any more.
                 going = going & (losses.approx_kl <= 1.5 * self.target_kl)

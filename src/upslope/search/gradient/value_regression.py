@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+import optax
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
+from upslope.core.annotations import Memory, Observation
 from upslope.policies.policy import ValueFunction
 from upslope.policies.unroll import along
 from upslope.search.gradient.optimizer import ascend
@@ -32,14 +32,14 @@ def explained_variance(value: Array, target: Array, valid: Array) -> Array:
 
 def fit_values(
     critic: ValueFunction,
-    optimizer: Any,
-    seen: tuple[Array, Array, Any],
+    optimizer: optax.OptState,
+    seen: tuple[Observation, Array, Memory],
     target: Array,
     valid: Array,
     learning_rate: float | Array,
     epochs: int,
     adam_eps: float,
-) -> tuple[ValueFunction, Any]:
+) -> tuple[ValueFunction, optax.OptState]:
     """Full-batch Adam steps on the mean squared error over the valid steps.
 
     Args:
@@ -60,7 +60,7 @@ def fit_values(
         value, _ = along(unravel(theta), *seen)
         return -jnp.sum(jnp.where(valid, jnp.square(value - target), 0.0)) / steps
 
-    def epoch(_: Array, carry: Any) -> Any:
+    def epoch(_: Array, carry: tuple[Array, optax.OptState]) -> tuple[Array, optax.OptState]:
         theta, optimizer = carry
         return ascend("adam", optimizer, theta, jax.grad(fit)(theta), learning_rate, adam_eps)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core import tree
+from upslope.core.annotations import PyTree
 from upslope.core.checks import UpslopeError, check_choice, check_number
 from upslope.core.records import Returns
 from upslope.objectives.objective import Objective
@@ -44,7 +45,7 @@ class HillClimbingDiagnostics(NamedTuple):
     std: Array
 
 
-class HillClimbing(SearchMethod):
+class HillClimbing(SearchMethod[HillClimbingState, Returns]):
     r"""Tries random steps from where it stands, and takes the best of them if it is not worse.
 
     .. math:: \theta' = \theta + \sigma \epsilon, \qquad
@@ -94,7 +95,7 @@ class HillClimbing(SearchMethod):
     radius: float | Array = 1.0
     reevaluate: bool = eqx.field(static=True, default=False)
     common_random_numbers: bool = eqx.field(static=True, default=False)
-    space: Any = None
+    space: PyTree = None
 
     def __check_init__(self) -> None:
         check = lambda name, **limits: check_number(  # noqa: E731

@@ -48,7 +48,7 @@ class NelderMeadDiagnostics(NamedTuple):
     converged: Array  # 1 from when size <= xatol and spread <= fatol
 
 
-class NelderMead(SearchMethod):
+class NelderMead(SearchMethod[NelderMeadState, Returns]):
     r"""Moves a simplex of D + 1 points: away from its worst, further if that is good, else closer.
 
     .. math:: \theta = \bar\theta + c (\bar\theta - \theta_\text{worst}), \qquad

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core import tree
+from upslope.core.annotations import PyTree
 from upslope.core.checks import check_number
 from upslope.core.records import Returns
 from upslope.objectives.objective import Objective
@@ -41,7 +42,7 @@ class RandomSearchDiagnostics(NamedTuple):
     population_mean: Array
 
 
-class RandomSearch(SearchMethod):
+class RandomSearch(SearchMethod[RandomSearchState, Returns]):
     r"""Draws candidates without regard to the past, and keeps the best it has seen.
 
     .. math:: \theta_p \sim \mathcal U(\theta_0 - r, \theta_0 + r), \qquad
@@ -68,7 +69,7 @@ class RandomSearch(SearchMethod):
     episodes_per_candidate: int = eqx.field(static=True, default=1)
     radius: float | Array = 1.0
     common_random_numbers: bool = eqx.field(static=True, default=False)
-    space: Any = None
+    space: PyTree = None
 
     def __check_init__(self) -> None:
         check = lambda name, **limits: check_number(  # noqa: E731

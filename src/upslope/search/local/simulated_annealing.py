@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core import tree
+from upslope.core.annotations import PyTree
 from upslope.core.checks import check_choice, check_number
 from upslope.core.records import Returns
 from upslope.objectives.objective import Objective
@@ -48,7 +49,7 @@ class SimulatedAnnealingDiagnostics(NamedTuple):
     temperature: Array  # of this iteration
 
 
-class SimulatedAnnealing(SearchMethod):
+class SimulatedAnnealing(SearchMethod[SimulatedAnnealingState, Returns]):
     r"""Random steps, uphill always and downhill with a probability that falls with temperature.
 
     .. math:: P(\theta \leftarrow \theta') =
@@ -88,7 +89,7 @@ class SimulatedAnnealing(SearchMethod):
     schedule: Cooling = eqx.field(static=True, default="geometric")
     mutation: MutationKind = eqx.field(static=True, default="each")
     rate: float | Array | None = None
-    space: Any = None
+    space: PyTree = None
 
     def __check_init__(self) -> None:
         check = lambda name, **limits: check_number(  # noqa: E731

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
+from jax.typing import ArrayLike, DTypeLike
 
 from upslope.core.checks import UpslopeError, check_number
 from upslope.search.spaces.space import (
@@ -23,7 +22,9 @@ from upslope.search.spaces.space import (
 WIDEST = 2**30  # range of whole numbers: twice that is the most that 32 bits can hold
 
 
-def refuse_kind(space: SearchSpace, point: Any, n: int | None, dtype: Any, wanted: str) -> None:
+def refuse_kind(
+    space: SearchSpace[Array], point: Array, n: int | None, dtype: DTypeLike, wanted: str
+) -> None:
     """Raises unless `point` is one array of a type, with n elements."""
     name = type(space).__name__
     if not hasattr(point, "dtype") or not jnp.issubdtype(point.dtype, dtype):
@@ -38,7 +39,9 @@ def refuse_kind(space: SearchSpace, point: Any, n: int | None, dtype: Any, wante
         )
 
 
-def refuse_outside(space: SearchSpace, point: Any, low: Any, high: Any) -> None:
+def refuse_outside(
+    space: SearchSpace[Array], point: Array, low: ArrayLike, high: ArrayLike
+) -> None:
     """Raises unless low <= point <= high, and the point's type can hold both; skips tracers."""
     name, limits = type(space).__name__, jnp.iinfo(point.dtype)
     if np.min(low) < limits.min or np.max(high) > limits.max:
@@ -50,7 +53,7 @@ def refuse_outside(space: SearchSpace, point: Any, low: Any, high: Any) -> None:
         refuse_beyond(space, np.asarray(point).ravel(), low, high)
 
 
-class Bits(SearchSpace):
+class Bits(SearchSpace[Array]):
     """Bit strings: booleans [n]. Drawn fairly, mutated by flips.
 
     Attributes:
@@ -59,18 +62,18 @@ class Bits(SearchSpace):
 
     n: int | None = eqx.field(static=True, default=None)
 
-    def draw(self, key: Array, like: Any, radius: float | Array) -> Any:
+    def draw(self, key: Array, like: Array, radius: float | Array) -> Array:
         return jax.random.bernoulli(key, 0.5, like.shape)
 
-    def mutate(self, key: Array, point: Any, mutation: Mutation) -> Any:
+    def mutate(self, key: Array, point: Array, mutation: Mutation) -> Array:
         flips = chosen(key, point.size, mutation, discrete_rate(mutation, point.size))
         return point ^ flips.reshape(point.shape)
 
-    def check(self, point: Any) -> None:
+    def check(self, point: Array) -> None:
         refuse_kind(self, point, self.n, jnp.bool_, "arrays of booleans")
 
 
-class Integers(SearchSpace):
+class Integers(SearchSpace[Array]):
     """Whole numbers [n] from low to high, both included.
 
     Drawn uniformly; mutated by a rounded Gaussian step of at least 1, reflected at the bounds.
@@ -94,11 +97,11 @@ class Integers(SearchSpace):
                 "can be searched; take real numbers and round them."
             )
 
-    def draw(self, key: Array, like: Any, radius: float | Array) -> Any:
+    def draw(self, key: Array, like: Array, radius: float | Array) -> Array:
         offset = jax.random.randint(key, like.shape, 0, self.high - self.low + 1)
         return (self.low + offset).astype(like.dtype)
 
-    def mutate(self, key: Array, point: Any, mutation: Mutation) -> Any:
+    def mutate(self, key: Array, point: Array, mutation: Mutation) -> Array:
         which, size_key, sign_key = jax.random.split(key, 3)
         width = self.high - self.low
         if width == 0:
@@ -114,12 +117,12 @@ class Integers(SearchSpace):
         changes = chosen(which, point.size, mutation, discrete_rate(mutation, point.size))
         return jnp.where(changes.reshape(point.shape), moved, here).astype(point.dtype)
 
-    def check(self, point: Any) -> None:
+    def check(self, point: Array) -> None:
         refuse_kind(self, point, self.n, jnp.integer, "arrays of whole numbers")
         refuse_outside(self, point, self.low, self.high)
 
 
-class Choices(SearchSpace):
+class Choices(SearchSpace[Array]):
     """Categorical choices: numbers of options without an order, integers [n].
 
     Drawn uniformly; mutated to another option, each as likely.
@@ -138,17 +141,17 @@ class Choices(SearchSpace):
         for number in many:
             check_number("Choices", "options", number, at_least=1, integer=True)
 
-    def draw(self, key: Array, like: Any, radius: float | Array) -> Any:
+    def draw(self, key: Array, like: Array, radius: float | Array) -> Array:
         return jax.random.randint(key, like.shape, 0, self._options(like), like.dtype)
 
-    def mutate(self, key: Array, point: Any, mutation: Mutation) -> Any:
+    def mutate(self, key: Array, point: Array, mutation: Mutation) -> Array:
         which, how = jax.random.split(key)
         options = self._options(point)
         ahead = jax.random.randint(how, point.shape, 1, jnp.maximum(options, 2), point.dtype)
         changes = chosen(which, point.size, mutation, discrete_rate(mutation, point.size))
         return jnp.where(changes.reshape(point.shape), jnp.mod(point + ahead, options), point)
 
-    def check(self, point: Any) -> None:
+    def check(self, point: Array) -> None:
         refuse_kind(self, point, self.n, jnp.integer, "arrays of the numbers of options")
         if isinstance(self.options, tuple) and len(self.options) != jnp.size(point):
             raise UpslopeError(
@@ -162,7 +165,7 @@ class Choices(SearchSpace):
         return jnp.broadcast_to(options.reshape(like.shape if options.ndim else ()), like.shape)
 
 
-class Permutation(SearchSpace):
+class Permutation(SearchSpace[Array]):
     """Orders of 0 to n - 1: integers [n].
 
     Drawn uniformly; mutated by swaps of two positions; crossed over by keeping the first parent's
@@ -177,10 +180,10 @@ class Permutation(SearchSpace):
 
     n: int | None = eqx.field(static=True, default=None)
 
-    def draw(self, key: Array, like: Any, radius: float | Array) -> Any:
+    def draw(self, key: Array, like: Array, radius: float | Array) -> Array:
         return jax.random.permutation(key, like.size).astype(like.dtype)
 
-    def mutate(self, key: Array, point: Any, mutation: Mutation) -> Any:
+    def mutate(self, key: Array, point: Array, mutation: Mutation) -> Array:
         size = point.size
         if size < 2:
             return point
@@ -196,12 +199,12 @@ class Permutation(SearchSpace):
             return swap(jnp.argmax(changes), point)
         return jax.lax.fori_loop(0, size, swap, point)
 
-    def cross(self, mask: Array, first: Any, second: Any) -> Any:
+    def cross(self, mask: Array, first: Array, second: Array) -> Array:
         kept = jnp.zeros(first.size, bool).at[first].set(mask)
         rest = second[jnp.argsort(kept[second], stable=True)]  # those not kept come first
         return jnp.where(mask, first, rest[jnp.cumsum(~mask) - 1])
 
-    def check(self, point: Any) -> None:
+    def check(self, point: Array) -> None:
         refuse_kind(self, point, self.n, jnp.integer, "orders, arrays of whole numbers")
         if jnp.ndim(point) != 1:
             raise UpslopeError(

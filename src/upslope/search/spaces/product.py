@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Literal, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from upslope.core import tree
+from upslope.core.annotations import PyTree
 from upslope.core.checks import UpslopeError
 from upslope.core.tree import is_non_trainable
 from upslope.search.spaces.discrete import Bits
 from upslope.search.spaces.space import Mutation, Real, SearchSpace
 
+Start = TypeVar("Start")
 Crossover = Literal["none", "uniform", "one-point", "two-point", "blend"]
 CROSSOVERS = ("none", "uniform", "one-point", "two-point", "blend")
 
 
-def is_space(node: Any) -> bool:
+def is_space(node: object) -> bool:
     """Whether a node of a tree of spaces is one of them."""
     return isinstance(node, SearchSpace)
 
 
-class Product(SearchSpace):
+class Product(SearchSpace[PyTree]):
     """Several spaces side by side: a policy with parts of different kinds.
 
     Attributes:
@@ -31,16 +34,16 @@ class Product(SearchSpace):
         `Real` may stand for a whole subtree).
     """
 
-    parts: Any
+    parts: PyTree
 
-    def draw(self, key: Array, like: Any, radius: float | Array) -> Any:
+    def draw(self, key: Array, like: PyTree, radius: float | Array) -> PyTree:
         spaces, points, join = self._paired(like)
         keys = jax.random.split(key, len(spaces))
         return join(
             [s.draw(k, p, radius) for s, k, p in zip(spaces, keys, points, strict=True)],
         )
 
-    def mutate(self, key: Array, point: Any, mutation: Mutation) -> Any:
+    def mutate(self, key: Array, point: PyTree, mutation: Mutation) -> PyTree:
         spaces, points, join = self._paired(point)
         which, *keys = jax.random.split(key, len(spaces) + 1)
         sizes = [s.size(p) for s, p in zip(spaces, points, strict=True)]
@@ -59,7 +62,7 @@ class Product(SearchSpace):
             before += size
         return join(moved)
 
-    def cross(self, mask: Array, first: Any, second: Any) -> Any:
+    def cross(self, mask: Array, first: PyTree, second: PyTree) -> PyTree:
         spaces, ones, join = self._paired(first)
         others = self._paired(second)[1]
         children, before = [], 0
@@ -69,11 +72,11 @@ class Product(SearchSpace):
             before += size
         return join(children)
 
-    def size(self, like: Any) -> int:
+    def size(self, like: PyTree) -> int:
         spaces, points, _ = self._paired(like)
         return sum(s.size(p) for s, p in zip(spaces, points, strict=True))
 
-    def check(self, point: Any) -> None:
+    def check(self, point: PyTree) -> None:
         spaces, points, _ = self._paired(point)
         for space, part in zip(spaces, points, strict=True):
             space.check(part)
@@ -81,7 +84,9 @@ class Product(SearchSpace):
     def only_real(self) -> bool:
         return all(s.only_real() for s in jax.tree.leaves(self.parts, is_leaf=is_space))
 
-    def _paired(self, point: Any) -> tuple[list[SearchSpace], list[Any], Any]:
+    def _paired(
+        self, point: PyTree
+    ) -> tuple[list[SearchSpace[PyTree]], list[PyTree], Callable[[list[PyTree]], PyTree]]:
         """The spaces, their parts of a point, and the way back to a point."""
         spaces, structure = jax.tree.flatten(self.parts, is_leaf=is_space)
         try:
@@ -93,7 +98,7 @@ class Product(SearchSpace):
         return spaces, points, structure.unflatten
 
 
-def space_of(owner: str, space: Any, start: Any) -> SearchSpace:
+def space_of(owner: str, space: PyTree, start: Start) -> SearchSpace[Start]:
     """The space to search from `start`: the one given, or the one that its type tells.
 
     Args:
@@ -123,7 +128,7 @@ def space_of(owner: str, space: Any, start: Any) -> SearchSpace:
     return space
 
 
-def check_space(owner: str, space: Any) -> None:
+def check_space(owner: str, space: PyTree) -> None:
     """Raises unless `space` is None, a search space or a tree of search spaces."""
     for node in jax.tree.leaves(space, is_leaf=is_space):
         if not is_space(node):

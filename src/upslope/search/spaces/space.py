@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, Literal, NamedTuple
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -11,10 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
+from jax.typing import ArrayLike
 
+from upslope.core.annotations import PyTree
 from upslope.core.checks import UpslopeError
 from upslope.core.tree import is_non_trainable, ravel_parameters
 
+Point = TypeVar("Point")
 MutationKind = Literal["each", "one"]
 MUTATIONS = ("each", "one")
 
@@ -27,14 +30,14 @@ class Mutation(NamedTuple):
     rate: float | Array | None = None  # None: 1 for real numbers, 1 / n for everything else
 
 
-class SearchSpace(eqx.Module):
+class SearchSpace(eqx.Module, Generic[Point]):
     """How a point of one kind is drawn, mutated and crossed over.
 
     A point is one array of `n` coordinates; with n=None of as many as the start of the search has.
     """
 
     @abc.abstractmethod
-    def draw(self, key: Array, like: Any, radius: float | Array) -> Any:
+    def draw(self, key: Array, like: Point, radius: float | Array) -> Point:
         """A point drawn without regard to any other; `like` gives its shape. The key is consumed.
 
         Args:
@@ -42,23 +45,25 @@ class SearchSpace(eqx.Module):
         """
 
     @abc.abstractmethod
-    def mutate(self, key: Array, point: Any, mutation: Mutation) -> Any:
+    def mutate(self, key: Array, point: Point, mutation: Mutation) -> Point:
         """A point near `point`. The key is consumed."""
 
-    def cross(self, mask: Array, first: Any, second: Any) -> Any:
+    def cross(self, mask: Array, first: Point, second: Point) -> Point:
         """A child: the first parent's coordinates where the mask [n] is set, else the second's."""
-        return jnp.where(mask.reshape(first.shape), first, second)
+        return jax.tree.map(
+            lambda one, other: jnp.where(mask.reshape(one.shape), one, other), first, second
+        )
 
-    def size(self, like: Any) -> int:
+    def size(self, like: Point) -> int:
         """How many coordinates a point has."""
-        return int(jnp.size(like))
+        return sum(jnp.size(leaf) for leaf in jax.tree.leaves(like))
 
     def only_real(self) -> bool:
         """Whether its points are real numbers through and through."""
         return isinstance(self, Real)
 
     @abc.abstractmethod
-    def check(self, point: Any) -> None:
+    def check(self, point: Point) -> None:
         """Raises unless `point` has the type and the number of coordinates of this space."""
 
 
@@ -74,7 +79,7 @@ def discrete_rate(mutation: Mutation, size: int) -> float | Array:
     return 1.0 / size if mutation.rate is None else mutation.rate
 
 
-class Real(SearchSpace):
+class Real(SearchSpace[Point]):
     r"""Real vectors, policies among them: the searched numbers of any tree as one vector [n].
 
     Drawn uniformly between the bounds, or within `radius` of the start where there are none;
@@ -103,7 +108,7 @@ class Real(SearchSpace):
                 "below its upper one."
             )
 
-    def draw(self, key: Array, like: Any, radius: float | Array) -> Any:
+    def draw(self, key: Array, like: Point, radius: float | Array) -> Point:
         theta, unravel = ravel_parameters(like)
         if self.low is None or self.high is None:
             low, high = theta - radius, theta + radius
@@ -111,7 +116,7 @@ class Real(SearchSpace):
             low, high = self._bounds(theta)
         return unravel(low + (high - low) * jax.random.uniform(key, theta.shape, theta.dtype))
 
-    def mutate(self, key: Array, point: Any, mutation: Mutation) -> Any:
+    def mutate(self, key: Array, point: Point, mutation: Mutation) -> Point:
         which, step = jax.random.split(key)
         theta, unravel = ravel_parameters(point)
         noise = mutation.std * jax.random.normal(step, theta.shape, theta.dtype)
@@ -123,7 +128,7 @@ class Real(SearchSpace):
             theta = jnp.clip(theta, *self._bounds(theta))
         return unravel(theta)
 
-    def cross(self, mask: Array, first: Any, second: Any) -> Any:
+    def cross(self, mask: Array, first: Point, second: Point) -> Point:
         """A mask of numbers in [0, 1] blends the parents."""
         theta, unravel = ravel_parameters(first)
         other = ravel_parameters(second)[0]
@@ -131,10 +136,10 @@ class Real(SearchSpace):
             return unravel(jnp.where(mask, theta, other))
         return unravel(mask * theta + (1.0 - mask) * other)
 
-    def size(self, like: Any) -> int:
+    def size(self, like: Point) -> int:
         return ravel_parameters(like)[0].size
 
-    def check(self, point: Any) -> None:
+    def check(self, point: Point) -> None:
         require_real("The search space Real", point)
         size = self.size(point)
         if self.n is not None and size != self.n:
@@ -152,7 +157,9 @@ class Real(SearchSpace):
         return full(self.low), full(self.high)
 
 
-def refuse_beyond(space: SearchSpace, numbers: np.ndarray, low: Any, high: Any) -> None:
+def refuse_beyond(
+    space: SearchSpace[Point], numbers: np.ndarray, low: ArrayLike, high: ArrayLike
+) -> None:
     """Raises unless low <= numbers [n] <= high; the bounds are single numbers or [n]."""
     lowest, highest = (np.broadcast_to(limit, numbers.shape) for limit in (low, high))
     wrong = np.flatnonzero((numbers < lowest) | (numbers > highest))
@@ -164,13 +171,13 @@ def refuse_beyond(space: SearchSpace, numbers: np.ndarray, low: Any, high: Any) 
         )
 
 
-def _unknown(*values: Any) -> bool:
+def _unknown(*values: object) -> bool:
     """Whether any of the values is no number yet: traced, or a placeholder of a tree."""
     known = (int, float, np.ndarray, np.number, Array)
     return any(isinstance(value, Tracer) or not isinstance(value, known) for value in values)
 
 
-def require_real(owner: str, policy: Any) -> None:
+def require_real(owner: str, policy: PyTree) -> None:
     """Raises unless everything searched in a policy is a real number.
 
     Raises:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import optax
 from gymnasium import spaces
 from jax import Array
 
@@ -38,7 +39,7 @@ class DQNState(NamedTuple):
 
     policy: Policy  # its preferences are q
     target: Policy  # q'
-    optimizer: Any
+    optimizer: optax.OptState
     iterations: Array  # scalar int: done
     errors: Array  # [B, M] |y - q| of the last batches; what their priorities follow
 
@@ -126,9 +127,7 @@ class DQN(SearchMethod[DQNState, Replayed]):
     learning_rate_schedule: Schedule = eqx.field(static=True, default="constant")
 
     def __check_init__(self) -> None:
-        def check(name: str, **limits: Any) -> None:
-            check_number("DQN", name, getattr(self, name), **limits)
-
+        check = lambda name, **limits: check_number("DQN", name, getattr(self, name), **limits)  # noqa: E731
         for name in ("n_envs", "buffer_size", "batch_size", "train_freq", "gradient_steps"):
             check(name, at_least=1, integer=True)
         check("n_step", at_least=1, integer=True)
@@ -264,11 +263,11 @@ class DQN(SearchMethod[DQNState, Replayed]):
         self,
         policy: Policy,
         target: Policy,
-        optimizer: Any,
+        optimizer: optax.OptState,
         drawn: Replayed,
         objective: Objective,
         learning_rate: Array,
-    ) -> tuple[Policy, Any, Array, tuple[Array, ...]]:
+    ) -> tuple[Policy, optax.OptState, Array, tuple[Array, ...]]:
         """One update per batch: policy, optimizer, |errors| [B, M], means of what happened."""
         theta, unravel = ravel_parameters(policy)
 
@@ -278,7 +277,9 @@ class DQN(SearchMethod[DQNState, Replayed]):
             error = self._targets(online, target, windows, objective) - value
             return jnp.mean(weights * huber(error)), (value, jnp.abs(error))
 
-        def update(carry: Any, batch: Any) -> tuple[Any, Any]:
+        def update(
+            carry: tuple[Array, optax.OptState], batch: tuple[Trajectories, Array]
+        ) -> tuple[tuple[Array, optax.OptState], tuple[Array, tuple[Array, ...]]]:
             theta, optimizer = carry
             slope, (value, error) = jax.grad(loss, has_aux=True)(theta, *batch)
             clipped, norm = clip_by_norm(-slope, self.max_grad_norm)

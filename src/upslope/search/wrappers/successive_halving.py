@@ -14,7 +14,7 @@ from upslope.core.checks import UpslopeError, check_number
 from upslope.core.moments import Moments
 from upslope.core.records import Returns
 from upslope.objectives.objective import Objective
-from upslope.policies.actor import observation_moments
+from upslope.policies.actor import Actor, observation_moments
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import EpisodeReturns
 from upslope.search.evolution.candidate_returns import unknown_diagnostics
@@ -40,7 +40,7 @@ class SuccessiveHalvingState(NamedTuple):
     diagnostics: Any  # of the last race that was decided
 
 
-class SuccessiveHalving(MethodWrapper):
+class SuccessiveHalving(MethodWrapper[SuccessiveHalvingState]):
     r"""Successive halving: the better half of each round runs again, twice as often.
 
     .. math:: n_{k+1} = \lceil n_k / 2 \rceil, \qquad
@@ -72,7 +72,7 @@ class SuccessiveHalving(MethodWrapper):
     def __check_init__(self) -> None:
         owner = type(self.method).__name__
         check_number(owner, "racing", self.rounds, at_least=1, integer=True)
-        check_race(owner, self.rounds, self.method.experience)
+        check_race(owner, self.rounds, self.experience)
 
     @property
     def experience(self) -> EpisodeReturns:
@@ -96,7 +96,7 @@ class SuccessiveHalving(MethodWrapper):
             diagnostics=unknown_diagnostics(self.method, key, state, blank, objective, moments),
         )
 
-    def ask(self, key: Array, state: SuccessiveHalvingState) -> Any:
+    def ask(self, key: Array, state: SuccessiveHalvingState) -> Actor:
         fresh = self.method.ask(key, state.inner)
         again = tree.take(state.candidates, self._runners(state))
         return tree.where(state.round == 0, fresh, again)
@@ -164,7 +164,7 @@ def no_better_than_the_next(means: Array, order: Array) -> Array:
     return jnp.zeros_like(means).at[order].set(jnp.where(finite, lowest, -jnp.inf))
 
 
-def check_race(owner: str, rounds: int, spec: Any) -> None:
+def check_race(owner: str, rounds: int, spec: EpisodeReturns) -> None:
     """Refuses a race that cannot be run.
 
     Raises:

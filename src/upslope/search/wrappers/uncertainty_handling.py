@@ -18,7 +18,7 @@ from upslope.policies.actor import observation_moments
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import EpisodeReturns
 from upslope.search.evolution.candidate_returns import unknown_diagnostics
-from upslope.search.evolution.cma.cma_es import CMAES
+from upslope.search.evolution.cma.cma_es import CMAES, CMAESState
 from upslope.search.wrappers.method_wrapper import (
     MethodWrapper,
     blank_candidates,
@@ -34,7 +34,7 @@ MEMORY = 0.3  # weight of a new measurement
 class UncertaintyHandlingState(NamedTuple):
     """Where the measuring stands."""
 
-    inner: Any  # of CMA-ES
+    inner: CMAESState
     candidates: Policy  # leaves [P + R, ...]; the last R repeat the first
     totals: Array  # [P + R] sum of the returns so far
     turns: Array  # scalar int: how often the present population has been evaluated
@@ -58,7 +58,7 @@ class UncertaintyHandlingDiagnostics(NamedTuple):
     evaluations: Array  # turns of every candidate
 
 
-class UncertaintyHandlingCMAES(MethodWrapper):
+class UncertaintyHandlingCMAES(MethodWrapper[UncertaintyHandlingState]):
     r"""CMA-ES that evaluates some candidates again and asks whether their ranks stand.
 
     .. math:: s = \frac1R \sum_{i \le R} |\Delta_i| - \tfrac12 \big(

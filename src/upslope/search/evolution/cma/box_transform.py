@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -109,7 +107,7 @@ class BoxTransform(eqx.Module):
         return jnp.where(value < low + below, near_low, inside)
 
 
-def traced(*values: Any) -> bool:
+def traced(*values: float | Array | None) -> bool:
     """Whether any of the values is not known yet."""
     return any(isinstance(value, Tracer) for value in values)
 

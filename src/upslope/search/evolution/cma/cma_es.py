@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -22,6 +22,7 @@ from upslope.search.evolution.cma.restarts import Restarts, parameters_at, resta
 from upslope.search.evolution.cma.stopping import REASONS, looked_at, stopping_reasons
 from upslope.search.evolution.cma.strategy_parameters import (
     MAX_FULL,
+    StrategyParameters,
     default_population_size,
     strategy_parameters,
 )
@@ -53,7 +54,7 @@ class CMAESDiagnostics(NamedTuple):
     restarts: Array  # how often the search has begun anew
 
 
-class CMAES(SearchMethod):
+class CMAES(SearchMethod[CMAESState, Returns]):
     r"""Draws policies from a Gaussian whose mean, step size and covariance follow the best ones.
 
     .. math:: \theta_p \sim \mathcal N(m, \sigma^2 C), \qquad
@@ -180,7 +181,13 @@ class CMAES(SearchMethod):
         run = state.run
         steps = (jax.vmap(self.box.inverse)(theta) - run.mean[None]) / run.sigma
         if state.restarts is None:
-            run = self._advance(run, steps, returns)
+            parameters = strategy_parameters(
+                run.mean.size,
+                self.population_size,
+                active=self.active,
+                separable=self.covariance == "separable",
+            )
+            run = self._advance(run, steps, returns, parameters, self.population_size)
             restarts, best_mean, stop = None, run.mean, run.history.stop
         else:
             run, restarts, stop = self._gather(key, state, state.restarts, steps, returns)
@@ -200,13 +207,14 @@ class CMAES(SearchMethod):
         return CMAESState(policy, run, restarts, stop), diagnostics
 
     def _advance(
-        self, run: Run, steps: Array, returns: Array, parameters: Any = None, count: Any = None
+        self,
+        run: Run,
+        steps: Array,
+        returns: Array,
+        parameters: StrategyParameters,
+        count: int | Array,
     ) -> Run:
-        if parameters is None:
-            count, separable = self.population_size, self.covariance == "separable"
-            parameters = strategy_parameters(
-                run.mean.size, count, active=self.active, separable=separable
-            )
+        """The run after a population of which `count` candidates count."""
         gap = self.decomposition_gap / (run.mean.size * (parameters.c_1 + parameters.c_mu))
         widest = self.box.spread(run.mean) / 3 if self.box.active else None
         run, ordered = advance(run, parameters, steps, returns, count, gap, widest)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.search.evolution.cma.strategy_parameters import StrategyParameters
 from upslope.search.evolution.cma.symmetric_eigen import refreshed_axes
 
 
@@ -71,11 +71,13 @@ class FullCovariance(eqx.Module):
         """What a step [D] of the mean adds to the path."""
         return step
 
-    def updated(self, parameters: Any, path: Array, steps: Array, stall: Array) -> FullCovariance:
+    def updated(
+        self, parameters: StrategyParameters, path: Array, steps: Array, stall: Array
+    ) -> FullCovariance:
         """The covariance after a population.
 
         Args:
-          parameters: `StrategyParameters`.
+          parameters: of this dimension and population size.
           path: p_c [D].
           steps: y [P, D], best first.
           stall: scalar, 1 where the path was not updated, else 0.
@@ -91,7 +93,7 @@ class FullCovariance(eqx.Module):
         covariance = covariance + (steps * scaled[:, None]).T @ steps
         return FullCovariance(covariance, self.axes, self.lengths, self.age + 1)
 
-    def refreshed(self, gap: Any) -> FullCovariance:
+    def refreshed(self, gap: float | Array) -> FullCovariance:
         """With axes computed anew if at least `gap` updates have passed."""
         due = self.age >= gap
         covariance, axes, lengths = refreshed_axes(due, self.covariance, self.axes, self.lengths)
@@ -152,7 +154,7 @@ class DiagonalCovariance(eqx.Module):
         return step / self.scales
 
     def updated(
-        self, parameters: Any, path: Array, steps: Array, stall: Array
+        self, parameters: StrategyParameters, path: Array, steps: Array, stall: Array
     ) -> DiagonalCovariance:
         """The variances after a population; arguments as for `FullCovariance`."""
         weights = parameters.c_mu * jnp.asarray(parameters.weights, steps.dtype)
@@ -161,7 +163,7 @@ class DiagonalCovariance(eqx.Module):
         gain = gain + weights @ (jnp.square(self.whitened(steps)) - 1)
         return DiagonalCovariance(self.scales * jnp.exp(0.5 * math.log(2) * gain))
 
-    def refreshed(self, gap: Any) -> DiagonalCovariance:
+    def refreshed(self, gap: float | Array) -> DiagonalCovariance:
         """Itself: there is nothing to factorise."""
         return self
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
 
 from upslope.search.evolution.cma.covariance import DiagonalCovariance, FullCovariance, Shape
 from upslope.search.evolution.cma.stopping import History
+from upslope.search.evolution.cma.strategy_parameters import StrategyParameters
 
 
 class Run(NamedTuple):
@@ -22,7 +23,7 @@ class Run(NamedTuple):
     history: History
 
 
-def start_run(mean: Array, sigma: Any, population_size: int, *, separable: bool) -> Run:
+def start_run(mean: Array, sigma: float | Array, population_size: int, *, separable: bool) -> Run:
     """A run that starts at `mean` [D] with standard deviation `sigma` in every direction."""
     shape = (DiagonalCovariance if separable else FullCovariance).isotropic(mean)
     zero, sigma = jnp.zeros_like(mean), jnp.asarray(sigma, mean.dtype)
@@ -32,11 +33,11 @@ def start_run(mean: Array, sigma: Any, population_size: int, *, separable: bool)
 
 def advance(
     run: Run,
-    parameters: Any,
+    parameters: StrategyParameters,
     steps: Array,
     returns: Array,
-    count: Any,
-    gap: Any,
+    count: int | Array,
+    gap: float | Array,
     widest: Array | None,
 ) -> tuple[Run, Array]:
     r"""The run after a population.
@@ -47,7 +48,7 @@ def advance(
 
     Args:
       run: before.
-      parameters: `StrategyParameters`, of the host or of the program.
+      parameters: of the host or of the program.
       steps: y [P, D], each candidate's (g - m) / sigma.
       returns: [P]; -inf is the worst. Ties are broken by the order of the candidates.
       count: how many candidates count; the others are padding and stand last.

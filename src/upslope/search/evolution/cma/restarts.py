@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import DTypeLike
 
 from upslope.core import tree
 from upslope.search.evolution.cma.box_transform import BoxTransform
@@ -52,14 +53,23 @@ def start_restarts(mean: Array, population_size: int, doublings: int) -> Restart
 
 
 def parameters_at(
-    level: Array, dimension: int, population_size: int, doublings: int, dtype: Any, **kind: Any
+    level: Array,
+    dimension: int,
+    population_size: int,
+    doublings: int,
+    dtype: DTypeLike,
+    *,
+    active: bool,
+    separable: bool,
 ) -> tuple[StrategyParameters, Array]:
     """The constants for a population of 2^level P, and that population's size.
 
     The weights are padded with zeros to the largest population, [2^K P].
     """
     sizes = [population_size * 2**k for k in range(doublings + 1)]
-    rows = [strategy_parameters(dimension, size, **kind) for size in sizes]
+    rows = [
+        strategy_parameters(dimension, size, active=active, separable=separable) for size in sizes
+    ]
     padded = [np.pad(row.weights, (0, sizes[-1] - row.weights.size)) for row in rows]
     rows = [row._replace(weights=weights) for row, weights in zip(rows, padded, strict=True)]
     table = jax.tree.map(lambda *x: jnp.asarray(np.stack(x), dtype)[level], *rows)
@@ -72,7 +82,7 @@ def restarted(
     restarts: Restarts,
     stop: Array,
     last_return: Array,
-    std: Any,
+    std: float | Array,
     box: BoxTransform,
     population_size: int,
     *,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import DTypeLike
 
 from upslope.search.evolution.cma.covariance import Shape
 
@@ -26,9 +27,43 @@ LONGEST = 2000  # half of the long history, in entries
 LOOK, LONG_LOOK = 5, 25  # populations between two looks, and two at the long history
 
 
-def stopping_reasons(stop: Any) -> list[str]:
+def stopping_reasons(stop: int | Array) -> list[str]:
     """The names, keys of `REASONS`, of the reasons in a state's or a diagnostic's `stop`."""
     return [name for bit, name in enumerate(REASONS) if int(stop) >> bit & 1]
+
+
+class Tolerances(Protocol):
+    """The numbers that the reasons are judged by; fields of `CMAES`."""
+
+    @property
+    def std(self) -> float | Array:
+        """The first standard deviation of a parameter."""
+        ...
+
+    @property
+    def tolfun(self) -> float | Array:
+        """Of returns, of this population and the best of recent ones."""
+        ...
+
+    @property
+    def tolfunhist(self) -> float | Array:
+        """Of the best returns of recent populations."""
+        ...
+
+    @property
+    def tolx(self) -> float | Array:
+        """Of the standard deviation of every parameter."""
+        ...
+
+    @property
+    def tolfacupx(self) -> float | Array:
+        """By which a standard deviation may grow."""
+        ...
+
+    @property
+    def tolconditioncov(self) -> float | Array:
+        """The condition number that C may have."""
+        ...
 
 
 class History(NamedTuple):
@@ -42,7 +77,7 @@ class History(NamedTuple):
     stop: Array  # scalar int: reasons as bits, as last looked at
 
     @classmethod
-    def start(cls, dimension: int, population_size: int, dtype: Any) -> History:
+    def start(cls, dimension: int, population_size: int, dtype: DTypeLike) -> History:
         """Of no populations at all; sizes are for the smallest population in use."""
         recent = 10 + int(30 * dimension / population_size)
         half = min(LONGEST, max(50, int((100 + 100 * dimension**1.5 / population_size) / 10)))
@@ -64,7 +99,7 @@ class History(NamedTuple):
     def _known(self) -> Array:
         return jnp.arange(self.recent.size) < self.iteration
 
-    def recorded(self, ordered: Array, count: Any) -> History:
+    def recorded(self, ordered: Array, count: int | Array) -> History:
         """With the returns [P] of one more population, best first; `count` of them count."""
         # Written so that a NaN counts as flat.
         flat = jnp.where(ordered[0] > ordered[(3 * count) // 4], 0, self.flat + 1)
@@ -75,12 +110,12 @@ class History(NamedTuple):
 def looked_at(
     history: History,
     ordered: Array,
-    count: Any,
+    count: int | Array,
     mean: Array,
     sigma: Array,
     path: Array,
     shape: Shape,
-    tolerances: Any,
+    tolerances: Tolerances,
 ) -> History:
     """The history with its reasons to stop looked for anew, at every fifth population.
 
@@ -94,7 +129,7 @@ def looked_at(
       sigma: scalar.
       path: p_c [D].
       shape: of the Gaussian.
-      tolerances: has `tolfun`, `tolfunhist`, `tolx`, `tolfacupx`, `tolconditioncov` and `std`.
+      tolerances: below which nothing is expected any more.
 
     References:
       Hansen (2016), section B.3; Hansen's pycma for the tolerances.

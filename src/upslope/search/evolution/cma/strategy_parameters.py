@@ -6,21 +6,26 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from jax import Array
 
 MAX_FULL = 5000  # parameters, beyond which a full covariance matrix is refused
 
 
 class StrategyParameters(NamedTuple):
-    """Numbers of the host (float64): they are constants of a compiled program."""
+    """What an update of CMA-ES multiplies with.
 
-    weights: np.ndarray  # [P] of the best, second best, ...; negative ones act on C alone
-    mu_eff: float  # variance-effective number of parents
-    c_c: float  # rate of the path of the covariance
-    c_sigma: float  # rate of the path of the step size
-    c_1: float  # rate of the rank-one update
-    c_mu: float  # rate of the rank-mu update
-    damping: float  # of the step size
-    expected_norm: float  # E|N(0, I)|
+    Numbers of the host (float64), which are constants of a compiled program; arrays where the
+    population size is known only in the program.
+    """
+
+    weights: np.ndarray | Array  # [P] of the best, second best, ...; negative ones act on C alone
+    mu_eff: float | Array  # variance-effective number of parents
+    c_c: float | Array  # rate of the path of the covariance
+    c_sigma: float | Array  # rate of the path of the step size
+    c_1: float | Array  # rate of the rank-one update
+    c_mu: float | Array  # rate of the rank-mu update
+    damping: float | Array  # of the step size
+    expected_norm: float | Array  # E|N(0, I)|
 
 
 def default_population_size(dimension: int) -> int:
