@@ -12,10 +12,15 @@ os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
 # Most of the time is compilation: ask LLVM for little, and XLA for its plain emitters, which
 # compile about twice as fast as those of fusions. The programs of training runs ask for their own
 # level, as for users.
-flags = " --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):  # later ones end at unknown flags
-    flags += " --xla_cpu_use_fusion_emitters=false"
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + flags
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "")
+    + " --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    + (
+        " --xla_cpu_use_fusion_emitters=false"
+        if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11)
+        else ""  # later ones end at unknown flags
+    )
+)
 # $UPSLOPE_TEST_CACHE names a folder in which compiled programs are kept between runs of the suite,
 # for child processes too. Without it nothing is written: programs told apart by their text, flags
 # and versions are found again there, but XLA's plain emitters have been seen to crash while one of
