@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, Protocol
+from typing import Protocol
 
 import equinox as eqx
 import numpy as np
-from jax import Array
 
+from upslope.core.annotations import Action, Key, Memory, Noise, Observation
 from upslope.core.moments import Moments
 from upslope.core.records import Act
 
@@ -21,16 +21,16 @@ class Actor(eqx.Module):
     for all steps at once, before the loop over time.
     """
 
-    def initial_memory(self) -> Any:
+    def initial_memory(self) -> Memory:
         """The memory at the start of an episode, a tree of arrays; `()` when there is none."""
         return ()
 
-    def noise(self, key: Array) -> Any:
+    def noise(self, key: Key) -> Noise:
         """The randomness of one `act`, a function of the key alone. The key is consumed."""
         return key
 
     @abc.abstractmethod
-    def act(self, noise: Any, observation: Any, memory: Any) -> Act:
+    def act(self, noise: Noise, observation: Observation, memory: Memory) -> Act:
         """The action, the memory after it, and what the method wants back of this step.
 
         Args:
@@ -69,23 +69,23 @@ class NumpyActor(Protocol):
         """Whether it remembers."""
         ...
 
-    def initial_memory(self, n: int | None = None) -> Any:
+    def initial_memory(self, n: int | None = None) -> Memory:
         """The memory at the start of an episode, or memories [n, ...]; `()` without memory."""
         ...
 
     def act(
-        self, observation: Any, memory: Any, generator: np.random.Generator | None
-    ) -> tuple[Any, Any]:
+        self, observation: Observation, memory: Memory, generator: np.random.Generator | None
+    ) -> tuple[Action, Memory]:
         """The action for one observation, and the memory after it."""
         ...
 
     def act_batch(
-        self, observation: Any, memory: Any, generator: np.random.Generator | None
-    ) -> tuple[Any, Any]:
+        self, observation: Observation, memory: Memory, generator: np.random.Generator | None
+    ) -> tuple[Action, Memory]:
         """`act` for observations [N, ...] and memories [N, ...]."""
         ...
 
 
-def observation_moments(candidate: Any) -> Moments | None:
+def observation_moments(candidate: object) -> Moments | None:
     """The moments of an actor, None for one without and for what is no actor (a point)."""
     return candidate.observation_moments if isinstance(candidate, Actor) else None

@@ -6,7 +6,7 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat, cast
 
 # What users of other libraries type first, and the name it has here.
 ALIASES: Mapping[str, str] = {
@@ -127,7 +127,7 @@ def check_settings(kind: str, settings: Mapping[str, Any], known: Iterable[str])
 def check_number(
     owner: str,
     name: str,
-    value: Any,
+    value: object,
     *,
     above: float | None = None,
     at_least: float | None = None,
@@ -146,14 +146,14 @@ def check_number(
     if isinstance(value, bool | str | bytes) or kind in ("b", "U", "S"):
         raise UpslopeError(f"{owner} got {name}={value!r}: must be a number.")
     try:
-        number = float(value)
+        number = float(cast(SupportsFloat, value))
     except (TypeError, ValueError):
         if hasattr(value, "aval") or hasattr(value, "shape") or hasattr(value, "dtype"):
             return
         raise UpslopeError(f"{owner} got {name}={value!r}: must be a number.") from None
     except Exception:  # a JAX tracer refuses to become a float
         return
-    reasons = []
+    reasons: list[str] = []
     if not math.isfinite(number):
         reasons.append("a finite number")
     if above is not None and not number > above:
@@ -188,16 +188,18 @@ def check_path(owner: str, name: str, value: object) -> Path:
     return Path(value)
 
 
-def check_table(owner: str, name: str, value: Any) -> dict[str, Any]:
+def check_table(owner: str, name: str, value: object) -> dict[str, Any]:
     """The settings that `value` is, by name; none for None. Raises if it is no table of them."""
     if value is None:
         return {}
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise UpslopeError(
-            f"{owner} got {name}={value!r:.80}: must be a table of settings by name, such as "
-            "{'time_limit': 100}."
-        )
-    return dict(value)
+    if isinstance(value, Mapping):
+        table = cast(Mapping[Any, Any], value)
+        if all(isinstance(key, str) for key in table):
+            return dict(table)
+    raise UpslopeError(
+        f"{owner} got {name}={value!r:.80}: must be a table of settings by name, such as "
+        "{'time_limit': 100}."
+    )
 
 
 def check_choice(owner: str, name: str, value: object, choices: Iterable[str]) -> None:

@@ -1,5 +1,8 @@
 """How the weights of a network begin."""
 
+# `jnp.pad` and `lax.fori_loop` have no types for some of their arguments.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import math

@@ -71,11 +71,14 @@ def stub(package: str) -> str:
     """The text of the package's `__init__.pyi`, which type checkers read instead of its table."""
     module = importlib.import_module(package)
     table = TABLES[package]
-    imports, values = set(), []
+    imports: set[str] = set()
+    values: list[str] = []
     for name in module.__all__:
         if name in table:
             imports.add(f"from {package}.{home_of(table[name])} import {name} as {name}")
-        elif isinstance(thing := getattr(module, name), type):
+            continue
+        thing: object = getattr(module, name)
+        if isinstance(thing, type):
             imports.add(f"from {thing.__module__} import {name} as {name}")
         else:
             kind = type(thing)

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.annotations import Observation, PyTree
+
 CLIP = 10.0  # standard deviations
 
 
@@ -35,8 +37,8 @@ class Moments(eqx.Module):
     """
 
     count: Array
-    mean: Any
-    squares: Any
+    mean: PyTree
+    squares: PyTree
 
     @classmethod
     def zeros(cls, shape: tuple[int, ...]) -> Moments:
@@ -44,13 +46,17 @@ class Moments(eqx.Module):
         return cls(jnp.zeros(()), jnp.zeros(shape), jnp.zeros(shape))
 
     @classmethod
-    def zeros_like(cls, sample: Any) -> Moments:
+    def zeros_like(cls, sample: Observation) -> Moments:
         """Moments of no samples at all, of arrays or trees like one sample (or its shapes)."""
-        zeros = _each(lambda leaf: jnp.zeros(leaf.shape), _counted(sample))
-        return cls(jnp.zeros(()), zeros, zeros)
+
+        def zeros(leaf: Array) -> Array:
+            return jnp.zeros(leaf.shape)
+
+        empty = _each(zeros, _counted(sample))
+        return cls(jnp.zeros(()), empty, empty)
 
     @classmethod
-    def of(cls, samples: Any, valid: Array | None = None) -> Moments:
+    def of(cls, samples: Observation, valid: Array | None = None) -> Moments:
         """Moments of a batch.
 
         Args:
@@ -64,9 +70,15 @@ class Moments(eqx.Module):
         kinds = [leaf.dtype for leaf in jax.tree.leaves(samples)]
         dtype = jnp.result_type(float, *kinds) if not kinds else jnp.result_type(*kinds)
         count = jnp.sum(valid.astype(dtype))
-        mean = _each(lambda leaf: _mean(leaf, valid, count), samples)
-        squares = _each(lambda leaf, m: _squares(leaf, valid, m), samples, mean)
-        return cls(count, mean, squares)
+
+        def mean(leaf: Array) -> Array:
+            return _mean(leaf, valid, count)
+
+        def squares(leaf: Array, mean: Array) -> Array:
+            return _squares(leaf, valid, mean)
+
+        means = _each(mean, samples)
+        return cls(count, means, _each(squares, samples, means))
 
     def merge(self, other: Moments) -> Moments:
         """Moments of both streams together."""
@@ -104,7 +116,7 @@ class Moments(eqx.Module):
         return Moments(total, means, _each(squares, self.squares, self.mean, means))
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> PyTree:
         """The population variance [...]; 1 where fewer than two samples have been seen."""
 
         def variance(squares: Array) -> Array:
@@ -112,7 +124,7 @@ class Moments(eqx.Module):
 
         return _each(variance, self.squares)
 
-    def normalize(self, sample: Any, clip: float = CLIP) -> Any:
+    def normalize(self, sample: Observation, clip: float = CLIP) -> Observation:
         """(sample - mean) / std, clipped; no gradient flows into the moments."""
         frozen = jax.lax.stop_gradient(self)
 
@@ -124,16 +136,16 @@ class Moments(eqx.Module):
         return jax.tree.map(normalize, frozen.mean, sample, frozen.variance, is_leaf=_is_none)
 
 
-def _is_none(node: Any) -> bool:
+def _is_none(node: object) -> bool:
     return node is None
 
 
-def _each(f: Callable[..., Array], tree: Any, *others: Any) -> Any:
+def _each(f: Callable[..., Array], tree: PyTree, *others: PyTree) -> PyTree:
     """`f` of the leaves of trees of one structure; None stays None."""
     return jax.tree.map(f, tree, *others)
 
 
-def _counted(samples: Any) -> Any:
+def _counted(samples: Observation) -> PyTree:
     """The samples as floats, with None in the place of what is not standardised."""
     if not isinstance(samples, Mapping | tuple | list):
         if jnp.issubdtype(samples.dtype, jnp.floating):

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from upslope.core.annotations import PyTree
+
 # Columns wider than this many numbers (images) gain nothing from being packed.
 WIDEST = 256
 
 
-def pack_rows(batch: Any) -> tuple[Array, Any, Callable[[Array, Any], Any]]:
+class Columns(NamedTuple):
+    """Where a leaf stands in the matrix, and what it is outside of it."""
+
+    start: int
+    width: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+def pack_rows(batch: PyTree) -> tuple[Array, list[Array], Callable[[Array, list[Array]], PyTree]]:
     """Rows of a batch in one matrix of 32-bit words, bit for bit.
 
     A gather costs the CPU more to start than to do, and a batch has a dozen leaves; a leaf that
@@ -25,12 +36,14 @@ def pack_rows(batch: Any) -> tuple[Array, Any, Callable[[Array, Any], Any]]:
       batch: leaves [B, ...].
 
     Returns:
-      The matrix [B, K] of uint32; the leaves that stay apart, a tree with leaves [B, ...]; and
+      The matrix [B, K] of uint32; the leaves [B, ...] that stay apart; and
       `unpack(words, apart)`, which rebuilds the batch from rows of both.
     """
     leaves, structure = jax.tree.flatten(batch)
-    words, apart, places = [], [], []
-    seen: dict[int, Any] = {}
+    words: list[Array] = []
+    apart: list[Array] = []
+    places: list[Columns | int] = []  # an int is an index into `apart`
+    seen: dict[int, Columns | int] = {}
     column = 0
     for leaf in leaves:
         if id(leaf) in seen:
@@ -38,20 +51,20 @@ def pack_rows(batch: Any) -> tuple[Array, Any, Callable[[Array, Any], Any]]:
             continue
         width = math.prod(leaf.shape[1:])
         if width > WIDEST or leaf.dtype.itemsize > 4 or leaf.dtype.name in ("float16", "bfloat16"):
-            place = ("apart", len(apart))
+            place = len(apart)
             apart.append(leaf)
         else:
-            place = ("packed", column, width, leaf.shape[1:], leaf.dtype)
+            place = Columns(column, width, leaf.shape[1:], leaf.dtype)
             words.append(to_words(leaf).reshape(leaf.shape[0], width))
             column += width
         seen[id(leaf)] = place
         places.append(place)
 
-    def unpack(rows: Array, others: Any) -> Any:
-        def rebuild(place: Any) -> Array:
-            if place[0] == "apart":
-                return others[place[1]]
-            _, start, width, shape, dtype = place
+    def unpack(rows: Array, others: list[Array]) -> PyTree:
+        def rebuild(place: Columns | int) -> Array:
+            if isinstance(place, int):
+                return others[place]
+            start, width, shape, dtype = place
             return from_words(rows[:, start : start + width], dtype).reshape(-1, *shape)
 
         return jax.tree.unflatten(structure, [rebuild(place) for place in places])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.annotations import Action, Extras, Memory, Observation
 from upslope.core.moments import Moments
 
 
@@ -19,7 +20,7 @@ class Step(NamedTuple):
     means 1 everywhere, and costs nothing.
     """
 
-    observation: Any  # [...], or a tree of such arrays
+    observation: Observation  # [...], or a tree of such arrays
     reward: Array  # scalar
     terminated: Array  # scalar bool: the process ended; never a time limit
     discount: Array | None = None  # scalar; None: 1
@@ -28,23 +29,23 @@ class Step(NamedTuple):
 class Act(NamedTuple):
     """What an actor does in one step."""
 
-    action: Any  # [...]
-    memory: Any = ()  # after this action: a filter or a warm-started planner remembers what it did
-    extras: Any = ()  # what the method wants back of this step: log-probability, visit counts, ...
+    action: Action  # [...]
+    memory: Memory = ()  # after this action: a filter or a warm-started planner remembers it
+    extras: Extras = ()  # what the method wants back of this step: log-probability, visits
 
 
 class Trajectories(NamedTuple):
     """Time first: T steps of N episodes or streams."""
 
-    observation: Any  # [T, N, ...], or a tree of such arrays
-    action: Any  # [T, N, ...]
+    observation: Observation  # [T, N, ...], or a tree of such arrays
+    action: Action  # [T, N, ...]
     reward: Array  # [T, N]
-    next_observation: Any  # [T, N, ...] the true successor, before any reset
+    next_observation: Observation  # [T, N, ...] the true successor, before any reset
     terminated: Array  # [T, N] the process ended: its value is 0 from here
     truncated: Array  # [T, N] we stopped looking: its value is not 0
     valid: Array  # [T, N] False on padding after an episode's end
-    memory: Any = ()  # [N, ...] the actor's memory before the first step; () without memory
-    extras: Any = ()  # [T, N, ...] what the actor noted of each step
+    memory: Memory = ()  # [N, ...] the actor's memory before the first step; () without memory
+    extras: Extras = ()  # [T, N, ...] what the actor noted of each step
     discount: Array | None = None  # [T, N] the environment's own, times gamma; None: 1 everywhere
     restarted: Array | None = None  # [N] bool: the stream began anew before the first step
 
@@ -86,7 +87,7 @@ class EpisodeStatistics(NamedTuple):
         return cls(nan, nan, zero, zero, zero, zero)
 
 
-def finite_steps(reward: Array, observation: Any) -> Array:
+def finite_steps(reward: Array, observation: Observation) -> Array:
     """Which steps [...] have a finite reward and, in floating point, a finite observation."""
     fine = jnp.isfinite(reward)
     for leaf in jax.tree.leaves(observation):
@@ -96,7 +97,7 @@ def finite_steps(reward: Array, observation: Any) -> Array:
     return fine
 
 
-def first_nonfinite(reward: Array, observation: Any) -> tuple[Array, Array]:
+def first_nonfinite(reward: Array, observation: Observation) -> tuple[Array, Array]:
     """Where the first NaN or infinity stands in [T, N] steps.
 
     Returns:

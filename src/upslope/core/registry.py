@@ -50,6 +50,10 @@ class Registry:
 
     def entry(self, name: str) -> Entry:
         """The table's row for `name`."""
+        return self._entries[self._known(name)]
+
+    def _known(self, name: object) -> str:
+        """The name itself, if the table has it."""
         if not isinstance(name, str):
             raise UpslopeError(
                 f"The {self.kind} is given by its name, a string; this is a "
@@ -57,7 +61,7 @@ class Registry:
             )
         if name not in self._entries:
             raise unknown_name(self.kind, name, self._entries)
-        return self._entries[name]
+        return name
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
+from upslope.core.annotations import PyTree
 from upslope.core.moments import Moments
 from upslope.core.non_trainable import NonTrainable
 
 T = TypeVar("T")
 
 
-def is_non_trainable(node: Any) -> bool:
+def is_non_trainable(node: object) -> bool:
     """True for parts of a policy that travel with it unsearched: its moments, fixed features."""
     return isinstance(node, Moments | NonTrainable)
 
@@ -51,9 +52,13 @@ def stack(trees: list[T]) -> T:
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
-def take(tree: T, index: Any) -> T:
+def take(tree: T, index: int | slice | Array) -> T:
     """Every leaf indexed by `index` along its first axis."""
-    return jax.tree.map(lambda leaf: leaf[index], tree)
+
+    def at(leaf: Array) -> Array:
+        return leaf[index]
+
+    return jax.tree.map(at, tree)
 
 
 def where(condition: Array, then: T, otherwise: T) -> T:
@@ -72,6 +77,6 @@ def where(condition: Array, then: T, otherwise: T) -> T:
     return jax.tree.map(choose, then, otherwise)
 
 
-def global_norm(tree: Any) -> Array:
+def global_norm(tree: PyTree) -> Array:
     """The Euclidean norm of all leaves together."""
     return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))

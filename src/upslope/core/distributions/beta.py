@@ -43,7 +43,7 @@ class BetaInterval(Distribution):
         """log p(value); -inf outside of the box."""
         inside = jnp.all((value >= self.low) & (value <= self.high))
         unit = (value - self.low) / (self.high - self.low)
-        eps = float(jnp.finfo(unit.dtype).eps)
+        eps = float(jnp.finfo(unit.dtype).eps)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         unit = jnp.clip(unit, eps, 1.0 - eps)
         a, b = self.concentration1, self.concentration0
         density = (a - 1.0) * jnp.log(unit) + (b - 1.0) * jnp.log1p(-unit) - betaln(a, b)

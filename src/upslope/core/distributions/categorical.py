@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 from upslope.core.checks import UpslopeError
 from upslope.core.distributions.distribution import Distribution
@@ -36,7 +37,7 @@ class Categorical(Distribution):
 
     def __check_init__(self) -> None:
         mask = self.mask
-        if mask is None or isinstance(mask, jax.core.Tracer):
+        if mask is None or isinstance(mask, Tracer):
             return
         if jnp.shape(mask) != jnp.shape(self.logits):
             raise UpslopeError(

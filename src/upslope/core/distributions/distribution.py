@@ -8,6 +8,8 @@ from typing import Any
 import equinox as eqx
 from jax import Array
 
+from upslope.core.annotations import Key, Noise
+
 
 class Distribution(eqx.Module):
     """One (unbatched) distribution over actions. Its leaves are its parameters.
@@ -18,10 +20,10 @@ class Distribution(eqx.Module):
     """
 
     @abc.abstractmethod
-    def sample(self, key: Array) -> Array:
+    def sample(self, key: Key) -> Array:
         """One draw. The key is consumed."""
 
-    def noise(self, key: Array) -> Any:
+    def noise(self, key: Key) -> Noise:
         """Randomness for one draw that does not depend on the parameters; the key is consumed.
 
         A sampler draws the noise of many steps at once, before the loop over time. A distribution
@@ -29,7 +31,7 @@ class Distribution(eqx.Module):
         """
         return key
 
-    def from_noise(self, noise: Any) -> Array:
+    def from_noise(self, noise: Noise) -> Array:
         """The draw that `noise` leads to: `sample(key)` is `from_noise(noise(key))`."""
         return self.sample(noise)
 

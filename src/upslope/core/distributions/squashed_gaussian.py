@@ -71,7 +71,7 @@ class TanhGaussian(Distribution):
         """log p(value); -inf outside of the box."""
         inside = jnp.all((value >= self.low) & (value <= self.high))
         unit = 2.0 * (value - self.low) / (self.high - self.low) - 1.0
-        border = 1.0 - float(jnp.finfo(unit.dtype).eps)
+        border = 1.0 - float(jnp.finfo(unit.dtype).eps)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         u = jnp.arctanh(jnp.clip(unit, -border, border))
         log_prob = self.base.log_prob(u) - jnp.sum(self._log_slope(u))
         return jnp.where(inside, log_prob, -jnp.inf)

@@ -107,7 +107,7 @@ class ConvolutionalNetwork(eqx.Module):
             )
         rows = LARGE if side >= 36 else MEDIUM if side >= 16 else SMALL
         keys = jax.random.split(key, len(rows) + 2)
-        convolutions = []
+        convolutions: list[Convolution] = []
         for row_key, (kernel, stride, out_channels) in zip(keys, rows, strict=False):
             convolutions.append(Convolution(row_key, channels, out_channels, kernel, stride))
             height, width = (height - kernel) // stride + 1, (width - kernel) // stride + 1

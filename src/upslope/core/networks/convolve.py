@@ -87,7 +87,8 @@ def padded(image: Array, kernel: tuple[int, ...], stride: int, padding: Padding)
     if isinstance(padding, str):
         padding = jax.lax.padtype_to_pads(image.shape[:2], kernel, (stride, stride), padding)
     (top, bottom), (left, right) = padding
-    return jnp.pad(image, ((top, bottom), (left, right), (0, 0)))
+    widths = ((top, bottom), (left, right), (0, 0))
+    return jnp.pad(image, widths)  # pyright: ignore[reportUnknownMemberType]
 
 
 def blocks_to_channels(image: Array, size: int) -> Array:
