@@ -239,6 +239,8 @@ def test_what_cannot_be_answered_is_refused(x64):
     varying = jax.tree.map(lambda leaf: leaf + 0.1, varying)
     with pytest.raises(UpslopeError, match="standard deviation"):
         exact.value(varying, world, EpisodicReturn(horizon=3))
+    with pytest.raises(UpslopeError, match="got a table for a policy"):
+        exact.value(np.full((3, 3), 1 / 3), world, EpisodicReturn(horizon=3))
     with pytest.raises(UpslopeError, match="form"):
         exact.policy_gradient_theorem(idle, world, EpisodicReturn(horizon=3), "episodic")
     with pytest.raises(UpslopeError, match="positive definite"):

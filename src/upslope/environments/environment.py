@@ -2,12 +2,13 @@
 
 import abc
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import equinox as eqx
 import numpy as np
-from jax import Array
+from jax.typing import ArrayLike
 
+from upslope.core.annotations import Action, EnvironmentState, Key, Observation
 from upslope.core.checks import check_number
 from upslope.core.records import Step
 
@@ -50,11 +51,13 @@ class Environment(eqx.Module):
                 check_number(owner, field.name, value, above=0.0)
 
     @abc.abstractmethod
-    def reset(self, key: Array) -> tuple[Any, Any]:
+    def reset(self, key: Key) -> tuple[EnvironmentState, Observation]:
         """A first state and its observation. The key is consumed."""
 
     @abc.abstractmethod
-    def step(self, key: Array, state: Any, action: Any) -> tuple[Any, Step]:
+    def step(
+        self, key: Key, state: EnvironmentState, action: Action
+    ) -> tuple[EnvironmentState, Step]:
         """The next state and what is seen of it. The key is consumed."""
 
     @property
@@ -67,7 +70,7 @@ class Environment(eqx.Module):
     def action_space(self) -> "spaces.Space":
         """A Gymnasium space of the actions that `step` understands."""
 
-    def action_bounds(self) -> tuple[Any, Any] | None:
+    def action_bounds(self) -> tuple[ArrayLike, ArrayLike] | None:
         """The lowest and the highest action of a Box, broadcastable to one; None without bounds.
 
         Samplers clip into them inside compiled programs, where leaves have no known value: an

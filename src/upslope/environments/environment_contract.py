@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeGuard
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
 
+from upslope.core.annotations import Observation, PyTree
 from upslope.core.checks import EnvironmentContractError, UpslopeError
 from upslope.environments.environment import Environment
+
+if TYPE_CHECKING:
+    from gymnasium import spaces
 
 
 def check_environment(environment: Environment) -> None:
@@ -44,7 +51,7 @@ def check_environment(environment: Environment) -> None:
     _check_scalar(name, "terminated", out.terminated, (jnp.bool_,), "bool[], True or False")
 
 
-def _traced(name: str, method: str, function: Any, *inputs: Any) -> Any:
+def _traced(name: str, method: str, function: Callable[..., PyTree], *inputs: PyTree) -> PyTree:
     """Shapes and types of what a method of the environment gives; its own errors are explained."""
     try:
         return jax.eval_shape(function, *inputs)
@@ -73,13 +80,17 @@ def _where(error: BaseException) -> str:
     return ""
 
 
-def _check_observation(name: str, method: str, observation: Any, space: Any, at: str = "") -> None:
+def _check_observation(
+    name: str, method: str, observation: Observation, space: spaces.Space, at: str = ""
+) -> None:
     """The observation is an array of the space's shape, whole numbers in a Discrete one; or a
     dictionary (a NamedTuple) or a tuple of such, in a Dict or a Tuple space."""
     field = f"gives the observation{at}"
     parts = getattr(space, "spaces", None)
     if parts is None:
-        wanted = f"{_number_type(space)}{list(space.shape)}, the shape of its observation_space"
+        wanted = (
+            f"{_number_type(space)}{list(space.shape or ())}, the shape of its observation_space"
+        )
         whole = hasattr(space, "n") and space.shape == ()
         if (
             not _is_array(observation)
@@ -101,7 +112,7 @@ def _check_observation(name: str, method: str, observation: Any, space: Any, at:
         _check_observation(name, method, given[part], inner, f"{at}[{part!r}]")
 
 
-def _check_same_tree(name: str, what: str, before: Any, after: Any) -> None:
+def _check_same_tree(name: str, what: str, before: PyTree, after: PyTree) -> None:
     """A step keeps the tree, the shapes and the types of what reset gave: a loop carries it."""
     old, old_tree = jax.tree_util.tree_flatten_with_path(before)
     new, new_tree = jax.tree_util.tree_flatten_with_path(after)
@@ -113,9 +124,14 @@ def _check_same_tree(name: str, what: str, before: Any, after: Any) -> None:
             _refuse(name, "step", field, _shown(later), f"{_shown(leaf)}, as reset gives it")
 
 
-def _check_scalar(name: str, field: str, value: Any, kinds: Any, wanted: str) -> None:
-    fits = _is_array(value) and any(jnp.issubdtype(value.dtype, kind) for kind in kinds)
-    if not fits or value.shape != ():
+def _check_scalar(
+    name: str, field: str, value: object, kinds: Sequence[DTypeLike], wanted: str
+) -> None:
+    if (
+        not _is_array(value)
+        or value.shape != ()
+        or not any(jnp.issubdtype(value.dtype, kind) for kind in kinds)
+    ):
         _refuse(name, "step", f"gives {field}", _shown(value), wanted)
 
 
@@ -125,20 +141,20 @@ def _refuse(name: str, method: str, field: str, found: str, wanted: str) -> NoRe
     )
 
 
-def _number_type(space: Any) -> Any:
+def _number_type(space: spaces.Space) -> np.dtype:
     """The type of the numbers of a space inside a compiled program."""
-    continuous = jnp.issubdtype(space.dtype, jnp.floating)
+    continuous = jnp.issubdtype(np.dtype(space.dtype), jnp.floating)
     return jnp.zeros((), float if continuous else int).dtype
 
 
-def _is_array(value: Any) -> bool:
+def _is_array(value: object) -> TypeGuard[jax.ShapeDtypeStruct]:
     return hasattr(value, "shape") and hasattr(value, "dtype")
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return f"{value.dtype}{list(value.shape)}" if _is_array(value) else _kind(value)
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     size = f" of {len(value)}" if isinstance(value, tuple | list | dict) else ""
     return f"a {type(value).__name__}{size}"

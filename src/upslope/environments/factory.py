@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from upslope.core.checks import UpslopeError, check_number, check_settings, nearest
 from upslope.environments import ENVIRONMENTS
 from upslope.environments.environment import Environment
 
 if TYPE_CHECKING:
+    import gymnasium
+
     from upslope.environments.adaptors.gymnasium import GymnasiumSpec
+
+    # What `make` understands: a name, an environment, its class, or how to build a simulator.
+    Simulator: TypeAlias = gymnasium.Env | Callable[[], gymnasium.Env]
+    EnvironmentLike: TypeAlias = str | Environment | type[Environment] | GymnasiumSpec | Simulator
 
 PREFIXES = ("gymnasium", "gymnax", "brax")
 
 
-def make(name: Any, **settings: Any) -> Environment | GymnasiumSpec:
+def make(name: EnvironmentLike, **settings: Any) -> Environment | GymnasiumSpec:
     """The environment of that name.
 
     Args:
@@ -98,7 +104,7 @@ def _native(name: str, target: Callable[..., Any], settings: dict[str, Any]) -> 
     return target(**settings)
 
 
-def _check_kind(name: str, setting: str, value: Any, default: Any) -> None:
+def _check_kind(name: str, setting: str, value: object, default: object) -> None:
     """Raises if a setting is not of its default's kind: a switch, a whole number, a number."""
     if isinstance(default, bool):
         if not isinstance(value, bool):
@@ -109,7 +115,7 @@ def _check_kind(name: str, setting: str, value: Any, default: Any) -> None:
         check_number(name, setting, value, integer=isinstance(default, int))
 
 
-def _wrap(environment: Any, settings: dict[str, Any]) -> Environment | GymnasiumSpec:
+def _wrap(environment: EnvironmentLike, settings: dict[str, Any]) -> Environment | GymnasiumSpec:
     if isinstance(environment, Environment):
         return _replaced(environment, settings) if settings else environment
     if isinstance(environment, type) and issubclass(environment, Environment):

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
+from numpy.typing import ArrayLike
 
 from upslope.core.checks import UpslopeError
 from upslope.core.records import Step
@@ -64,19 +65,19 @@ class LinearQuadratic(Environment):
 
     def __init__(
         self,
-        A: Any = None,
-        B: Any = None,
-        Q: Any = None,
-        R: Any = None,
-        noise_factor: Any = None,
-        initial_factor: Any = None,
+        A: ArrayLike | None = None,
+        B: ArrayLike | None = None,
+        Q: ArrayLike | None = None,
+        R: ArrayLike | None = None,
+        noise_factor: ArrayLike | None = None,
+        initial_factor: ArrayLike | None = None,
         time_limit: int | None = 300,
     ):
         if A is None:
             A = np.array([[1.01, 0.01, 0.0], [0.01, 1.01, 0.01], [0.0, 0.01, 1.01]])
             Q = 1e-3 * np.eye(3) if Q is None else Q
         n = np.shape(A)[0] if np.ndim(A) == 2 else 0
-        given = {"A": A, "B": B, "Q": Q, "noise_factor": noise_factor}
+        given: dict[str, Any] = {"A": A, "B": B, "Q": Q, "noise_factor": noise_factor}
         given |= {"initial_factor": initial_factor}
         for name, matrix in given.items():
             given[name] = np.eye(n) if matrix is None else matrix

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
-
 import jax.numpy as jnp
 from jax import Array
 
 from upslope.exact.chain import induced_chain
 from upslope.exact.gradients import policy_table_vjp
 from upslope.exact.occupancy import episodic_occupancy, expected_visits, stationary_distribution
-from upslope.exact.tables import as_finite_mdp, policy_table
+from upslope.exact.tables import P, Tabular, as_finite_mdp, policy_table
 from upslope.exact.values import check_discount, check_horizon, discounted_values, episodic_values
 
-P = TypeVar("P")
 
-
-def biased_gradient(policy: P, mdp: Any, beta: float | Array) -> P:
+def biased_gradient(policy: P, mdp: Tabular, beta: float | Array) -> P:
     r"""What GPOMDP estimates: the average reward's gradient with a discounted Q. **Biased.**
 
     .. math:: \nabla_\beta \eta = \sum_s \rho(s) \sum_a \nabla \pi(a \mid s) q_\beta(s, a)
@@ -46,7 +42,7 @@ def biased_gradient(policy: P, mdp: Any, beta: float | Array) -> P:
 
 
 def undiscounted_weights_gradient(
-    policy: P, mdp: Any, gamma: float | Array, horizon: int | None = None
+    policy: P, mdp: Tabular, gamma: float | Array, horizon: int | None = None
 ) -> P:
     r"""What the discounted policy gradient becomes without the weight gamma^t. **Biased.**
 

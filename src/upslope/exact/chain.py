@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 
 from upslope.core.checks import UpslopeError
 from upslope.environments.tabular.finite_mdp import FiniteMDP
-from upslope.exact.tables import as_finite_mdp, known, policy_table
+from upslope.exact.tables import PolicyOrTable, Tabular, as_finite_mdp, known, policy_table
 
 EXACT = jax.lax.Precision.HIGHEST  # no accelerator may round a product to fewer bits
 
@@ -23,7 +24,7 @@ class Chain(NamedTuple):
     reward: Array  # [S], expected
 
 
-def induced_chain(pi: Any, mdp: Any) -> Chain:
+def induced_chain(pi: PolicyOrTable, mdp: Tabular) -> Chain:
     r"""What the process is once the policy is fixed.
 
     .. math:: P^\pi(s, s') = \sum_a \pi(a \mid s) P(s' \mid s, a), \quad
@@ -51,7 +52,7 @@ def successor_value(mdp: FiniteMDP, value: Array) -> Array:
     return jnp.einsum("sat,t...->sa...", mdp.transition, value, precision=EXACT)
 
 
-def recurrent_classes(transition: Any) -> list[list[int]]:
+def recurrent_classes(transition: ArrayLike) -> list[list[int]]:
     """The classes of states that a chain never leaves once there; every other state is transient.
 
     Args:
@@ -75,7 +76,7 @@ def recurrent_classes(transition: Any) -> list[list[int]]:
     return sorted(classes)
 
 
-def check_one_recurrent_class(transition: Any) -> None:
+def check_one_recurrent_class(transition: ArrayLike) -> None:
     """Raises unless the chain has one recurrent class, if its numbers are known."""
     if not known(transition):
         return

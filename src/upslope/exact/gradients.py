@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from upslope.core.checks import UpslopeError
 from upslope.environments.tabular.finite_mdp import FiniteMDP
@@ -16,14 +16,19 @@ from upslope.exact.linear_loop import is_linear_quadratic
 from upslope.exact.linear_quadratic import linear_quadratic_gradient, linear_quadratic_theorem
 from upslope.exact.objective_value import resolve, value_of_table
 from upslope.exact.sparse import sparse_value_and_gradient
-from upslope.exact.tables import checked_table, observations, policy_table
+from upslope.exact.tables import (
+    P,
+    Tabular,
+    as_differentiable,
+    checked_table,
+    observations,
+    policy_table,
+)
 from upslope.exact.visited_values import Form, visited_values
 from upslope.objectives import Objective
 
-P = TypeVar("P")
 
-
-def gradient(policy: P, mdp: Any, objective: Objective, horizon: int | None = None) -> P:
+def gradient(policy: P, mdp: Tabular, objective: Objective, horizon: int | None = None) -> P:
     """grad J with respect to the policy, a tree of its structure, by differentiating `value`.
 
     The linear solve is factorised once: its transpose, which the derivative needs, reuses the
@@ -33,29 +38,28 @@ def gradient(policy: P, mdp: Any, objective: Objective, horizon: int | None = No
 
 
 def value_and_gradient(
-    policy: P, mdp: Any, objective: Objective, horizon: int | None = None
-) -> tuple[Array, P]:
+    policy: P, mdp: Tabular, objective: Objective, horizon: int | None = None
+) -> tuple[Float[Array, ""], P]:
     """J and grad J together, for little more than the price of J. See `value` and `gradient`."""
     if is_linear_quadratic(mdp):
         return linear_quadratic_gradient(policy, mdp, objective, horizon)
     if isinstance(mdp, SparseMDP):
         return sparse_value_and_gradient(policy, mdp, objective, horizon)
-    if not callable(policy):
-        policy = jnp.asarray(policy, float)
+    policy = as_differentiable(policy)
     question = resolve(policy_table(policy, mdp), mdp, objective, horizon)
     return _value_and_gradient(policy, observations(mdp), *question, objective)
 
 
 @partial(jax.jit, static_argnums=4)
 def _value_and_gradient(
-    policy: Any,
+    policy: P,
     seen: Array,
     mdp: FiniteMDP,
     live: Array | None,
     horizon: int | None,
     objective: Objective,
-) -> Any:
-    def value(policy: Any) -> Array:
+) -> tuple[Array, P]:
+    def value(policy: P) -> Array:
         return value_of_table(checked_table(policy, mdp, seen), mdp, live, horizon, objective)
 
     return jax.value_and_grad(value)(policy)
@@ -63,7 +67,7 @@ def _value_and_gradient(
 
 def policy_gradient_theorem(
     policy: P,
-    mdp: Any,
+    mdp: Tabular,
     objective: Objective,
     form: Form | None = None,
     horizon: int | None = None,
@@ -111,8 +115,7 @@ def policy_gradient_theorem(
     return policy_table_vjp(policy, mdp, jnp.sum(visits[:, :, None] * critic, axis=0))
 
 
-def policy_table_vjp(policy: P, mdp: Any, credit: Array) -> P:
+def policy_table_vjp(policy: P, mdp: Tabular, credit: Float[Array, "S A"]) -> P:
     r""":math:`\sum_{s,a} c(s, a) \nabla \pi(a \mid s)`, a tree of the policy; credit c [S, A]."""
-    if not callable(policy):
-        policy = jnp.asarray(policy, float)
+    policy = as_differentiable(policy)
     return jax.vjp(lambda p: policy_table(p, mdp), policy)[1](credit)[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from upslope.core.checks import UpslopeError, check_choice
 from upslope.environments.tabular.finite_mdp import FiniteMDP
 from upslope.exact.chain import successor_value
 from upslope.exact.occupancy import discounted_occupancy
-from upslope.exact.tables import as_finite_mdp, known, policy_table
+from upslope.exact.tables import PolicyOrTable, Tabular, as_finite_mdp, known, policy_table
 from upslope.exact.values import check_discount, discounted_values
 
 
@@ -31,7 +31,9 @@ class Bounds(NamedTuple):
     differential: Array  # scalar, never larger
 
 
-def performance_difference(pi_new: Any, pi: Any, mdp: Any, gamma: float | Array) -> Sides:
+def performance_difference(
+    pi_new: PolicyOrTable, pi: PolicyOrTable, mdp: Tabular, gamma: float | Array
+) -> Sides:
     r"""What changing the policy is worth, by the old policy's advantage where the new one goes.
 
     .. math:: J(\pi') - J(\pi) = \frac{1}{1 - \gamma} \sum_s d^{\pi'}_\mu(s)
@@ -57,9 +59,9 @@ def performance_difference(pi_new: Any, pi: Any, mdp: Any, gamma: float | Array)
 
 
 def simulation_gap(
-    pi: Any,
-    mdp: Any,
-    model: Any,
+    pi: PolicyOrTable,
+    mdp: Tabular,
+    model: Tabular,
     gamma: float | Array,
     form: Literal["true-occupancy", "model-occupancy"] = "true-occupancy",
 ) -> Sides:
@@ -98,9 +100,9 @@ def simulation_gap(
 
 
 def simulation_bound(
-    pi: Any,
-    mdp: Any,
-    model: Any,
+    pi: PolicyOrTable,
+    mdp: Tabular,
+    model: Tabular,
     gamma: float | Array,
     reward_range: tuple[float, float] = (0.0, 1.0),
 ) -> Bounds:
@@ -138,7 +140,9 @@ def simulation_bound(
     return Bounds(max(abs(low), abs(high)) * error, 0.5 * gamma * (high - low) * error)
 
 
-def _same_size(pi: Any, mdp: Any, model: Any) -> tuple[Array, FiniteMDP, FiniteMDP]:
+def _same_size(
+    pi: PolicyOrTable, mdp: Tabular, model: Tabular
+) -> tuple[Array, FiniteMDP, FiniteMDP]:
     finite, model = as_finite_mdp(mdp), as_finite_mdp(model)
     if finite.transition.shape != model.transition.shape:
         raise UpslopeError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,10 @@ from jax import Array
 from upslope.core.checks import UpslopeError
 from upslope.core.distributions import Deterministic, DiagonalGaussian
 from upslope.environments.linear_quadratic import LinearQuadratic
-from upslope.exact.tables import known
+from upslope.exact.tables import PolicyOrTable, known
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 # A mean is called linear if it is so at the points looked at, up to this share of its size.
 TOLERANCE = 1e-4
@@ -38,21 +41,26 @@ class LinearLoop(NamedTuple):
     start: Array  # M_0 [n + 1, n + 1]
 
 
-def is_linear_quadratic(system: Any) -> bool:
+def is_linear_quadratic(system: object) -> TypeIs[LinearQuadratic]:
     """Whether the exact layer treats a system as a linear-quadratic system."""
     return isinstance(system, LinearQuadratic)
 
 
-def linear_controller(policy: Any, system: LinearQuadratic) -> LinearGaussianController:
+def linear_controller(policy: PolicyOrTable, system: LinearQuadratic) -> LinearGaussianController:
     """What a policy does, as a gain, an offset and a noise; differentiable in the policy.
 
     The policy is asked at the origin and for its derivative there, so that any policy may be
     given whose mean is linear: `gaussian-linear`, `deterministic-linear`, with moments or without.
 
     Raises:
-      UpslopeError: a mean that is not linear, a noise that depends on the state, a policy with
-        memory, or an action whose distribution is neither normal nor a point.
+      UpslopeError: a table, a mean that is not linear, a noise that depends on the state, a
+        policy with memory, or an action whose distribution is neither normal nor a point.
     """
+    if not callable(policy):
+        raise UpslopeError(
+            "A linear-quadratic system got a table for a policy: its states are vectors, which no "
+            "table numbers. Use policy='gaussian-linear'."
+        )
     name = type(policy).__name__
     if getattr(policy, "has_memory", False):
         raise UpslopeError(f"{name} has memory: exact values need a policy of the state alone.")
@@ -69,9 +77,9 @@ def linear_controller(policy: Any, system: LinearQuadratic) -> LinearGaussianCon
 
     def std(x: Array) -> Array:
         acts = policy(x)
-        if isinstance(acts, Deterministic):
-            return jnp.zeros_like(mean(x))
-        return acts.std.reshape(-1)
+        if isinstance(acts, DiagonalGaussian):
+            return acts.std.reshape(-1)
+        return jnp.zeros_like(mean(x))
 
     origin = jnp.zeros(n, system.A.dtype)
     offset, gain = mean(origin), jax.jacfwd(mean)(origin)

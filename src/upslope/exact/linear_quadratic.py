@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from upslope.core.checks import UpslopeError
 from upslope.environments.linear_quadratic import LinearQuadratic
@@ -18,6 +19,7 @@ from upslope.exact.linear_loop import (
     linear_controller,
     linear_loop,
 )
+from upslope.exact.tables import P, PolicyOrTable
 from upslope.exact.values import check_horizon
 from upslope.objectives import (
     AverageReward,
@@ -39,8 +41,8 @@ class ControllerGradient(NamedTuple):
 
 
 def linear_quadratic_value(
-    policy: Any, system: LinearQuadratic, objective: Objective, horizon: int | None = None
-) -> Array:
+    policy: PolicyOrTable, system: LinearQuadratic, objective: Objective, horizon: int | None = None
+) -> Float[Array, ""]:
     r"""J of a linear policy, a scalar, differentiable in the policy and in the system.
 
     .. math:: J = -\sum_{t<H} \gamma^t \big(\operatorname{tr}(C M_t) + c\big), \qquad
@@ -67,7 +69,7 @@ def linear_quadratic_value(
 
 
 def resolve_horizon(
-    policy: Any, system: LinearQuadratic, objective: Objective, horizon: int | None
+    policy: PolicyOrTable, system: LinearQuadratic, objective: Objective, horizon: int | None
 ) -> int | None:
     """Checks the question; returns the steps counted, None for all of them.
 
@@ -233,8 +235,8 @@ def _relative_cost(loop: LinearLoop) -> Array:
 
 
 def linear_quadratic_theorem(
-    policy: Any, system: LinearQuadratic, objective: Objective, horizon: int | None = None
-) -> Any:
+    policy: P, system: LinearQuadratic, objective: Objective, horizon: int | None = None
+) -> P:
     """grad J as a tree of the policy by `gain_gradient`. Arguments and errors as for the value."""
     horizon = resolve_horizon(policy, system, objective, horizon)
     controller, vjp = jax.vjp(lambda policy: linear_controller(policy, system), policy)
@@ -242,8 +244,8 @@ def linear_quadratic_theorem(
 
 
 def linear_quadratic_gradient(
-    policy: Any, system: LinearQuadratic, objective: Objective, horizon: int | None = None
-) -> tuple[Array, Any]:
+    policy: P, system: LinearQuadratic, objective: Objective, horizon: int | None = None
+) -> tuple[Float[Array, ""], P]:
     """J and grad J by differentiating it. Arguments and errors as for the value."""
     horizon = resolve_horizon(policy, system, objective, horizon)
     return jax.value_and_grad(

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from upslope.core.checks import check_number
 from upslope.core.tree import ravel_parameters
 from upslope.exact.chain import EXACT
 from upslope.exact.gradients import gradient
-from upslope.exact.tables import as_finite_mdp, log_policy_table, policy_table
+from upslope.exact.tables import (
+    P,
+    PolicyOrTable,
+    Tabular,
+    as_finite_mdp,
+    log_policy_table,
+    policy_table,
+)
 from upslope.exact.visited_values import visited_values
 from upslope.objectives import Objective
-
-P = TypeVar("P")
 
 
 class Decisions(NamedTuple):
@@ -28,7 +34,9 @@ class Decisions(NamedTuple):
     visits: Array  # scalar: how many decisions an episode counts (1 / (1 - gamma), 1, H, ...)
 
 
-def decisions(policy: Any, mdp: Any, objective: Objective, horizon: int | None = None) -> Decisions:
+def decisions(
+    policy: PolicyOrTable, mdp: Tabular, objective: Objective, horizon: int | None = None
+) -> Decisions:
     """The scores, advantages and weights of all pairs of states and actions.
 
     The weight of a state is what the policy gradient theorem gives it: the discounted occupancy,
@@ -54,7 +62,9 @@ def decisions(policy: Any, mdp: Any, objective: Objective, horizon: int | None =
     return Decisions(weight.reshape(-1), score, mean.reshape(-1), total)
 
 
-def fisher_matrix(policy: Any, mdp: Any, objective: Objective, horizon: int | None = None) -> Array:
+def fisher_matrix(
+    policy: PolicyOrTable, mdp: Tabular, objective: Objective, horizon: int | None = None
+) -> Float[Array, "D D"]:
     r"""The Fisher information of a decision about theta, [D, D].
 
     .. math:: F = \sum_s w(s) \sum_a \pi(a \mid s) \nabla \log \pi(a \mid s)
@@ -75,7 +85,7 @@ def fisher_matrix(policy: Any, mdp: Any, objective: Objective, horizon: int | No
 
 def natural_gradient(
     policy: P,
-    mdp: Any,
+    mdp: Tabular,
     objective: Objective,
     damping: float | Array = 0.0,
     horizon: int | None = None,
@@ -112,8 +122,8 @@ def natural_gradient(
 
 
 def compatible_weights(
-    policy: Any, mdp: Any, objective: Objective, horizon: int | None = None
-) -> Array:
+    policy: PolicyOrTable, mdp: Tabular, objective: Objective, horizon: int | None = None
+) -> Float[Array, " D"]:
     r"""The weights of the compatible approximation of the advantage, [D], by least squares.
 
     .. math:: w = \arg\min_w \sum_s w(s) \sum_a \pi(a \mid s)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from upslope.core.checks import UpslopeError
 from upslope.environments.tabular.finite_mdp import FiniteMDP
@@ -17,7 +18,7 @@ from upslope.exact.chain import Chain, check_one_recurrent_class, induced_chain,
 from upslope.exact.linear_loop import is_linear_quadratic
 from upslope.exact.linear_quadratic import linear_quadratic_value
 from upslope.exact.sparse import sparse_value
-from upslope.exact.tables import as_finite_mdp, known, policy_table
+from upslope.exact.tables import PolicyOrTable, Tabular, as_finite_mdp, known, policy_table
 from upslope.exact.values import (
     backward,
     check_horizon,
@@ -43,7 +44,9 @@ class Query(NamedTuple):
     horizon: int | None  # steps counted; None for all of them
 
 
-def value(policy: Any, mdp: Any, objective: Objective, horizon: int | None = None) -> Array:
+def value(
+    policy: PolicyOrTable, mdp: Tabular, objective: Objective, horizon: int | None = None
+) -> Float[Array, ""]:
     r"""J of a policy, a scalar, differentiable in the policy and in the MDP.
 
     .. math:: J = E \sum_{h<H} r_h, \quad
@@ -79,7 +82,7 @@ def value(policy: Any, mdp: Any, objective: Objective, horizon: int | None = Non
     return _jitted(pi, *resolve(pi, mdp, objective, horizon), objective)
 
 
-def resolve(pi: Array, environment: Any, objective: Objective, horizon: int | None) -> Query:
+def resolve(pi: Array, environment: Tabular, objective: Objective, horizon: int | None) -> Query:
     """Checks the question and finds the live states. Arguments as for `value`, pi a table.
 
     Raises:

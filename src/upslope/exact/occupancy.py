@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from upslope.core.checks import UpslopeError
 from upslope.exact.chain import EXACT, check_one_recurrent_class, induced_chain, live_states
-from upslope.exact.tables import as_finite_mdp, known, no_distributions, policy_table
+from upslope.exact.tables import (
+    PolicyOrTable,
+    Tabular,
+    as_finite_mdp,
+    known,
+    no_distributions,
+    policy_table,
+)
 from upslope.exact.values import check_discount, check_horizon, live_system, solve_stationary
 
 
-def discounted_occupancy(pi: Any, mdp: Any, gamma: float | Array, normalized: bool = True) -> Array:
+def discounted_occupancy(
+    pi: PolicyOrTable, mdp: Tabular, gamma: float | Array, normalized: bool = True
+) -> Float[Array, " S"]:
     r"""How much of the discounted future is spent in each state, [S].
 
     .. math:: d_\mu = (1 - \gamma) \sum_h \gamma^h \Pr(s_h = s)
@@ -41,7 +49,7 @@ def discounted_occupancy(pi: Any, mdp: Any, gamma: float | Array, normalized: bo
     return (1.0 - gamma) * visits if normalized else visits
 
 
-def episodic_occupancy(pi: Any, mdp: Any, horizon: int) -> Array:
+def episodic_occupancy(pi: PolicyOrTable, mdp: Tabular, horizon: int) -> Float[Array, "H S"]:
     r"""The distribution of the state after h steps, for h = 0, ..., H - 1: [H, S].
 
     .. math:: P_0 = \mu, \quad P_{h+1} = P^{\pi\top} P_h
@@ -64,7 +72,7 @@ def episodic_occupancy(pi: Any, mdp: Any, horizon: int) -> Array:
     return jax.lax.scan(step, mdp.initial, None, int(horizon))[1]
 
 
-def expected_visits(pi: Any, mdp: Any) -> Array:
+def expected_visits(pi: PolicyOrTable, mdp: Tabular) -> Float[Array, " S"]:
     r"""How often each state is visited before the end, [S]; 0 for the end itself.
 
     .. math:: \eta = (I - P^{\pi\top}_{UU})^{-1} \mu_U
@@ -87,7 +95,7 @@ def expected_visits(pi: Any, mdp: Any) -> Array:
     return jnp.linalg.solve(system.T, jnp.where(live, mdp.initial, 0.0))
 
 
-def stationary_distribution(transition: Array) -> Array:
+def stationary_distribution(transition: Float[Array, "S S"]) -> Float[Array, " S"]:
     r"""The distribution that a chain keeps, [S], by a linear solve.
 
     .. math:: \rho^\top P = \rho^\top, \quad \sum_s \rho(s) = 1

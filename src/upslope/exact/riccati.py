@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -121,7 +121,9 @@ def _doubled(a: Array, b: Array, q: Array, r: Array) -> Array:
     """The stabilising solution of P = Q + A'PA - A'PB (R + B'PB)^-1 B'PA."""
     eye = jnp.eye(a.shape[0], dtype=a.dtype)
 
-    def double(carry: Any, _: None) -> tuple[Any, None]:
+    def double(
+        carry: tuple[Array, Array, Array], _: None
+    ) -> tuple[tuple[Array, Array, Array], None]:
         a, g, h = carry
         inner = jnp.linalg.inv(eye + g @ h)
         ahead = a @ inner

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from upslope.core.checks import UpslopeError, check_number
 from upslope.environments.tabular.sparse_mdp import SparseMDP
-from upslope.exact.tables import checked_table, observations, policy_table
+from upslope.exact.tables import (
+    P,
+    PolicyOrTable,
+    as_differentiable,
+    checked_table,
+    observations,
+    policy_table,
+)
 from upslope.objectives import DiscountedReturn, Objective
 
 # Residual asked for, as a share of the largest reward, in double and in single precision.
 TOLERANCES = {8: 1e-10, 4: 1e-5}
 # Krylov steps at most before plain sweeps finish the work.
 KRYLOV_STEPS = 200
+
+# A function of a vector [S].
+Operator: TypeAlias = Callable[[Array], Array]
 
 
 class SparseValues(NamedTuple):
@@ -27,7 +39,7 @@ class SparseValues(NamedTuple):
     error: Array  # scalar: no entry of V is further than this from the solution
 
 
-def sparse_values(policy: Any, mdp: SparseMDP, gamma: float | Array) -> SparseValues:
+def sparse_values(policy: PolicyOrTable, mdp: SparseMDP, gamma: float | Array) -> SparseValues:
     r"""V of a policy without a matrix, [S], with a bound on its error.
 
     .. math:: V = r^\pi + \gamma P^\pi V, \qquad
@@ -53,21 +65,19 @@ def sparse_values(policy: Any, mdp: SparseMDP, gamma: float | Array) -> SparseVa
 
 
 def sparse_value_and_gradient(
-    policy: Any, mdp: SparseMDP, objective: Objective, horizon: int | None = None
-) -> tuple[Array, Any]:
+    policy: P, mdp: SparseMDP, objective: Objective, horizon: int | None = None
+) -> tuple[Float[Array, ""], P]:
     """J and grad J of a discounted return; the gradient solves the transposed equation once.
 
     Args, errors: as for `exact.value`; other objectives and horizons are refused.
     """
     gamma = _posed(objective, horizon)
-    if not callable(policy):
-        policy = jnp.asarray(policy, float)
-    return _value_and_gradient(policy, observations(mdp), mdp, gamma)
+    return _value_and_gradient(as_differentiable(policy), observations(mdp), mdp, gamma)
 
 
 def sparse_value(
-    policy: Any, mdp: SparseMDP, objective: Objective, horizon: int | None = None
-) -> Array:
+    policy: PolicyOrTable, mdp: SparseMDP, objective: Objective, horizon: int | None = None
+) -> Float[Array, ""]:
     """J of a discounted return, differentiable in the policy and in the MDP's numbers."""
     gamma = _posed(objective, horizon)
     return _value(policy_table(policy, mdp), mdp, gamma)
@@ -88,7 +98,7 @@ def _sum_successors(weight: Array, mdp: SparseMDP, values: Array) -> Array:
     return jnp.sum(weight * values[mdp.successor], axis=(1, 2))
 
 
-def _operator(pi: Array, mdp: SparseMDP, gamma: float | Array) -> Any:
+def _operator(pi: Array, mdp: SparseMDP, gamma: float | Array) -> Operator:
     weight = pi[:, :, None] * mdp.probability
 
     def residual(values: Array) -> Array:
@@ -98,7 +108,7 @@ def _operator(pi: Array, mdp: SparseMDP, gamma: float | Array) -> Any:
     return residual
 
 
-def _solve(operator: Any, right: Array, gamma: float | Array, norm: Any) -> Array:
+def _solve(operator: Operator, right: Array, gamma: float | Array, norm: Operator) -> Array:
     """x with operator(x) = right, to the tolerance in a norm in which sweeps contract by gamma."""
     tolerance = TOLERANCES[right.dtype.itemsize]
     goal = tolerance * norm(right)
@@ -124,7 +134,7 @@ def _solve(operator: Any, right: Array, gamma: float | Array, norm: Any) -> Arra
     return x
 
 
-def _solved(pi: Array, mdp: SparseMDP, gamma: float | Array) -> tuple[Array, Array, Any]:
+def _solved(pi: Array, mdp: SparseMDP, gamma: float | Array) -> tuple[Array, Array, Operator]:
     operator = _operator(pi, mdp, gamma)
     reward = jnp.sum(pi * mdp.reward, axis=1)
     largest = lambda v: jnp.max(jnp.abs(v))  # noqa: E731
@@ -152,6 +162,6 @@ def _value(pi: Array, mdp: SparseMDP, gamma: float | Array) -> Array:
 
 @jax.jit
 def _value_and_gradient(
-    policy: Any, seen: Array, mdp: SparseMDP, gamma: float | Array
-) -> tuple[Array, Any]:
+    policy: P, seen: Array, mdp: SparseMDP, gamma: float | Array
+) -> tuple[Array, P]:
     return jax.value_and_grad(lambda p: _value(checked_table(p, mdp, seen), mdp, gamma))(policy)

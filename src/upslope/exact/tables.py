@@ -2,27 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
+from jax.typing import ArrayLike
+from jaxtyping import Float
 
+from upslope.core.annotations import Observation, PyTree
 from upslope.core.checks import UpslopeError
+from upslope.core.distributions import Distribution
+from upslope.environments.environment import Environment
 from upslope.environments.tabular.finite_mdp import FiniteMDP
 from upslope.environments.tabular.sparse_mdp import SparseMDP
 from upslope.environments.tabular.tabular_environment import TOLERANCE
 from upslope.policies.tabular_softmax import TabularSoftmax
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
-def known(*trees: Any) -> bool:
+
+class FiniteEnvironment(Protocol):
+    """An environment with a finite MDP underneath, whatever it shows of the state."""
+
+    def finite_mdp(self) -> FiniteMDP:
+        """The MDP."""
+        ...
+
+
+# What has finitely many states: a `FiniteMDP`, or an environment with `finite_mdp()`. Whether an
+# environment is one is checked where it is used.
+Tabular: TypeAlias = Environment | FiniteEnvironment
+
+# What is seen of the present state to a distribution over the actions.
+MemorylessPolicy: TypeAlias = Callable[[Observation], Distribution]
+
+# A policy, or its probabilities [S, A] themselves.
+PolicyOrTable: TypeAlias = MemorylessPolicy | ArrayLike
+
+P = TypeVar("P", bound=PolicyOrTable)
+
+
+def known(*trees: PyTree) -> bool:
     """Whether no number in these trees is traced, so that it may be looked at."""
     return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(trees))
 
 
-def as_finite_mdp(environment: Any) -> FiniteMDP:
+def as_finite_mdp(environment: Tabular) -> FiniteMDP:
     """The `FiniteMDP` that an environment is, or is underneath.
 
     Args:
@@ -33,15 +63,16 @@ def as_finite_mdp(environment: Any) -> FiniteMDP:
     """
     if isinstance(environment, FiniteMDP):
         return environment
-    if not hasattr(environment, "finite_mdp"):
+    finite_mdp = getattr(environment, "finite_mdp", None)
+    if finite_mdp is None:
         raise UpslopeError(
             f"{type(environment).__name__} is not a finite MDP: exact values need a FiniteMDP, or "
             "an environment with a method finite_mdp()."
         )
-    return environment.finite_mdp()
+    return finite_mdp()
 
 
-def tabular(environment: Any) -> FiniteMDP | SparseMDP:
+def tabular(environment: Tabular) -> FiniteMDP | SparseMDP:
     """`as_finite_mdp`, with sparse ones as they are.
 
     Raises:
@@ -50,18 +81,22 @@ def tabular(environment: Any) -> FiniteMDP | SparseMDP:
     return environment if isinstance(environment, SparseMDP) else as_finite_mdp(environment)
 
 
-def observations(environment: Any) -> Array:
+def observations(environment: Tabular) -> Array:
     """What a policy sees in each state, [S, ...]: `environment.observation(state)`.
 
     An environment without that method shows the state's number.
     """
     states = jnp.arange(tabular(environment).n_states)
-    if not hasattr(environment, "observation"):
-        return states
-    return jax.vmap(environment.observation)(states)
+    observation = getattr(environment, "observation", None)
+    return states if observation is None else jax.vmap(observation)(states)
 
 
-def policy_table(policy: Any, environment: Any) -> Array:
+def as_differentiable(policy: P) -> P:
+    """The policy as it is; a table as an array of floats."""
+    return policy if callable(policy) else cast(P, jnp.asarray(policy, float))
+
+
+def policy_table(policy: PolicyOrTable, environment: Tabular) -> Float[Array, "S A"]:
     r"""The probabilities :math:`\pi_\theta(a \mid o(s))`, [S, A], differentiable in theta.
 
     In an environment that hides its state (`ShortCorridor`) states that look the same get the
@@ -79,7 +114,9 @@ def policy_table(policy: Any, environment: Any) -> Array:
     return checked_table(policy, tabular(environment), observations(environment))
 
 
-def checked_table(policy: Any, mdp: FiniteMDP | SparseMDP, seen: Array) -> Array:
+def checked_table(
+    policy: PolicyOrTable, mdp: FiniteMDP | SparseMDP, seen: Array
+) -> Float[Array, "S A"]:
     """`policy_table` given what is seen in each state, [S, ...]."""
     if _is_table(policy):
         table = jnp.asarray(policy, mdp.initial.dtype)
@@ -97,7 +134,7 @@ def checked_table(policy: Any, mdp: FiniteMDP | SparseMDP, seen: Array) -> Array
     return table
 
 
-def log_policy_table(policy: Any, environment: Any) -> Array:
+def log_policy_table(policy: PolicyOrTable, environment: Tabular) -> Float[Array, "S A"]:
     r""":math:`\log \pi_\theta(a \mid o(s))`, [S, A]; minus infinity where an action is impossible.
 
     Its derivative is the score. Arguments and errors as for `policy_table`.
@@ -109,11 +146,11 @@ def log_policy_table(policy: Any, environment: Any) -> Array:
     return _log_probabilities(policy, as_finite_mdp(environment), observations(environment))
 
 
-def _is_table(policy: Any) -> bool:
+def _is_table(policy: PolicyOrTable) -> TypeIs[ArrayLike]:
     return not callable(policy)
 
 
-def _log_probabilities(policy: Any, mdp: FiniteMDP | SparseMDP, seen: Array) -> Array:
+def _log_probabilities(policy: MemorylessPolicy, mdp: FiniteMDP | SparseMDP, seen: Array) -> Array:
     if getattr(policy, "has_memory", False):
         raise UpslopeError(
             f"{_name(policy)} has memory: exact values need a policy of the present state alone."
@@ -131,7 +168,7 @@ def _log_probabilities(policy: Any, mdp: FiniteMDP | SparseMDP, seen: Array) -> 
     return jax.vmap(row)(seen)
 
 
-def _check_table_size(policy: Any, seen: Array) -> None:
+def _check_table_size(policy: MemorylessPolicy, seen: Array) -> None:
     """JAX reads the last row of a table that is too short: say so instead."""
     if not isinstance(policy, TabularSoftmax) or not known(seen) or seen.ndim != 1:
         return
@@ -149,7 +186,7 @@ def no_distributions(rows: np.ndarray) -> np.ndarray:
     return wrong | (np.abs(rows.sum(axis=1, dtype=np.float64) - 1.0) > TOLERANCE)
 
 
-def _check_rows(policy: Any, table: np.ndarray) -> None:
+def _check_rows(policy: PolicyOrTable, table: np.ndarray) -> None:
     wrong = no_distributions(table)
     if wrong.any():
         state = int(np.argmax(wrong))
@@ -161,5 +198,5 @@ def _check_rows(policy: Any, table: np.ndarray) -> None:
         )
 
 
-def _name(policy: Any) -> str:
+def _name(policy: PolicyOrTable) -> str:
     return "The table" if _is_table(policy) else type(policy).__name__

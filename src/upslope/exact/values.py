@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from upslope.exact.chain import (
     live_states,
     successor_value,
 )
-from upslope.exact.tables import as_finite_mdp, policy_table
+from upslope.exact.tables import PolicyOrTable, Tabular, as_finite_mdp, policy_table
 
 
 class Values(NamedTuple):
@@ -37,7 +37,7 @@ class DifferentialValues(NamedTuple):
     advantage: Array  # [S, A]
 
 
-def discounted_values(pi: Any, mdp: Any, gamma: float | Array) -> Values:
+def discounted_values(pi: PolicyOrTable, mdp: Tabular, gamma: float | Array) -> Values:
     r"""The values of a policy under a discount, by one linear solve.
 
     .. math:: v = (I - \gamma P^\pi)^{-1} r^\pi, \quad q(s, a) = R(s, a) + \gamma (P v)(s, a)
@@ -59,7 +59,9 @@ def discounted_values(pi: Any, mdp: Any, gamma: float | Array) -> Values:
     return _values(value, mdp.reward + gamma * successor_value(mdp, value))
 
 
-def episodic_values(pi: Any, mdp: Any, horizon: int, gamma: float | Array = 1.0) -> Values:
+def episodic_values(
+    pi: PolicyOrTable, mdp: Tabular, horizon: int, gamma: float | Array = 1.0
+) -> Values:
     r"""The values of a policy when H steps are counted, indexed by the steps already taken.
 
     .. math:: v_H = 0, \quad q_h = R + \gamma P v_{h+1}, \quad
@@ -89,7 +91,7 @@ def episodic_values(pi: Any, mdp: Any, horizon: int, gamma: float | Array = 1.0)
     return _values(value, mdp.reward[None] + gamma * expected)
 
 
-def undiscounted_values(pi: Any, mdp: Any) -> Values:
+def undiscounted_values(pi: PolicyOrTable, mdp: Tabular) -> Values:
     r"""The values of a policy whose episodes end with certainty, by a solve on the states before.
 
     .. math:: v_U = (I - P^\pi_{UU})^{-1} r^\pi_U, \quad v = 0 \text{ at the end}
@@ -119,7 +121,7 @@ def undiscounted_values(pi: Any, mdp: Any) -> Values:
     )
 
 
-def differential_values(pi: Any, mdp: Any) -> DifferentialValues:
+def differential_values(pi: PolicyOrTable, mdp: Tabular) -> DifferentialValues:
     r"""The differential values of a policy, by one linear solve.
 
     .. math:: \bar v = r^\pi - \bar r e + P^\pi \bar v, \quad \rho^\top \bar v = 0, \quad

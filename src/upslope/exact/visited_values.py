@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +19,7 @@ from upslope.exact.occupancy import (
     expected_visits,
     stationary_distribution,
 )
-from upslope.exact.tables import as_finite_mdp, known, policy_table
+from upslope.exact.tables import PolicyOrTable, Tabular, as_finite_mdp, known, policy_table
 from upslope.exact.values import (
     differential_values,
     discounted_values,
@@ -42,8 +42,8 @@ class VisitedValues(NamedTuple):
 
 
 def visited_values(
-    pi: Any,
-    mdp: Any,
+    pi: PolicyOrTable,
+    mdp: Tabular,
     objective: Objective,
     form: Form | None = None,
     horizon: int | None = None,

@@ -36,12 +36,14 @@ class ActionMaskObservation(gymnasium.Wrapper):
         parts = dict(seen.spaces) if isinstance(seen, spaces.Dict) else {"observation": seen}
         self.observation_space = spaces.Dict({**parts, ACTION_MASK: mask})
 
-    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
         """The first observation of an episode, with its mask."""
         observation, info = self.env.reset(seed=seed, options=options)
         return self._with_mask(observation, info), info
 
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+    def step(self, action: int | np.integer) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """One step; the observation after it has the mask of the next action."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         return self._with_mask(observation, info), reward, terminated, truncated, info

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.annotations import EnvironmentState
 from upslope.core.checks import UpslopeError, missing_extra, unknown_name
 from upslope.core.records import Step
 from upslope.environments.adaptors.foreign_state import like, strong
@@ -59,12 +60,14 @@ class BraxEnvironment(Environment):
         """brax's own object."""
         return _load(self.brax_name, self.options)
 
-    def reset(self, key: Array) -> tuple[Any, Array]:
+    def reset(self, key: Array) -> tuple[EnvironmentState, Array]:
         with jax.numpy_rank_promotion("allow"):
             state = strong(self.environment.reset(key))
         return state, _observation(self.brax_name, state.obs)
 
-    def step(self, key: Array, state: Any, action: Array) -> tuple[Any, Step]:
+    def step(
+        self, key: Array, state: EnvironmentState, action: Array
+    ) -> tuple[EnvironmentState, Step]:
         with jax.numpy_rank_promotion("allow"):
             # a copy goes in: some of brax's environments write into the state's dictionaries
             after = self.environment.step(jax.tree.map(lambda leaf: leaf, state), action)
@@ -89,7 +92,7 @@ class BraxEnvironment(Environment):
         return spaces.Box(-1.0, 1.0, (int(self.environment.action_size),), np.float32)
 
 
-def _observation(name: str, observation: Any) -> Any:
+def _observation(name: str, observation: Array | dict[str, Array]) -> Array:
     if isinstance(observation, dict):
         raise UpslopeError(
             f"brax:{name} observes several arrays ({', '.join(observation)}): only environments "

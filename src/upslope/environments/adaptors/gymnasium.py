@@ -10,7 +10,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from upslope.core.checks import (
     EnvironmentContractError,
@@ -23,6 +23,7 @@ from upslope.core.checks import (
 
 if TYPE_CHECKING:
     from gymnasium import Env, spaces
+    from gymnasium.envs.registration import EnvSpec
 
 # Where in an entry point an optional part of Gymnasium shows, and the extra that installs it.
 EXTRAS = {"box2d": ("Box2D", "box2d"), "mujoco": ("mujoco", "mujoco")}
@@ -200,7 +201,7 @@ def _quiet_bindings() -> Iterator[None]:
         yield
 
 
-def is_gymnasium(thing: Any) -> bool:
+def is_gymnasium(thing: object) -> TypeGuard[Env]:
     """Whether something is a Gymnasium environment."""
     import gymnasium
 
@@ -235,7 +236,7 @@ def _with_action_mask(env: Env) -> Env:
     return ActionMaskObservation(env)
 
 
-def _complete_spec(env: Env) -> Any:
+def _complete_spec(env: Env) -> EnvSpec | None:
     """The specification from which `gymnasium.make` rebuilds an environment, wrappers and all."""
     try:
         spec = env.spec
@@ -246,7 +247,7 @@ def _complete_spec(env: Env) -> Any:
     return None if any(w.kwargs is None for w in spec.additional_wrappers) else spec
 
 
-def _from_spec(spec: Any) -> Env:
+def _from_spec(spec: EnvSpec) -> Env:
     import gymnasium
 
     return gymnasium.make(spec)

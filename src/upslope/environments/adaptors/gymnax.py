@@ -10,7 +10,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
+from upslope.core.annotations import EnvironmentState
 from upslope.core.checks import UpslopeError, check_settings, missing_extra, unknown_name
 from upslope.core.records import Step
 from upslope.environments.adaptors.foreign_state import like, strong
@@ -82,12 +84,14 @@ class GymnaxEnvironment(Environment):
         """gymnax's own object."""
         return _load(self.gymnax_name, self.options)[0]
 
-    def reset(self, key: Array) -> tuple[Any, Array]:
+    def reset(self, key: Array) -> tuple[EnvironmentState, Array]:
         with jax.numpy_rank_promotion("allow"):
             observation, state = self.environment.reset_env(key, self.params)
         return strong(state), self._observation(observation)
 
-    def step(self, key: Array, state: Any, action: Array) -> tuple[Any, Step]:
+    def step(
+        self, key: Array, state: EnvironmentState, action: Array
+    ) -> tuple[EnvironmentState, Step]:
         with jax.numpy_rank_promotion("allow"):
             # 0.x and 1.x both give (observation, state, reward, done, info) here; with the limit
             # out of reach done means terminated in both.
@@ -105,7 +109,7 @@ class GymnaxEnvironment(Environment):
             return self.params
         return self.params.replace(max_steps_in_episode=NO_LIMIT)
 
-    def _observation(self, observation: Any) -> Array:
+    def _observation(self, observation: ArrayLike) -> Array:
         # A structure of several arrays is refused by the space, with a message.
         dtype = self.observation_space.dtype
         whole = dtype is not None and dtype.kind in "iu"

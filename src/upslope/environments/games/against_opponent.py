@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -11,6 +11,7 @@ from jax import Array
 
 from upslope.core import tree
 from upslope.core.actor import Actor
+from upslope.core.annotations import EnvironmentState, Memory, Observation
 from upslope.core.checks import UpslopeError, check_choice
 from upslope.core.records import Step
 from upslope.environments.environment import Environment
@@ -27,8 +28,8 @@ OPPONENT_STREAM, SIDE_STREAM = 0x0990, 0x51DE
 class Match(NamedTuple):
     """The state of a game against an opponent."""
 
-    game: Any  # the game's own state; the learner is to move, or the game is over
-    memory: Any  # the opponent's
+    game: EnvironmentState  # the game's own state; the learner is to move, or the game is over
+    memory: Memory  # the opponent's
     learner: Array  # scalar int: 0 if the learner began, 1 if the opponent did
 
 
@@ -73,7 +74,7 @@ class AgainstOpponent(Environment):
         limit = self.game.time_limit
         return None if limit is None else (limit + 1) // 2
 
-    def reset(self, key: Array) -> tuple[Match, Any]:
+    def reset(self, key: Array) -> tuple[Match, Observation]:
         game, observation = self.game.reset(key)
         memory = jax.tree.map(jnp.asarray, self.opponent.initial_memory())
         waiting = Match(game, memory, jnp.zeros((), int))
@@ -97,7 +98,9 @@ class AgainstOpponent(Environment):
         )
         return match, Step(observation, reward, mine.terminated | theirs.terminated)
 
-    def _opponent_moves(self, key: Array, match: Match, observation: Any) -> tuple[Match, Step]:
+    def _opponent_moves(
+        self, key: Array, match: Match, observation: Observation
+    ) -> tuple[Match, Step]:
         noise_key, step_key = jax.random.split(jax.random.fold_in(key, OPPONENT_STREAM))
         acted = self.opponent.act(self.opponent.noise(noise_key), observation, match.memory)
         game, out = self.game.step(step_key, match.game, acted.action)

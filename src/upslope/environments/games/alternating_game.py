@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jax import Array
 
+from upslope.core.annotations import EnvironmentState
 from upslope.environments.environment import Environment
 
 if TYPE_CHECKING:
@@ -33,18 +34,18 @@ class AlternatingGame(Environment):
     """
 
     @abc.abstractmethod
-    def legal_actions(self, state: Any) -> Array:
+    def legal_actions(self, state: EnvironmentState) -> Array:
         """Which actions [A] are legal; all False after the end."""
 
     @abc.abstractmethod
-    def mover(self, state: Any) -> Array:
+    def mover(self, state: EnvironmentState) -> Array:
         """Whose turn it is, a scalar: 0 for the player who began, 1 for the other."""
 
     @abc.abstractmethod
-    def over(self, state: Any) -> Array:
+    def over(self, state: EnvironmentState) -> Array:
         """Whether the game has ended, a scalar bool."""
 
-    def action_mask(self, state: Any) -> Array:
+    def action_mask(self, state: EnvironmentState) -> Array:
         """The mask [A] that observations show: the legal actions, all True after the end."""
         return self.legal_actions(state) | self.over(state)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from upslope.core.annotations import EnvironmentState, Observation, PyTree
 from upslope.core.checks import UpslopeError
 from upslope.environments.games.alternating_game import AlternatingGame
 
@@ -19,8 +21,8 @@ MAX_POSITIONS = 1_000_000
 class Level(NamedTuple):
     """The positions after n moves, without repetition, that are not over."""
 
-    states: Any  # [N, ...]
-    observations: Any  # [N, ...]
+    states: EnvironmentState  # [N, ...]
+    observations: Observation  # [N, ...]
     paths: np.ndarray  # [N] int: how many games lead there
     legal: np.ndarray  # [N, A] bool
     reward: np.ndarray  # [N, A] the mover's
@@ -40,7 +42,7 @@ def game_tree(game: AlternatingGame) -> list[Level]:
     key = jax.random.key(0)
 
     @jax.jit
-    def expand(states: Any) -> Any:
+    def expand(states: EnvironmentState) -> PyTree:
         move = lambda state, action: game.step(key, state, action)  # noqa: E731
         moves = jax.vmap(jax.vmap(move, (None, 0)), (0, None))
         after, out = moves(states, jnp.arange(n_actions))
@@ -125,7 +127,9 @@ def _ahead(level: Level, values: np.ndarray) -> np.ndarray:
     return np.where(level.successor >= 0, values[level.successor], 0.0)
 
 
-def _in_chunks(expand: Any, states: Any, count: int) -> Any:
+def _in_chunks(
+    expand: Callable[[EnvironmentState], PyTree], states: EnvironmentState, count: int
+) -> PyTree:
     """`expand` of N states in calls of one size, so that it is compiled once."""
     parts = []
     for start in range(0, count, CHUNK):

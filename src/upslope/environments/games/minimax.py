@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from upslope.core.actor import Actor
+from upslope.core.annotations import Memory
 from upslope.core.records import Act
 from upslope.environments.games.game_tree import game_tree, minimax_values
 from upslope.environments.games.random_legal import random_true
@@ -27,7 +27,7 @@ class TableActor(Actor):
 
     good: Array
 
-    def act(self, noise: Array, observation: Any, memory: Any) -> Act:
+    def act(self, noise: Array, observation: dict[str, Array], memory: Memory) -> Act:
         return Act(random_true(noise, self.good[board_code(observation["board"])]), memory)
 
 

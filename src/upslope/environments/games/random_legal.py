@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from upslope.core.actor import Actor
+from upslope.core.annotations import Memory
 from upslope.core.records import Act
 
 
 class RandomLegal(Actor):
     """Every legal action with the same probability; it reads `observation["action_mask"]`."""
 
-    def act(self, noise: Array, observation: Any, memory: Any) -> Act:
+    def act(self, noise: Array, observation: dict[str, Array], memory: Memory) -> Act:
         return Act(random_true(noise, observation["action_mask"]), memory)
 
 

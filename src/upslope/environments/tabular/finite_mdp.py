@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
+from numpy.typing import ArrayLike
 
 from upslope.core.checks import UpslopeError
 from upslope.core.records import Step
@@ -64,36 +65,35 @@ class FiniteMDP(TabularEnvironment):
 
     def __init__(
         self,
-        transition: Any,
-        reward: Any,
-        initial: Any,
-        terminal: Any = None,
+        transition: ArrayLike,
+        reward: ArrayLike,
+        initial: ArrayLike,
+        terminal: ArrayLike | None = None,
         time_limit: int | None = None,
     ):
         given = (transition, reward, initial, terminal)
         traced = any(isinstance(leaf, Tracer) for leaf in given)
-        xp = jnp if traced else np
+        xp: Any = jnp if traced else np
         dtype = jnp.zeros(()).dtype
-        transition = xp.asarray(transition, dtype)
-        reward = xp.asarray(reward, dtype)
-        initial = xp.asarray(initial, dtype)
-        _check_shapes(transition, reward, initial, terminal)
+        moves = xp.asarray(transition, dtype)
+        rewards = xp.asarray(reward, dtype)
+        start = xp.asarray(initial, dtype)
+        _check_shapes(moves, rewards, start, terminal)
         if not traced:
-            _check_values(transition, reward, initial)
-        if reward.ndim == 3:
-            reward = xp.sum(transition * reward, axis=-1)
-        n_states = transition.shape[0]
+            _check_values(moves, rewards, start)
+        if rewards.ndim == 3:
+            rewards = xp.sum(moves * rewards, axis=-1)
+        n_states = moves.shape[0]
         if terminal is None:
-            stays = xp.diagonal(transition, axis1=0, axis2=2).T  # [S, A]
-            terminal = xp.all((stays >= 1.0 - TOLERANCE) & (reward == 0.0), axis=1)
-        terminal = xp.asarray(terminal, bool)
-        absorbing = xp.broadcast_to(xp.eye(n_states, dtype=dtype)[:, None, :], transition.shape)
-        self.transition = jnp.asarray(
-            xp.where(terminal[:, None, None], absorbing, transition), dtype
-        )
-        self.reward = jnp.asarray(xp.where(terminal[:, None], 0.0, reward), dtype)
-        self.initial = jnp.asarray(initial, dtype)
-        self.terminal = jnp.asarray(terminal)
+            stays = xp.diagonal(moves, axis1=0, axis2=2).T  # [S, A]
+            ends = xp.all((stays >= 1.0 - TOLERANCE) & (rewards == 0.0), axis=1)
+        else:
+            ends = xp.asarray(terminal, bool)
+        absorbing = xp.broadcast_to(xp.eye(n_states, dtype=dtype)[:, None, :], moves.shape)
+        self.transition = jnp.asarray(xp.where(ends[:, None, None], absorbing, moves), dtype)
+        self.reward = jnp.asarray(xp.where(ends[:, None], 0.0, rewards), dtype)
+        self.initial = jnp.asarray(start, dtype)
+        self.terminal = jnp.asarray(ends)
         self.time_limit = time_limit
 
     @property
@@ -126,7 +126,12 @@ def draw(key: Array, probabilities: Array) -> Array:
     return jnp.argmax(summed > threshold)
 
 
-def _check_shapes(transition: Any, reward: Any, initial: Any, terminal: Any) -> None:
+def _check_shapes(
+    transition: Array | np.ndarray,
+    reward: Array | np.ndarray,
+    initial: Array | np.ndarray,
+    terminal: ArrayLike | None,
+) -> None:
     if transition.ndim != 3 or transition.shape[0] != transition.shape[2] or not transition.size:
         raise UpslopeError(
             f"FiniteMDP got transition of shape {transition.shape}: it must be [S, A, S] with at "
@@ -167,5 +172,5 @@ def _check_values(transition: np.ndarray, reward: np.ndarray, initial: np.ndarra
     check_distributions("FiniteMDP", transition, initial)
 
 
-def _entry(name: str, index: Any) -> str:
+def _entry(name: str, index: np.ndarray) -> str:
     return f"{name}[{', '.join(str(i) for i in index)}]"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
+from numpy.typing import ArrayLike
 
 from upslope.core.checks import UpslopeError
 from upslope.core.records import Step
@@ -53,11 +54,11 @@ class SparseMDP(TabularEnvironment):
 
     def __init__(
         self,
-        successor: Any,
-        probability: Any,
-        reward: Any,
-        initial: Any,
-        terminal: Any = None,
+        successor: ArrayLike,
+        probability: ArrayLike,
+        reward: ArrayLike,
+        initial: ArrayLike,
+        terminal: ArrayLike | None = None,
         time_limit: int | None = None,
     ):
         given = (successor, probability, reward, initial, terminal)
@@ -157,7 +158,7 @@ def _check(
     probability: np.ndarray,
     reward: np.ndarray,
     initial: np.ndarray,
-    terminal: Any,
+    terminal: ArrayLike | None,
 ) -> None:
     shape = probability.shape
     if len(shape) != 3 or successor.shape != shape or not probability.size:

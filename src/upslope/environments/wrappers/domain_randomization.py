@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.core import Tracer
 
+from upslope.core.annotations import Action, EnvironmentState, Observation
 from upslope.core.checks import UpslopeError, check_table, nearest
 from upslope.core.records import Step
 from upslope.environments.environment import Environment
@@ -27,7 +28,7 @@ class RandomizedState(NamedTuple):
     """The state of an environment whose physics were drawn."""
 
     physics: dict[str, Array]  # what this episode's environment has in the place of its own numbers
-    state: Any  # the environment's own state
+    state: EnvironmentState  # the environment's own state
 
 
 class DomainRandomization(Wrapper):
@@ -95,13 +96,15 @@ class DomainRandomization(Wrapper):
             "Raise its lower end (low=...)."
         )
 
-    def reset(self, key: Array) -> tuple[RandomizedState, Any]:
+    def reset(self, key: Array) -> tuple[RandomizedState, Observation]:
         # The environment resets with the key itself, so that zero width is the nominal episode.
         physics = self.draw(jax.random.fold_in(key, PHYSICS_STREAM))
         state, observation = self.with_physics(physics).reset(key)
         return RandomizedState(physics, state), observation
 
-    def step(self, key: Array, state: RandomizedState, action: Any) -> tuple[RandomizedState, Step]:
+    def step(
+        self, key: Array, state: RandomizedState, action: Action
+    ) -> tuple[RandomizedState, Step]:
         inner, out = self.with_physics(state.physics).step(key, state.state, action)
         return RandomizedState(state.physics, inner), out
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from upslope.core.annotations import Action, EnvironmentState, Observation, PyTree
 from upslope.core.records import Step
 from upslope.environments.wrappers.wrapper import Wrapper
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 class FullState(NamedTuple):
     """What a fully observed environment shows."""
 
-    observation: Any  # as the environment shows it
-    state: Any  # the environment's own state, from which a planner can simulate
+    observation: Observation  # as the environment shows it
+    state: EnvironmentState  # the environment's own state, from which a planner can simulate
 
 
 class FullyObserved(Wrapper):
@@ -32,11 +33,13 @@ class FullyObserved(Wrapper):
 
     name: ClassVar[str] = "FullyObserved"
 
-    def reset(self, key: Array) -> tuple[Any, FullState]:
+    def reset(self, key: Array) -> tuple[EnvironmentState, FullState]:
         state, observation = self.environment.reset(key)
         return state, FullState(observation, state)
 
-    def step(self, key: Array, state: Any, action: Any) -> tuple[Any, Step]:
+    def step(
+        self, key: Array, state: EnvironmentState, action: Action
+    ) -> tuple[EnvironmentState, Step]:
         state, out = self.environment.step(key, state, action)
         return state, out._replace(observation=FullState(out.observation, state))
 
@@ -50,7 +53,7 @@ class FullyObserved(Wrapper):
         )
 
 
-def space_of_tree(shapes: Any) -> spaces.Space:
+def space_of_tree(shapes: PyTree) -> spaces.Space:
     """The widest Gymnasium space of a tree of shapes: Dict and Tuple of Boxes and MultiBinary."""
     from gymnasium import spaces
 

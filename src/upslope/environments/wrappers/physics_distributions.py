@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -11,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
+from numpy.typing import ArrayLike
 
 from upslope.core.checks import UpslopeError, check_number
 
@@ -23,7 +23,7 @@ class PhysicsDistribution(eqx.Module):
         """Independent draws of that shape. The key is consumed."""
 
     @abc.abstractmethod
-    def support(self) -> tuple[Any, Any]:
+    def support(self) -> tuple[float | Array, float | Array]:
         """The least and the greatest value that can be drawn."""
 
 
@@ -48,7 +48,7 @@ class Uniform(PhysicsDistribution):
         unit = jax.random.uniform(key, shape)
         return jnp.clip(self.low + unit * (self.high - self.low), self.low, self.high)
 
-    def support(self) -> tuple[Any, Any]:
+    def support(self) -> tuple[float | Array, float | Array]:
         return self.low, self.high
 
 
@@ -78,7 +78,7 @@ class LogUniform(PhysicsDistribution):
         ratio = jnp.exp(unit * jnp.log(jnp.asarray(self.high) / self.low))
         return jnp.clip(self.low * ratio, self.low, self.high)
 
-    def support(self) -> tuple[Any, Any]:
+    def support(self) -> tuple[float | Array, float | Array]:
         return self.low, self.high
 
 
@@ -121,7 +121,7 @@ class Normal(PhysicsDistribution):
             jnp.asarray(self.mean, unit.dtype),
         )
 
-    def support(self) -> tuple[Any, Any]:
+    def support(self) -> tuple[float | Array, float | Array]:
         known = _known(self.std)
         return (self.mean, self.mean) if known == [0.0] else (self.low, self.high)
 
@@ -140,7 +140,7 @@ class Choice(PhysicsDistribution):
     values: Array
     weights: Array
 
-    def __init__(self, values: Any, weights: Any = None):
+    def __init__(self, values: ArrayLike, weights: ArrayLike | None = None):
         self.values = jnp.atleast_1d(jnp.asarray(values, float))
         self.weights = jnp.asarray(jnp.ones(self.values.shape) if weights is None else weights)
         if (
@@ -161,18 +161,18 @@ class Choice(PhysicsDistribution):
     def sample(self, key: Array, shape: tuple[int, ...]) -> Array:
         return self.values[jax.random.categorical(key, jnp.log(self.weights), shape=shape)]
 
-    def support(self) -> tuple[Any, Any]:
+    def support(self) -> tuple[float | Array, float | Array]:
         return jnp.min(self.values), jnp.max(self.values)
 
 
-def _known(*numbers: Any) -> list[float] | None:
+def _known(*numbers: float | Array) -> list[float] | None:
     """The numbers as floats; None inside a compiled program, where they have no value yet."""
     if any(isinstance(number, Tracer) for number in numbers):
         return None
     return [float(np.asarray(number)) for number in numbers]
 
 
-def _check_range(owner: str, low: Any, high: Any) -> None:
+def _check_range(owner: str, low: float | Array, high: float | Array) -> None:
     check_number(owner, "low", low)
     check_number(owner, "high", high)
     known = _known(low, high)

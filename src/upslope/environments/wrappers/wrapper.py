@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from jax import Array
+from jax.typing import ArrayLike
 
+from upslope.core.annotations import Action, EnvironmentState, Key, Observation
 from upslope.core.checks import UpslopeError
 from upslope.core.records import Step
 from upslope.environments.environment import Environment
@@ -34,10 +35,12 @@ class Wrapper(Environment):
                 "that a program can hold."
             )
 
-    def reset(self, key: Array) -> tuple[Any, Any]:
+    def reset(self, key: Key) -> tuple[EnvironmentState, Observation]:
         return self.environment.reset(key)
 
-    def step(self, key: Array, state: Any, action: Any) -> tuple[Any, Step]:
+    def step(
+        self, key: Key, state: EnvironmentState, action: Action
+    ) -> tuple[EnvironmentState, Step]:
         return self.environment.step(key, state, action)
 
     @property
@@ -53,5 +56,5 @@ class Wrapper(Environment):
     def action_space(self) -> spaces.Space:
         return self.environment.action_space
 
-    def action_bounds(self) -> tuple[Any, Any] | None:
+    def action_bounds(self) -> tuple[ArrayLike, ArrayLike] | None:
         return self.environment.action_bounds()
