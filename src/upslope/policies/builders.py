@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 from jax import Array
@@ -16,6 +16,9 @@ from upslope.policies.linear_softmax import LinearSoftmax
 from upslope.policies.network import NetworkPolicy
 from upslope.policies.spaces import ObservationShape, action_shape, observation_shape
 from upslope.policies.tabular_softmax import TabularSoftmax
+
+if TYPE_CHECKING:
+    from gymnasium import spaces
 
 Settings = Mapping[str, Any]
 
@@ -55,7 +58,12 @@ BODIES: Mapping[str, Callable[[Array, ObservationShape, int, Settings], Body]] =
 
 
 def build_network(
-    key: Array, observation_space: Any, action_space: Any, body: str, head: str, settings: Settings
+    key: Array,
+    observation_space: spaces.Space,
+    action_space: spaces.Space,
+    body: str,
+    head: str,
+    settings: Settings,
 ) -> NetworkPolicy:
     """A policy of a body and a head that fit the spaces. The key is consumed.
 
@@ -82,14 +90,16 @@ def build_network(
     return NetworkPolicy(BODIES[body](key, obs, chosen.n_outputs, settings), chosen)
 
 
-def tabular_softmax(key: Array, observation_space: Any, action_space: Any) -> TabularSoftmax:
+def tabular_softmax(
+    key: Array, observation_space: spaces.Space, action_space: spaces.Space
+) -> TabularSoftmax:
     """Equal preferences for all actions in all states."""
     states = observation_shape(observation_space).size
     return TabularSoftmax(jnp.zeros((states, action_shape(action_space).nvec[0])))
 
 
 def linear_softmax(
-    key: Array, observation_space: Any, action_space: Any, *, bias: bool = True
+    key: Array, observation_space: spaces.Space, action_space: spaces.Space, *, bias: bool = True
 ) -> LinearSoftmax:
     """Product features; theta is zero at first."""
     obs = observation_shape(observation_space)

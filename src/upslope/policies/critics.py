@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.annotations import Memory, Observation
 from upslope.policies.bodies.body import Body
 from upslope.policies.policy import Policy, ValueFunction
 
@@ -25,10 +26,10 @@ class StateValue(ValueFunction):
         """Whether the body has a memory."""
         return self.body.has_memory
 
-    def initial_memory(self) -> Any:
+    def initial_memory(self) -> Memory:
         return self.body.initial_memory()
 
-    def __call__(self, observation: Any, memory: Any = ()) -> Any:
+    def __call__(self, observation: Observation, memory: Memory = ()) -> Any:
         """V, a scalar; with memory, a pair (V, next memory)."""
         output, memory = self.body(observation, memory)
         return (output[0], memory) if self.has_memory else output[0]
@@ -48,10 +49,10 @@ class ActionValues(ValueFunction):
         """Whether the body has a memory."""
         return self.body.has_memory
 
-    def initial_memory(self) -> Any:
+    def initial_memory(self) -> Memory:
         return self.body.initial_memory()
 
-    def __call__(self, observation: Any, memory: Any = ()) -> Any:
+    def __call__(self, observation: Observation, memory: Memory = ()) -> Any:
         """Q(s, .) [A]; with memory, a pair (Q, next memory)."""
         output, memory = self.body(observation, memory)
         return (output, memory) if self.has_memory else output
@@ -71,10 +72,10 @@ class ActionValue(ValueFunction):
         """Whether the body has a memory."""
         return self.body.has_memory
 
-    def initial_memory(self) -> Any:
+    def initial_memory(self) -> Memory:
         return self.body.initial_memory()
 
-    def __call__(self, observation: Any, memory: Any = (), *, action: Array) -> Any:
+    def __call__(self, observation: Observation, memory: Memory = (), *, action: Array) -> Any:
         """Q, a scalar; with memory, a pair (Q, next memory)."""
         output, memory = self.body(observation, memory, jnp.ravel(action))
         return (output[0], memory) if self.has_memory else output[0]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 from jax import Array
 
+from upslope.core.annotations import PyTree
 from upslope.core.checks import UpslopeError, check_settings
 from upslope.core.moments import Moments
 from upslope.policies.normalized import NormalizedPolicy
@@ -22,14 +23,17 @@ from upslope.policies.spaces import (
     space_leaves,
 )
 
+if TYPE_CHECKING:
+    from gymnasium import spaces
+
 DEFAULT_HIDDEN = (64, 64)
 DEFAULT_ACTIVATION = "tanh"
 
 
 def default_policy(
     key: Array,
-    observation_space: Any,
-    action_space: Any,
+    observation_space: spaces.Space,
+    action_space: spaces.Space,
     *,
     kind: str | None = None,
     hidden: Sequence[int] = DEFAULT_HIDDEN,
@@ -85,7 +89,7 @@ def default_policy(
     return policy
 
 
-def _counted(space: Any, obs: ObservationShape) -> Any | None:
+def _counted(space: spaces.Space, obs: ObservationShape) -> PyTree | None:
     """The shapes of what is standardised; None where nothing would be."""
     if obs.kind != "tree":
         fine = not obs.categories and obs.kind != "image"
@@ -94,7 +98,7 @@ def _counted(space: Any, obs: ObservationShape) -> Any | None:
     return shapes_of(space) if floats else None
 
 
-def shapes_of(space: Any) -> Any:
+def shapes_of(space: spaces.Space) -> PyTree:
     """The shapes and types of the observations of a space, a tree like them."""
     from gymnasium import spaces
 
@@ -105,7 +109,7 @@ def shapes_of(space: Any) -> Any:
     return jax.ShapeDtypeStruct(space.shape or (), jax.dtypes.canonicalize_dtype(space.dtype))
 
 
-def choose_kind(observation_space: Any, action_space: Any) -> str:
+def choose_kind(observation_space: spaces.Space, action_space: spaces.Space) -> str:
     """The kind of policy for these spaces when the user names none."""
     obs, act = observation_shape(observation_space).kind, action_shape(action_space).kind
     if obs == "other" or act == "other":
@@ -118,14 +122,14 @@ def choose_kind(observation_space: Any, action_space: Any) -> str:
     return by_action.get(act, "bernoulli" if act == "multi-binary" else "gaussian")
 
 
-def compatible_kinds(observation_space: Any, action_space: Any) -> list[str]:
+def compatible_kinds(observation_space: spaces.Space, action_space: spaces.Space) -> list[str]:
     """The names of the kinds of policy made for these spaces."""
     obs, act = observation_shape(observation_space).kind, action_shape(action_space).kind
     return [name for name, fit in FITS.items() if obs in fit.observations and act in fit.actions]
 
 
 def incompatible(
-    what: str, observation_space: Any, action_space: Any, fitting: Sequence[str]
+    what: str, observation_space: spaces.Space, action_space: spaces.Space, fitting: Sequence[str]
 ) -> UpslopeError:
     """The error for a policy that does not fit, with the ones that do."""
     if fitting:

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+
+from upslope.core.annotations import Observation
 
 ACTION_MASK = "action_mask"
 # Sizes of the one-hot blocks of an observation; of a tree, one tuple per leaf.
 Categories = tuple[int, ...] | tuple[tuple[int, ...], ...]
 
 
-def action_mask(observation: Any) -> Array | None:
+def action_mask(observation: Observation) -> Array | None:
     """Which actions are allowed, booleans [A]: the field `action_mask` of a dict; else None."""
     if isinstance(observation, Mapping) and ACTION_MASK in observation:
         return observation[ACTION_MASK] != 0
     return None
 
 
-def without_mask(observation: Any) -> Any:
+def without_mask(observation: Observation) -> Observation:
     """The observation without its field `action_mask`, which is no input."""
     if isinstance(observation, Mapping):
         return {name: part for name, part in observation.items() if name != ACTION_MASK}
     return observation
 
 
-def encode(observation: Any, categories: Categories) -> Array:
+def encode(observation: Observation, categories: Categories) -> Array:
     """An observation as a vector of floats [I].
 
     The leaves of a tree follow each other in JAX's order: dicts by sorted keys (Gymnasium's order

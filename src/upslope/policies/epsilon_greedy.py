@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -12,6 +11,7 @@ import numpy as np
 from jax import Array
 
 from upslope.core.actor import Actor
+from upslope.core.annotations import Memory, Observation
 from upslope.core.distributions.categorical import Categorical
 from upslope.core.moments import Moments
 from upslope.core.records import Act
@@ -40,7 +40,7 @@ class EpsilonGreedy(Actor):
     epsilon: float | Array
     n_actions: int = eqx.field(static=True)
 
-    def initial_memory(self) -> Any:
+    def initial_memory(self) -> Memory:
         return self.policy.initial_memory()
 
     def noise(self, key: Array) -> tuple[Array, Array]:
@@ -48,7 +48,7 @@ class EpsilonGreedy(Actor):
         explore, which = jax.random.split(key)
         return jax.random.uniform(explore), jax.random.gumbel(which, (self.n_actions,))
 
-    def act(self, noise: tuple[Array, Array], observation: Any, memory: Any) -> Act:
+    def act(self, noise: tuple[Array, Array], observation: Observation, memory: Memory) -> Act:
         explore, gumbel = noise
         values, memory = respond(self.policy, observation, memory)
         assert isinstance(values, Categorical)

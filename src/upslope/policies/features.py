@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from upslope.core.annotations import Observation
 from upslope.core.non_trainable import NonTrainable
 from upslope.policies.encoding import Categories, encode
 from upslope.policies.twin.bodies import TwinBody, TwinMLP, TwinTable
@@ -24,7 +24,7 @@ class FeatureMap(NonTrainable):
     """
 
     @abc.abstractmethod
-    def __call__(self, observation: Any) -> Array:
+    def __call__(self, observation: Observation) -> Array:
         """phi(s, .) [A, D]."""
 
     def numpy(self, theta: np.ndarray) -> tuple[TwinBody, TwinSoftmax] | None:
@@ -56,7 +56,7 @@ class ProductFeatures(FeatureMap):
         """D for observations of I numbers."""
         return self.n_actions * (in_size + int(self.bias))
 
-    def __call__(self, observation: Any) -> Array:
+    def __call__(self, observation: Observation) -> Array:
         x = encode(observation, self.categories)
         if self.bias:
             x = jnp.append(x, 1.0)
@@ -85,7 +85,7 @@ class BernoulliFeatures(FeatureMap):
         """D for observations of I numbers."""
         return in_size + int(self.bias)
 
-    def __call__(self, observation: Any) -> Array:
+    def __call__(self, observation: Observation) -> Array:
         x = encode(observation, self.categories)
         if self.bias:
             x = jnp.append(x, 1.0)
@@ -105,7 +105,7 @@ class TableFeatures(FeatureMap):
 
     table: Array = eqx.field(converter=lambda table: jnp.asarray(table, float))
 
-    def __call__(self, observation: Any) -> Array:
+    def __call__(self, observation: Observation) -> Array:
         return self.table[observation]
 
     def numpy(self, theta: np.ndarray) -> tuple[TwinBody, TwinSoftmax]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from upslope.core.annotations import Memory, Observation
 from upslope.core.distributions import Categorical
 from upslope.policies.bodies.table import FeatureBody
 from upslope.policies.encoding import action_mask
@@ -35,7 +34,7 @@ class LinearSoftmax(Policy):
     theta: Array
     features: FeatureMap
 
-    def __call__(self, observation: Any, memory: Any = None) -> Categorical:
+    def __call__(self, observation: Observation, memory: Memory = None) -> Categorical:
         logits = jax.lax.stop_gradient(self.features)(observation) @ self.theta
         mask = action_mask(observation)
         return Categorical(logits, allowed(mask, logits.shape[0], "A linear softmax policy"))

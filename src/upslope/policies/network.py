@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.annotations import Memory, Noise, Observation
 from upslope.core.records import Act
 from upslope.policies.bodies.body import Body
 from upslope.policies.encoding import action_mask
@@ -45,16 +46,16 @@ class NetworkPolicy(Policy):
         """Whether the body has a memory."""
         return self.body.has_memory
 
-    def __call__(self, observation: Any, memory: Any = ()) -> Any:
+    def __call__(self, observation: Observation, memory: Memory = ()) -> Any:
         output, memory = self.body(observation, memory)
         mask = action_mask(observation)
         distribution = self.head(output) if mask is None else self.head(output, mask)
         return (distribution, memory) if self.has_memory else distribution
 
-    def initial_memory(self) -> Any:
+    def initial_memory(self) -> Memory:
         return self.body.initial_memory()
 
-    def noise(self, key: Array) -> Any:
+    def noise(self, key: Array) -> Noise:
         """The head's noise, which depends on the key alone."""
         floats = [
             leaf.dtype
@@ -63,7 +64,7 @@ class NetworkPolicy(Policy):
         ]
         return self.head.noise(key, jnp.result_type(*floats) if floats else float)
 
-    def act(self, noise: Any, observation: Any, memory: Any) -> Act:
+    def act(self, noise: Noise, observation: Observation, memory: Memory) -> Act:
         said = self(observation, memory)
         distribution, memory = said if self.has_memory else (said, memory)
         return Act(distribution.from_noise(noise), memory)

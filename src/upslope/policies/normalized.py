@@ -7,6 +7,7 @@ from typing import Any
 
 from jax import Array
 
+from upslope.core.annotations import Memory, Noise, Observation
 from upslope.core.moments import Moments
 from upslope.core.records import Act
 from upslope.policies.bodies.body import Body
@@ -40,19 +41,19 @@ class NormalizedPolicy(Policy):
         """Whether the inner policy has a memory."""
         return self.policy.has_memory
 
-    def __call__(self, observation: Any, memory: Any = None) -> Any:
+    def __call__(self, observation: Observation, memory: Memory = None) -> Any:
         return self.policy(self.normalize(observation), memory)
 
-    def act(self, noise: Any, observation: Any, memory: Any) -> Act:
+    def act(self, noise: Noise, observation: Observation, memory: Memory) -> Act:
         return self.policy.act(noise, self.normalize(observation), memory)
 
-    def initial_memory(self) -> Any:
+    def initial_memory(self) -> Memory:
         return self.policy.initial_memory()
 
     def network_like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> Body:
         return self.policy.network_like(key, n_outputs, n_extra_inputs)
 
-    def normalize(self, observation: Any) -> Any:
+    def normalize(self, observation: Observation) -> Observation:
         """Of a tree, only what `Moments` counts: masks, categories and bytes stay as they are."""
         return self.moments.normalize(observation)
 
@@ -60,7 +61,7 @@ class NormalizedPolicy(Policy):
     def observation_moments(self) -> Moments:
         return self.moments
 
-    def noise(self, key: Array) -> Any:
+    def noise(self, key: Array) -> Noise:
         return self.policy.noise(key)
 
     def observe(self, moments: Moments) -> NormalizedPolicy:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import equinox as eqx
 from jax import Array
 
+from upslope.core.annotations import Memory, Noise, Observation
 from upslope.core.checks import UpslopeError
 from upslope.core.distributions.distribution import Distribution
 from upslope.core.moments import Moments
@@ -34,10 +35,10 @@ class Policy(Actor):
     differentiable: ClassVar[bool] = True  # whether log pi can be differentiated
 
     @abc.abstractmethod
-    def __call__(self, observation: Any, memory: Any = None) -> Any:
+    def __call__(self, observation: Observation, memory: Memory = None) -> Any:
         """The distribution of the action; with memory, a pair (distribution, next memory)."""
 
-    def act(self, noise: Any, observation: Any, memory: Any) -> Act:
+    def act(self, noise: Noise, observation: Observation, memory: Memory) -> Act:
         """A draw from the distribution, with the noise as its key."""
         distribution, memory = respond(self, observation, memory)
         return Act(distribution.sample(noise), memory)
@@ -63,7 +64,7 @@ class Policy(Actor):
             "'gaussian'; a policy of your own defines network_like."
         )
 
-    def normalize(self, observation: Any) -> Any:
+    def normalize(self, observation: Observation) -> Observation:
         """The observation as the policy's network sees it."""
         return observation
 
@@ -81,13 +82,13 @@ class Greedy(Actor):
 
     policy: Policy
 
-    def initial_memory(self) -> Any:
+    def initial_memory(self) -> Memory:
         return self.policy.initial_memory()
 
-    def noise(self, key: Array) -> Any:
+    def noise(self, key: Array) -> Noise:
         return ()
 
-    def act(self, noise: Any, observation: Any, memory: Any) -> Act:
+    def act(self, noise: Noise, observation: Observation, memory: Memory) -> Act:
         distribution, memory = respond(self.policy, observation, memory)
         return Act(distribution.mode(), memory)
 
@@ -114,15 +115,29 @@ class ValueFunction(eqx.Module):
     has_memory: ClassVar[bool] = False
 
     @abc.abstractmethod
-    def __call__(self, observation: Any, memory: Any = None) -> Any:
+    def __call__(self, observation: Observation, memory: Memory = None) -> Any:
         """The value, a scalar; with memory, a pair (value, next memory)."""
 
-    def initial_memory(self) -> Any:
+    def initial_memory(self) -> Memory:
         """The memory at the start of an episode; `()` when there is none."""
         return ()
 
 
-def respond(model: Any, observation: Any, memory: Any) -> tuple[Distribution, Any]:
+@overload
+def respond(
+    model: Policy, observation: Observation, memory: Memory
+) -> tuple[Distribution, Memory]: ...
+
+
+@overload
+def respond(
+    model: ValueFunction, observation: Observation, memory: Memory
+) -> tuple[Array, Memory]: ...
+
+
+def respond(
+    model: Policy | ValueFunction, observation: Observation, memory: Memory
+) -> tuple[Distribution | Array, Memory]:
     """Calls a policy (or a value function) with or without memory in one shape.
 
     Returns:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from upslope.core.registry import Registry
 
 if TYPE_CHECKING:
+    from gymnasium import spaces
     from jax import Array
 
     from upslope.policies.network import NetworkPolicy
@@ -59,7 +60,11 @@ class NetworkKind(NamedTuple):
     defaults: Mapping[str, Any]
 
     def __call__(
-        self, key: Array, observation_space: Any, action_space: Any, **settings: Any
+        self,
+        key: Array,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        **settings: Any,
     ) -> NetworkPolicy:
         from upslope.policies.builders import build_network
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from upslope.core.networks.convolutional import SHORTEST_SIDE, image_axes
 from upslope.policies.encoding import ACTION_MASK, Categories
+
+if TYPE_CHECKING:
+    from gymnasium import spaces
 
 
 class ObservationShape(NamedTuple):
@@ -31,7 +34,7 @@ class ActionShape(NamedTuple):
     high: tuple[float, ...]
 
 
-def observation_shape(space: Any) -> ObservationShape:
+def observation_shape(space: spaces.Space) -> ObservationShape:
     """Discrete spaces become one-hot blocks, boxes vectors, boxes with three axes images.
 
     Dict and Tuple spaces become the vectors of their leaves one after the other, in the order of
@@ -55,7 +58,7 @@ def observation_shape(space: Any) -> ObservationShape:
     return ObservationShape("other", (), 0, ())
 
 
-def _tree_shape(space: Any) -> ObservationShape:
+def _tree_shape(space: spaces.Dict | spaces.Tuple) -> ObservationShape:
     from gymnasium import spaces
 
     n_mask = None
@@ -72,11 +75,11 @@ def _tree_shape(space: Any) -> ObservationShape:
     return ObservationShape("tree", (), sum(leaf.size for leaf in leaves), categories, n_mask)
 
 
-def space_leaves(space: Any) -> list[Any]:
+def space_leaves(space: spaces.Space) -> list[spaces.Space]:
     """The spaces of the leaves of Dict and Tuple spaces in the order of `encode`, without masks."""
     from gymnasium import spaces
 
-    def leaves(space: Any) -> list[Any]:
+    def leaves(space: spaces.Space) -> list[spaces.Space]:
         if isinstance(space, spaces.Dict):
             return [leaf for name in sorted(space.spaces) for leaf in leaves(space[name])]
         if isinstance(space, spaces.Tuple):
@@ -89,7 +92,7 @@ def space_leaves(space: Any) -> list[Any]:
     return leaves(space)
 
 
-def action_shape(space: Any) -> ActionShape:
+def action_shape(space: spaces.Space) -> ActionShape:
     """A box is "bounded" when every component has finite bounds, low below high."""
     from gymnasium import spaces
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 from jax import Array
 
+from upslope.core.annotations import Memory
 from upslope.core.distributions import Categorical
 from upslope.core.records import Act
 from upslope.policies.bodies.table import TableBody
@@ -31,13 +30,13 @@ class TabularSoftmax(Policy):
 
     logits: Array
 
-    def __call__(self, observation: Array, memory: Any = None) -> Categorical:
+    def __call__(self, observation: Array, memory: Memory = None) -> Categorical:
         return Categorical(self.logits[observation])
 
     def noise(self, key: Array) -> Array:
         return jax.random.gumbel(key, self.logits.shape[-1:], self.logits.dtype)
 
-    def act(self, noise: Array, observation: Array, memory: Any) -> Act:
+    def act(self, noise: Array, observation: Array, memory: Memory) -> Act:
         return Act(self(observation).from_noise(noise), memory)
 
     def network_like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> TableBody:

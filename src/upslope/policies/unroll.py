@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from upslope.core import tree
+from upslope.core.annotations import Memory, Observation, PyTree
 from upslope.core.unbatched_reductions import anywhere
-from upslope.policies.policy import respond
+from upslope.policies.policy import Policy, ValueFunction, respond
 
 
-def along(model: Any, observation: Array, ended: Array, memory: Any) -> tuple[Any, Any]:
+def along(
+    model: Policy | ValueFunction, observation: Observation, ended: Array, memory: Memory
+) -> tuple[PyTree, Memory]:
     """Calls a policy or a value function at every step of streams.
 
     Args:
@@ -29,7 +30,7 @@ def along(model: Any, observation: Array, ended: Array, memory: Any) -> tuple[An
         return jax.vmap(jax.vmap(model))(observation), memory
     first = jax.tree.map(jnp.asarray, model.initial_memory())
 
-    def step(memory: Any, inputs: tuple[Array, Array]) -> tuple[Any, Any]:
+    def step(memory: Memory, inputs: tuple[Observation, Array]) -> tuple[Memory, PyTree]:
         observation, ended = inputs
         said, memory = jax.vmap(respond, in_axes=(None, 0, 0))(model, observation, memory)
         restart = jax.tree.map(lambda new, old: jnp.broadcast_to(old, new.shape), memory, first)
@@ -40,13 +41,13 @@ def along(model: Any, observation: Array, ended: Array, memory: Any) -> tuple[An
 
 
 def successor_values(
-    critic: Any,
-    observation: Array,
-    successor: Array,
+    critic: ValueFunction,
+    observation: Observation,
+    successor: Observation,
     terminated: Array,
     truncated: Array,
-    memory: Any,
-) -> tuple[Array, Array, Any]:
+    memory: Memory,
+) -> tuple[Array, Array, Memory]:
     """V at every step and at every step's true successor.
 
     The value after a terminated step is nobody's: whatever is returned there must not be used.
@@ -77,7 +78,9 @@ def successor_values(
     ended = terminated | truncated
     first = jax.tree.map(jnp.asarray, critic.initial_memory())
 
-    def step(memory: Any, inputs: Any) -> tuple[Any, Any]:
+    def step(
+        memory: Memory, inputs: tuple[Observation, Observation, Array]
+    ) -> tuple[Memory, tuple[Array, Array]]:
         observation, successor, ended = inputs
         call = jax.vmap(respond, in_axes=(None, 0, 0))
         value, memory = call(critic, observation, memory)

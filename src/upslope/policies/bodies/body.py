@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.annotations import Memory, Observation
 from upslope.core.checks import UpslopeError
 from upslope.policies.encoding import Categories, encode, encoded_size
 from upslope.policies.twin.bodies import TwinBody
@@ -24,8 +25,8 @@ class Body(eqx.Module):
 
     @abc.abstractmethod
     def __call__(
-        self, observation: Any, memory: Any = (), extra: Array | None = None
-    ) -> tuple[Array, Any]:
+        self, observation: Observation, memory: Memory = (), extra: Array | None = None
+    ) -> tuple[Array, Memory]:
         """The outputs [O] and the memory after this observation (`()` without memory).
 
         Args:
@@ -47,7 +48,7 @@ class Body(eqx.Module):
           UpslopeError: where the architecture cannot read extra inputs.
         """
 
-    def initial_memory(self) -> Any:
+    def initial_memory(self) -> Memory:
         """The memory at the start of an episode; `()` when there is none."""
         return ()
 
@@ -56,7 +57,7 @@ class Body(eqx.Module):
         return None
 
 
-def read(observation: Any, categories: Categories, extra: Array | None) -> Array:
+def read(observation: Observation, categories: Categories, extra: Array | None) -> Array:
     """The observation as a vector with the extra inputs behind it, [I + n_extra_inputs]."""
     x = encode(observation, categories)
     return x if extra is None else jnp.concatenate([x, jnp.ravel(extra).astype(x.dtype)])

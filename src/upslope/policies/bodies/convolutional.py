@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.annotations import Memory, Observation
 from upslope.core.networks import MLP, ConvolutionalNetwork, activate
 from upslope.policies.bodies.body import Body
 from upslope.policies.encoding import without_mask
@@ -46,8 +46,8 @@ class ConvolutionalBody(Body):
         )
 
     def __call__(
-        self, observation: Any, memory: Any = (), extra: Array | None = None
-    ) -> tuple[Array, Any]:
+        self, observation: Observation, memory: Memory = (), extra: Array | None = None
+    ) -> tuple[Array, Memory]:
         (image,) = jax.tree.leaves(without_mask(observation))
         output = self.network(image)
         if self.merge is None:

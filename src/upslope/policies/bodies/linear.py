@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import equinox as eqx
 from jax import Array
 
+from upslope.core.annotations import Memory, Observation
 from upslope.core.networks import Linear
 from upslope.policies.bodies.body import Body, check_categories, read
 from upslope.policies.encoding import Categories
@@ -42,8 +41,8 @@ class LinearBody(Body):
         return self.layer.weight
 
     def __call__(
-        self, observation: Any, memory: Any = (), extra: Array | None = None
-    ) -> tuple[Array, Any]:
+        self, observation: Observation, memory: Memory = (), extra: Array | None = None
+    ) -> tuple[Array, Memory]:
         return self.layer(read(observation, self.categories, extra)), memory
 
     def like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> LinearBody:

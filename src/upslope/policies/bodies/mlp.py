@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import equinox as eqx
 from jax import Array
 
+from upslope.core.annotations import Memory, Observation
 from upslope.core.networks import MLP
 from upslope.policies.bodies.body import Body, check_categories, read
 from upslope.policies.encoding import Categories
@@ -43,8 +43,8 @@ class MLPBody(Body):
         return cls(network, categories)
 
     def __call__(
-        self, observation: Any, memory: Any = (), extra: Array | None = None
-    ) -> tuple[Array, Any]:
+        self, observation: Observation, memory: Memory = (), extra: Array | None = None
+    ) -> tuple[Array, Memory]:
         return self.network(read(observation, self.categories, extra)), memory
 
     def like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> MLPBody:

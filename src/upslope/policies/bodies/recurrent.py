@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.annotations import Memory, Observation
 from upslope.core.checks import UpslopeError
 from upslope.core.networks import GRUCell, Linear, activate
 from upslope.core.networks.activations import check_activation
@@ -106,8 +107,8 @@ class RecurrentBody(Body):
         return cls(network, categories)
 
     def __call__(
-        self, observation: Any, memory: Any = (), extra: Array | None = None
-    ) -> tuple[Array, Any]:
+        self, observation: Observation, memory: Memory = (), extra: Array | None = None
+    ) -> tuple[Array, Memory]:
         return self.network(read(observation, self.categories, extra), memory)
 
     def initial_memory(self) -> Array:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.annotations import Memory, Observation
 from upslope.policies.bodies.body import Body, refuse_extra
 from upslope.policies.features import FeatureMap
 from upslope.policies.twin.bodies import TwinTable
@@ -24,8 +23,8 @@ class TableBody(Body):
     table: Array
 
     def __call__(
-        self, observation: Any, memory: Any = (), extra: Array | None = None
-    ) -> tuple[Array, Any]:
+        self, observation: Observation, memory: Memory = (), extra: Array | None = None
+    ) -> tuple[Array, Memory]:
         return self.table[observation], memory
 
     def like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> TableBody:
@@ -52,8 +51,8 @@ class FeatureBody(Body):
     features: FeatureMap
 
     def __call__(
-        self, observation: Any, memory: Any = (), extra: Array | None = None
-    ) -> tuple[Array, Any]:
+        self, observation: Observation, memory: Memory = (), extra: Array | None = None
+    ) -> tuple[Array, Memory]:
         phi = jax.lax.stop_gradient(self.features)(observation)
         return self.bias + jnp.mean(phi, axis=0) @ self.weight, memory
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from jax import Array
 
@@ -14,8 +14,13 @@ from upslope.policies.rules.open_loop import SineGait, SplineMotion
 from upslope.policies.rules.threshold_rule import ThresholdRule
 from upslope.policies.spaces import ActionShape, action_shape, observation_shape
 
+if TYPE_CHECKING:
+    from gymnasium import spaces
 
-def threshold(key: Array, observation_space: Any, action_space: Any) -> ThresholdRule:
+
+def threshold(
+    key: Array, observation_space: spaces.Space, action_space: spaces.Space
+) -> ThresholdRule:
     """A random direction, with thresholds around zero."""
     obs, act = observation_shape(observation_space), action_shape(action_space)
     if act.kind == "discrete":
@@ -24,7 +29,12 @@ def threshold(key: Array, observation_space: Any, action_space: Any) -> Threshol
 
 
 def decision_tree(
-    key: Array, observation_space: Any, action_space: Any, *, depth: int = 2, oblique: bool = False
+    key: Array,
+    observation_space: spaces.Space,
+    action_space: spaces.Space,
+    *,
+    depth: int = 2,
+    oblique: bool = False,
 ) -> DecisionTree:
     """A full tree of random questions."""
     obs, head = observation_shape(observation_space), decision_head(action_shape(action_space))
@@ -32,7 +42,7 @@ def decision_tree(
 
 
 def finite_state_controller(
-    key: Array, observation_space: Any, action_space: Any, *, nodes: int = 4
+    key: Array, observation_space: spaces.Space, action_space: spaces.Space, *, nodes: int = 4
 ) -> FiniteStateController:
     """Random tables."""
     obs, head = observation_shape(observation_space), decision_head(action_shape(action_space))
@@ -40,7 +50,7 @@ def finite_state_controller(
 
 
 def sine_gait(
-    key: Array, observation_space: Any, action_space: Any, *, period: float = 20.0
+    key: Array, observation_space: spaces.Space, action_space: spaces.Space, *, period: float = 20.0
 ) -> SineGait:
     """Half amplitude, random phases."""
     head = _numbers(action_shape(action_space))
@@ -48,7 +58,12 @@ def sine_gait(
 
 
 def spline(
-    key: Array, observation_space: Any, action_space: Any, *, knots: int = 6, period: int = 30
+    key: Array,
+    observation_space: spaces.Space,
+    action_space: spaces.Space,
+    *,
+    knots: int = 6,
+    period: int = 30,
 ) -> SplineMotion:
     """Random knots."""
     head = _numbers(action_shape(action_space))

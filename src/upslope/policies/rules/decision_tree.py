@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from upslope.core.annotations import Memory, Observation
 from upslope.core.checks import check_number
 from upslope.policies.bodies.body import check_categories
 from upslope.policies.encoding import Categories, action_mask, encode
@@ -69,10 +70,10 @@ class DecisionTree(NonDifferentiablePolicy):
         self.head, self.depth, self.oblique = head, depth, oblique
         self.categories = tuple(categories)
 
-    def __call__(self, observation: Any, memory: Any = None) -> Any:
+    def __call__(self, observation: Observation, memory: Memory = None) -> Any:
         return self.head(self.leaf[self.leaf_of(observation)], action_mask(observation))
 
-    def leaf_of(self, observation: Any) -> Array:
+    def leaf_of(self, observation: Observation) -> Array:
         """The number of the leaf that an observation falls into, an int scalar."""
         x = encode(observation, self.categories)
         node = jnp.zeros((), int)

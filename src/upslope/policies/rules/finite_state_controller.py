@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from upslope.core.annotations import Memory, Observation
 from upslope.core.checks import check_number
 from upslope.policies.bodies.body import check_categories
 from upslope.policies.encoding import Categories, action_mask, encode
@@ -67,7 +68,7 @@ class FiniteStateController(NonDifferentiablePolicy):
     def initial_memory(self) -> Array:
         return jnp.zeros((), jnp.int32)
 
-    def __call__(self, observation: Any, memory: Any = None) -> Any:
+    def __call__(self, observation: Observation, memory: Memory = None) -> Any:
         x = encode(observation, self.categories)
         wish = jnp.matvec(self.move[memory], x) + self.bias[memory]
         node = jnp.argmax(wish).astype(jnp.int32)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from upslope.core.annotations import Memory, Observation
 from upslope.core.checks import check_number
 from upslope.policies.encoding import action_mask
 from upslope.policies.heads import PointHead
@@ -34,7 +35,7 @@ class OpenLoopPolicy(NonDifferentiablePolicy):
     def initial_memory(self) -> Array:
         return jnp.zeros((), jnp.int32)
 
-    def __call__(self, observation: Any, memory: Any = None) -> Any:
+    def __call__(self, observation: Observation, memory: Memory = None) -> Any:
         refuse_mask(type(self).__name__, action_mask(observation))
         return self.head(self.motion(memory)), memory + 1
 

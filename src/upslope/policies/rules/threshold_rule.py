@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from upslope.core.annotations import Memory, Observation
 from upslope.core.distributions import Deterministic
 from upslope.policies.bodies.body import check_categories
 from upslope.policies.encoding import Categories, action_mask, encode
@@ -68,7 +67,7 @@ class ThresholdRule(NonDifferentiablePolicy):
         self.shape, self.low, self.high = tuple(shape), tuple(low), tuple(high)
         self.categories = tuple(categories)
 
-    def __call__(self, observation: Any, memory: Any = None) -> Deterministic:
+    def __call__(self, observation: Observation, memory: Memory = None) -> Deterministic:
         refuse_mask("A threshold rule", action_mask(observation))
         x = encode(observation, self.categories)
         if not self.low:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from .bodies import TwinBody
-from .encoding import action_masks, leaves_of, map_arrays
+from .encoding import Memory, Observation, action_masks, leaves_of, map_arrays
 from .heads import Parameters, TwinHead
 from .normalizer import TwinNormalizer
 
@@ -37,15 +36,15 @@ class TwinActor:
         """Whether it remembers."""
         return self.body.has_memory
 
-    def initial_memory(self, n: int | None = None) -> Any:
+    def initial_memory(self, n: int | None = None) -> Memory:
         """The memory at the start of an episode, or memories [n, ...]; `()` without memory."""
         if n is None:
             return map_arrays(lambda leaf: leaf[0], self.body.initial_memory(1))
         return self.body.initial_memory(n)
 
     def act(
-        self, observation: Any, memory: Any, generator: np.random.Generator | None
-    ) -> tuple[Any, Any]:
+        self, observation: Observation, memory: Memory, generator: np.random.Generator | None
+    ) -> tuple[np.ndarray, Memory]:
         """An action and the memory after it, for one observation.
 
         Args:
@@ -61,25 +60,29 @@ class TwinActor:
             memory = map_arrays(lambda leaf: leaf[0], memory)
         return action[0], memory
 
-    def greedy(self, observation: Any, memory: Any = ()) -> tuple[Any, Any]:
+    def greedy(self, observation: Observation, memory: Memory = ()) -> tuple[np.ndarray, Memory]:
         """The mode for one observation, and the memory after it."""
         return self.act(observation, memory, None)
 
     def act_batch(
-        self, observation: Any, memory: Any, generator: np.random.Generator | None
-    ) -> tuple[np.ndarray, Any]:
+        self, observation: Observation, memory: Memory, generator: np.random.Generator | None
+    ) -> tuple[np.ndarray, Memory]:
         """`act` for observations [N, ...] and memories [N, ...]."""
         output, mask, memory = self._outputs(observation, memory)
         if generator is None or self.deterministic:
             return self.head.mode(output, mask), memory
         return self.head.sample(output, mask, generator), memory
 
-    def parameters(self, observation: Any, memory: Any = ()) -> tuple[Parameters, Any]:
+    def parameters(
+        self, observation: Observation, memory: Memory = ()
+    ) -> tuple[Parameters, Memory]:
         """The parameters of the distributions for a batch, and the memories after it."""
         output, mask, memory = self._outputs(observation, memory)
         return self.head.parameters(output, mask), memory
 
-    def _outputs(self, observation: Any, memory: Any) -> tuple[np.ndarray, np.ndarray | None, Any]:
+    def _outputs(
+        self, observation: Observation, memory: Memory
+    ) -> tuple[np.ndarray, np.ndarray | None, Memory]:
         mask = action_masks(observation) if isinstance(observation, dict) else None
         if self.normalizer is not None:
             observation = self.normalizer(observation)
@@ -97,6 +100,6 @@ def generator(seed: int, *counters: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *counters])))
 
 
-def batch_size(observation: Any) -> int:
+def batch_size(observation: Observation) -> int:
     """N of a batch of observations."""
     return leaves_of(observation)[0].shape[0]

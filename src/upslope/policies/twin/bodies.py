@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from .encoding import TwinEncoding
+from .encoding import Memory, Observation, TwinEncoding
 
 Layer = tuple[np.ndarray, np.ndarray | None]  # W [I, O], b [O]
 
@@ -44,11 +44,11 @@ class TwinBody:
 
     has_memory: ClassVar[bool] = False
 
-    def __call__(self, observation: Any, memory: Any) -> tuple[np.ndarray, Any]:
+    def __call__(self, observation: Observation, memory: Memory) -> tuple[np.ndarray, Memory]:
         """The outputs and the next memories (`()` without memory)."""
         raise NotImplementedError
 
-    def initial_memory(self, n: int) -> Any:
+    def initial_memory(self, n: int) -> Memory:
         """The memories [n, ...] at the start of n episodes; `()` without memory."""
         return ()
 
@@ -61,7 +61,7 @@ class TwinMLP(TwinBody):
     layers: tuple[Layer, ...]
     activation: str
 
-    def __call__(self, observation: Any, memory: Any) -> tuple[np.ndarray, Any]:
+    def __call__(self, observation: Observation, memory: Memory) -> tuple[np.ndarray, Memory]:
         x = self.encoding(observation, self.layers[0][0].dtype)
         activation, last = ACTIVATIONS[self.activation], len(self.layers) - 1
         for k, layer in enumerate(self.layers):
@@ -77,7 +77,7 @@ class TwinTable(TwinBody):
 
     table: np.ndarray
 
-    def __call__(self, observation: Any, memory: Any) -> tuple[np.ndarray, Any]:
+    def __call__(self, observation: Observation, memory: Memory) -> tuple[np.ndarray, Memory]:
         return self.table[np.asarray(observation)], memory
 
 
@@ -95,7 +95,7 @@ class TwinRecurrent(TwinBody):
     output: Layer
     activation: str
 
-    def __call__(self, observation: Any, memory: np.ndarray) -> tuple[np.ndarray, Any]:
+    def __call__(self, observation: Observation, memory: np.ndarray) -> tuple[np.ndarray, Memory]:
         x = self.encoding(observation, self.input_weight.dtype)
         x = ACTIVATIONS[self.activation](affine(self.encoder, x))
         size = memory.shape[1]
@@ -123,7 +123,7 @@ class TwinDecisionTree(TwinBody):
     leaf: np.ndarray  # [nodes + 1, O]
     depth: int
 
-    def __call__(self, observation: Any, memory: Any) -> tuple[np.ndarray, Any]:
+    def __call__(self, observation: Observation, memory: Memory) -> tuple[np.ndarray, Memory]:
         x = self.encoding(observation, self.weight.dtype)
         node = np.zeros(len(x), int)
         for _ in range(self.depth):
@@ -142,7 +142,7 @@ class TwinFiniteStateController(TwinBody):
     bias: np.ndarray  # [M, M]
     action: np.ndarray  # [M, O]
 
-    def __call__(self, observation: Any, memory: np.ndarray) -> tuple[np.ndarray, Any]:
+    def __call__(self, observation: Observation, memory: np.ndarray) -> tuple[np.ndarray, Memory]:
         x = self.encoding(observation, self.move.dtype)
         preference = np.matmul(self.move[memory], x[:, :, None])[:, :, 0] + self.bias[memory]
         node = np.argmax(preference, axis=1).astype(np.int32)
@@ -162,7 +162,7 @@ class TwinSineGait(TwinBody):
     phase: np.ndarray  # [D]
     log_period: np.ndarray  # scalar
 
-    def __call__(self, observation: Any, memory: np.ndarray) -> tuple[np.ndarray, Any]:
+    def __call__(self, observation: Observation, memory: np.ndarray) -> tuple[np.ndarray, Memory]:
         dtype = self.offset.dtype
         turn = memory[:, None].astype(dtype) / np.exp(self.log_period) + self.phase
         return self.offset + self.amplitude * np.sin(dtype.type(2 * np.pi) * turn), memory + 1
@@ -179,7 +179,7 @@ class TwinSplineMotion(TwinBody):
     knots: np.ndarray  # [K, D]
     period: int
 
-    def __call__(self, observation: Any, memory: np.ndarray) -> tuple[np.ndarray, Any]:
+    def __call__(self, observation: Observation, memory: np.ndarray) -> tuple[np.ndarray, Memory]:
         count, dtype = len(self.knots), self.knots.dtype
         place = (memory % self.period).astype(dtype) * dtype.type(count / self.period)
         before = np.floor(place).astype(int)
@@ -204,7 +204,7 @@ class TwinThresholdRule(TwinBody):
     low: tuple[float, ...]
     high: tuple[float, ...]
 
-    def __call__(self, observation: Any, memory: Any) -> tuple[np.ndarray, Any]:
+    def __call__(self, observation: Observation, memory: Memory) -> tuple[np.ndarray, Memory]:
         x = self.encoding(observation, self.weight.dtype)
         if not self.low:
             score = np.sum(self.weight * x, axis=1)

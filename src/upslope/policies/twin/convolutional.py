@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from .bodies import ACTIVATIONS, Layer, TwinBody, affine
-from .encoding import ACTION_MASK, leaves_of
+from .encoding import ACTION_MASK, Memory, Observation, leaves_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +22,7 @@ class TwinConvolutional(TwinBody):
     channels_first: bool
     activation: str
 
-    def __call__(self, observation: Any, memory: Any) -> tuple[np.ndarray, Any]:
+    def __call__(self, observation: Observation, memory: Memory) -> tuple[np.ndarray, Memory]:
         if isinstance(observation, dict):
             observation = {k: v for k, v in observation.items() if k != ACTION_MASK}
         (image,) = leaves_of(observation)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 ACTION_MASK = "action_mask"
 
+# NumPy arrays in nested dictionaries, tuples and lists; one array is a nest, and so is ().
+Nest: TypeAlias = Any
 
-def arrays_of(tree: Any) -> Any:
+# A nest as the environment shows it, and what a policy carries from step to step; leaves [N, ...].
+Observation: TypeAlias = Nest
+Memory: TypeAlias = Nest
+
+
+def arrays_of(tree: Nest) -> Nest:
     """A nest of tuples and lists of arrays with NumPy's own arrays in it; lists become tuples."""
     if tree is None:
         return None
@@ -20,7 +27,7 @@ def arrays_of(tree: Any) -> Any:
     return np.asarray(tree)
 
 
-def leaves_of(tree: Any) -> list[np.ndarray]:
+def leaves_of(tree: Nest) -> list[np.ndarray]:
     """The arrays of a nest in JAX's order: dicts by sorted keys, tuples by position."""
     if isinstance(tree, dict):
         return [leaf for name in sorted(tree) for leaf in leaves_of(tree[name])]
@@ -29,7 +36,7 @@ def leaves_of(tree: Any) -> list[np.ndarray]:
     return [] if tree is None else [np.asarray(tree)]
 
 
-def map_arrays(f: Callable[..., Any], tree: Any, *others: Any) -> Any:
+def map_arrays(f: Callable[..., Any], tree: Nest, *others: Nest) -> Nest:
     """`f` of the arrays of nests of one structure; where the first has None, the second is kept."""
     if isinstance(tree, dict):
         return {name: map_arrays(f, tree[name], *(o[name] for o in others)) for name in tree}
@@ -41,7 +48,7 @@ def map_arrays(f: Callable[..., Any], tree: Any, *others: Any) -> Any:
     return f(tree, *others)
 
 
-def action_masks(observation: Any) -> np.ndarray | None:
+def action_masks(observation: Observation) -> np.ndarray | None:
     """Booleans [N, A] from the field `action_mask` of a batch of dicts; None without it.
 
     Rows in which nothing is allowed allow everything, as in the heads.
@@ -57,7 +64,7 @@ class TwinEncoding:
 
     categories: tuple[Any, ...] = ()
 
-    def __call__(self, observation: Any, dtype: np.dtype) -> np.ndarray:
+    def __call__(self, observation: Observation, dtype: np.dtype) -> np.ndarray:
         """Rows [N, I] of type `dtype`."""
         if isinstance(observation, dict | tuple | list):
             if isinstance(observation, dict):

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from .encoding import map_arrays
+from .encoding import Nest, Observation, map_arrays
 
 
 @dataclass(frozen=True, eq=False)
 class TwinNormalizer:
     """(observation - mean) * scale, clipped to [-10, 10]; what has no mean stays as it is."""
 
-    mean: Any  # [...], or a tree of these with None where nothing is standardised
-    scale: Any  # likewise, 1 / standard deviation
+    mean: Nest  # [...], or a tree of these with None where nothing is standardised
+    scale: Nest  # likewise, 1 / standard deviation
 
     @classmethod
-    def of(cls, mean: Any, variance: Any) -> TwinNormalizer:
+    def of(cls, mean: Nest, variance: Nest) -> TwinNormalizer:
         """From the moments of the observations."""
 
-        def scale(variance: Any) -> np.ndarray:
+        def scale(variance: np.ndarray) -> np.ndarray:
             variance = np.asarray(variance)
             return 1 / np.sqrt(variance + variance.dtype.type(1e-8))
 
         return cls(map_arrays(np.asarray, mean), map_arrays(scale, variance))
 
-    def __call__(self, observation: Any) -> Any:
+    def __call__(self, observation: Observation) -> Observation:
         """A batch [N, ...] as the body reads it."""
         if isinstance(self.mean, np.ndarray):
             return standardized(self.mean, observation, self.scale)

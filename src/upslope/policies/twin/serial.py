@@ -60,7 +60,7 @@ def from_plain(table: dict[str, Any], arrays: list[np.ndarray]) -> TwinActor:
     return twin
 
 
-def _plain(node: Any, arrays: list[np.ndarray]) -> Any:
+def _plain(node: object, arrays: list[np.ndarray]) -> Any:
     if dataclasses.is_dataclass(node) and not isinstance(node, type):
         names = [field.name for field in dataclasses.fields(node)]
         fields = {name: _plain(getattr(node, name), arrays) for name in names}
@@ -75,7 +75,7 @@ def _plain(node: Any, arrays: list[np.ndarray]) -> Any:
     return node
 
 
-def _built(node: Any, arrays: list[np.ndarray]) -> Any:
+def _built(node: object, arrays: list[np.ndarray]) -> Any:
     if not isinstance(node, dict):
         return node
     if "class" in node:
