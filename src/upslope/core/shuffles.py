@@ -1,5 +1,8 @@
 """Random permutations, many at once."""
 
+# `lax.sort` and `jnp.uint32` have no types for what they return.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import jax
