@@ -3,6 +3,7 @@
 Tests of exact identities ask for the `x64` fixture.
 """
 
+import itertools
 import os
 from importlib.metadata import version
 
@@ -23,8 +24,7 @@ os.environ["XLA_FLAGS"] = (
 )
 # $UPSLOPE_TEST_CACHE names a folder in which compiled programs are kept between runs of the suite,
 # for child processes too. Without it nothing is written: programs told apart by their text, flags
-# and versions are found again there, but XLA's plain emitters have been seen to crash while one of
-# thousands was written.
+# and versions are found again there.
 os.environ.update(
     {
         "JAX_COMPILATION_CACHE_DIR": os.environ["UPSLOPE_TEST_CACHE"],
@@ -38,6 +38,8 @@ os.environ.update(
 import jax
 import pytest
 
+import compiled_programs
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
@@ -46,3 +48,17 @@ def x64():
     """Double precision for the length of one test."""
     with jax.enable_x64(True):
         yield
+
+
+# Between two looks some thousands more may be added, well within what Linux grants.
+MAPPINGS_LIMIT = 24_000
+TESTS_BETWEEN_LOOKS = 16
+finished_tests = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def bounded_mappings():
+    """Keep the process far from the limit of its memory mappings."""
+    yield
+    if next(finished_tests) % TESTS_BETWEEN_LOOKS == 0:
+        compiled_programs.keep_below(MAPPINGS_LIMIT)
