@@ -13,6 +13,7 @@ from upslope.environments.environment import Environment
 from upslope.estimators import TableCritic, TimeTableCritic
 from upslope.objectives.objective import Objective
 from upslope.policies.critics import state_value
+from upslope.policies.policy import Policy
 
 
 class Critics(NamedTuple):
@@ -28,7 +29,7 @@ class Critics(NamedTuple):
 
 
 def true_critics(
-    key: Array, policy: Any, environment: Environment, objective: Objective, limit: int
+    key: Array, policy: Policy, environment: Environment, objective: Objective, limit: int
 ) -> Critics:
     """V and Q of the policy, of the steps left; a fresh V where nothing exact is known.
 
@@ -54,7 +55,7 @@ def true_critics(
 def wrong_critics(critics: Critics) -> Critics:
     """The values at the start at half their size, at every step: wrong in size and in time."""
 
-    def spoilt(critic: Any) -> Any:
+    def spoilt(critic: TimeTableCritic) -> TableCritic:
         return TableCritic(jax.tree.map(lambda leaf: 0.5 * leaf, critic.values[0]))
 
     return Critics(spoilt(critics.critic), spoilt(critics.action_critic), critics.of_state)

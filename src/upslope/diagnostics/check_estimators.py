@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from upslope.core.annotations import PyTree
 from upslope.core.checks import UpslopeError, unknown_name
+from upslope.core.records import Trajectories
 from upslope.core.tree import ravel_parameters
 from upslope.diagnostics.check_critics import Critics, wrong_critics
 from upslope.diagnostics.hidden_states import MaskedObservation, Seen
@@ -25,6 +27,13 @@ from upslope.estimators import (
     TimeBaseline,
 )
 from upslope.objectives.objective import Objective
+from upslope.policies.policy import Policy
+
+# What a check can hold to the gradient, a tree of the policy's structure.
+EstimatorFunction: TypeAlias = Callable[[Policy, Trajectories, Objective], Policy]
+Estimator: TypeAlias = GradientEstimator | PopulationEstimator | EstimatorFunction
+# Names, in one string or several; estimators by a name for each; None for all of the library.
+WantedEstimators: TypeAlias = str | Iterable[str] | Mapping[str, Estimator] | None
 
 STEP = 0.1
 # Estimators from the returns of perturbed policies, by name: the number of coordinates in, the
@@ -49,10 +58,12 @@ class EstimatorUnderTest(NamedTuple):
 
     name: str
     estimate: Callable[..., Any] | None  # (numbers, policy, episodes, objective) -> gradient
-    numbers: Any  # of the estimator: its critics, its behaviour
+    numbers: PyTree  # of the estimator: its critics, its behaviour
     population: PopulationEstimator | None
     declaration: BiasStatement | None
-    behaviour: Any  # the policy whose episodes it wants; None for the one whose gradient it is
+    behaviour: (
+        Policy | None
+    )  # the policy whose episodes it wants; None for the one whose gradient it is
     of_state: bool = False  # whether its critic reads states that the policy does not see
 
 
@@ -66,10 +77,10 @@ class Selection(NamedTuple):
 class Inputs(NamedTuple):
     """What the estimators of a check are given."""
 
-    policy: Any  # whose gradient is estimated
+    policy: Policy  # whose gradient is estimated
     objective: Objective
     critics: Critics
-    behaviour: Any  # the other policy, for estimators that correct for one
+    behaviour: Policy  # the other policy, for estimators that correct for one
     seen: Array | None  # [S, ...] what the policy sees in each state, where that is not the state
     episodes: int  # for each estimator
 
@@ -79,7 +90,7 @@ def estimator_names() -> list[str]:
     return [*TRAJECTORY_ESTIMATORS.names(), *POPULATION_ESTIMATORS]
 
 
-def select_estimators(wanted: Any, inputs: Inputs) -> Selection:
+def select_estimators(wanted: WantedEstimators, inputs: Inputs) -> Selection:
     """The estimators of a check.
 
     Args:
@@ -146,7 +157,7 @@ def _made(name: str, inputs: Inputs) -> Any:
     return thing
 
 
-def _lack(thing: Any, inputs: Inputs) -> str:
+def _lack(thing: GradientEstimator | PopulationEstimator, inputs: Inputs) -> str:
     """Why an estimator cannot be fed here, or ""."""
     if isinstance(thing, PopulationEstimator):
         size = thing.population_size
@@ -159,13 +170,13 @@ def _lack(thing: Any, inputs: Inputs) -> str:
     for field in thing.requires:
         if field != "behaviour" and inputs.critics.get(field) is None:
             return f"it needs an {field}, which is known for finite MDPs alone"
-    by_step = hasattr(thing, "cross_fitted") and thing.credit == "reward-to-go"
+    by_step = hasattr(thing, "cross_fitted") and getattr(thing, "credit", "") == "reward-to-go"
     if inputs.policy.has_memory and by_step:
         return "it needs the score of every step by itself, which a policy with memory has not"
     return ""
 
 
-def _given(name: str, thing: Any, inputs: Inputs, critics: Critics) -> EstimatorUnderTest:
+def _given(name: str, thing: Estimator, inputs: Inputs, critics: Critics) -> EstimatorUnderTest:
     """An estimator with all it needs."""
     if isinstance(thing, PopulationEstimator):
         if isinstance(thing, FiniteDifferences):
@@ -200,7 +211,9 @@ def _given(name: str, thing: Any, inputs: Inputs, critics: Critics) -> Estimator
     if callable(thing):
         declared = getattr(thing, "declaration", None)
 
-        def by_function(numbers: Any, policy: Any, episodes: Any, objective: Any) -> Any:
+        def by_function(
+            numbers: PyTree, policy: Policy, episodes: Trajectories, objective: Objective
+        ) -> Policy:
             return thing(policy, episodes, objective)
 
         return EstimatorUnderTest(name, by_function, (), None, declared, None)
@@ -210,6 +223,8 @@ def _given(name: str, thing: Any, inputs: Inputs, critics: Critics) -> Estimator
     )
 
 
-def estimate_by(estimator: Any, policy: Any, episodes: Any, objective: Any) -> Any:
+def estimate_by(
+    estimator: GradientEstimator, policy: Policy, episodes: Trajectories, objective: Objective
+) -> Policy:
     """The gradient that an estimator gives."""
     return estimator.estimate(policy, episodes, objective).gradient

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar
 
 import equinox as eqx
 import jax
@@ -19,6 +19,9 @@ from upslope.policies.bodies import LinearBody
 from upslope.policies.default import default_policy
 from upslope.policies.heads import GaussianHead
 from upslope.policies.network import NetworkPolicy
+from upslope.policies.policy import Policy
+
+P = TypeVar("P", bound=Policy)
 
 # How far the parameters of a check lie from a fresh policy's, which is often too symmetric to tell
 # right from wrong; and how far those of the policy that off-policy estimators are tried on.
@@ -30,7 +33,7 @@ FEW = 100
 DRAWS = 9
 
 
-def start_policy(key: Array, environment: Environment, objective: Objective, limit: int) -> Any:
+def start_policy(key: Array, environment: Environment, objective: Objective, limit: int) -> Policy:
     """The default policy of an environment's spaces, off the symmetric point where it starts.
 
     On finite MDPs it is one of several draws, neither near an optimum, where no relative bias can
@@ -53,7 +56,7 @@ def start_policy(key: Array, environment: Environment, objective: Objective, lim
     return draws[int(np.argsort(lengths)[DRAWS // 2])]
 
 
-def drawn_policy(key: Array, environment: Environment, limit: int, kind: str | None) -> Any:
+def drawn_policy(key: Array, environment: Environment, limit: int, kind: str | None) -> Policy:
     """A random policy of a kind. The key is consumed.
 
     A linear one of a linear-quadratic system stands about seven tenths of the way to the best gain
@@ -74,7 +77,7 @@ def drawn_policy(key: Array, environment: Environment, limit: int, kind: str | N
     return moved(noise_key, policy, SPREAD, environment, limit)
 
 
-def is_linear_gaussian(policy: Any) -> bool:
+def is_linear_gaussian(policy: Policy) -> bool:
     """Whether a policy is a Gaussian around a linear mean."""
     return (
         isinstance(policy, NetworkPolicy)
@@ -83,18 +86,18 @@ def is_linear_gaussian(policy: Any) -> bool:
     )
 
 
-def is_finite(environment: Any) -> bool:
+def is_finite(environment: Environment) -> bool:
     """Whether an environment is a finite MDP, or has one underneath."""
     return hasattr(environment, "finite_mdp") or environment.name == "finite-mdp"
 
 
 def moved(
     key: Array,
-    policy: Any,
+    policy: P,
     distance: float = SPREAD,
     environment: Environment | None = None,
     limit: int = 1,
-) -> Any:
+) -> P:
     """A policy with normal random numbers added to its parameters. The key is consumed.
 
     In a linear-quadratic system the distance is halved until the closed loop is stable, or, if it
@@ -110,14 +113,14 @@ def moved(
     return unravel(theta + distance * noise)
 
 
-def _growth(policy: Any, environment: LinearQuadratic, limit: int) -> float:
+def _growth(policy: Policy, environment: LinearQuadratic, limit: int) -> float:
     """The logarithm of how many times larger a state becomes within an episode."""
     slope = jax.jacfwd(lambda x: policy(x).mode().reshape(-1))(jnp.zeros(environment.A.shape[-1]))
     radius = np.max(np.abs(np.linalg.eigvals(np.asarray(environment.A + environment.B @ slope))))
     return float(limit * np.log(max(radius, 1e-6)))
 
 
-def near(key: Array, policy: Any, environment: Environment, limit: int) -> Any:
+def near(key: Array, policy: P, environment: Environment, limit: int) -> P:
     """A policy close to another: the behaviour that off-policy estimators are tried on.
 
     Closer for linear systems, where every step of a long episode adds to the spread of the weights.
@@ -127,7 +130,7 @@ def near(key: Array, policy: Any, environment: Environment, limit: int) -> Any:
     return moved(key, policy, DISTANCE, environment, limit)
 
 
-def check_scores(policy: Any, environment: Environment) -> None:
+def check_scores(policy: Policy, environment: Environment) -> None:
     """Raises where a policy of a finite MDP gives an action the probability zero.
 
     Raises:

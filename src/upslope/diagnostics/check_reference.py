@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike, DTypeLike
 
 from upslope.core.checks import UpslopeError
 from upslope.core.tree import ravel_parameters
@@ -16,8 +17,9 @@ from upslope.diagnostics.gradient_samples import EpisodeBlocks, TrajectoryProgra
 from upslope.diagnostics.verdicts import RunningMoments
 from upslope.environments.environment import Environment
 from upslope.environments.linear_quadratic import LinearQuadratic
-from upslope.estimators import GroupRelative, LeaveOneOut, LikelihoodRatio
+from upslope.estimators import GradientEstimator, GroupRelative, LeaveOneOut, LikelihoodRatio
 from upslope.objectives.objective import Objective
+from upslope.policies.policy import Policy
 
 
 class Reference(NamedTuple):
@@ -29,7 +31,7 @@ class Reference(NamedTuple):
 
 
 def exact_reference(
-    policy: Any, environment: Environment, objective: Objective, limit: int
+    policy: Policy, environment: Environment, objective: Objective, limit: int
 ) -> Reference | None:
     """grad J of episodes cut at the limit, in double precision; None where nothing exact is known.
 
@@ -54,7 +56,7 @@ def exact_reference(
     return Reference(gradient, np.zeros_like(gradient), True)
 
 
-def _wide(leaf: Any) -> Any:
+def _wide(leaf: ArrayLike) -> DTypeLike | None:
     """Double precision for what is a float."""
     return float if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.floating) else None
 
@@ -62,14 +64,14 @@ def _wide(leaf: Any) -> Any:
 def sampled_reference(
     key: Array,
     environment: Environment,
-    policy: Any,
+    policy: Policy,
     objective: Objective,
     batch: int,
     batches: int,
     limit: int,
 ) -> Reference:
     """grad J from a large sample, by an unbiased likelihood ratio, and its standard error."""
-    estimator: Any = LikelihoodRatio(LeaveOneOut())
+    estimator: GradientEstimator = LikelihoodRatio(LeaveOneOut())
     if not estimator.declaration_for(objective).unbiased:  # weights left out, rewards differential
         estimator = GroupRelative()
     program = TrajectoryProgram(

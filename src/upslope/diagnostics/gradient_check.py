@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import jax
 
 from upslope.core.checks import UpslopeError, check_number
 from upslope.diagnostics.check_critics import true_critics
-from upslope.diagnostics.check_estimators import Inputs, select_estimators
+from upslope.diagnostics.check_estimators import Inputs, WantedEstimators, select_estimators
 from upslope.diagnostics.check_policies import check_scores, near, start_policy
 from upslope.diagnostics.check_reference import exact_reference, sampled_reference
 from upslope.diagnostics.check_rows import Setup, grouped, measured_rows
@@ -19,7 +20,11 @@ from upslope.diagnostics.verdicts import FALSE_ALARMS
 from upslope.environments.environment import Environment
 from upslope.environments.factory import make
 from upslope.objectives.objective import EpisodicReturn, Objective
+from upslope.policies.policy import Policy
 from upslope.sampling.jax_sampler import episode_limit
+
+if TYPE_CHECKING:
+    from upslope.environments.factory import EnvironmentLike
 
 KEYS = ("policy", "sample", "behaviour", "reference", "critic")
 # A reference that is itself sampled gets so many times the episodes of an estimator.
@@ -27,16 +32,16 @@ REFERENCE_SHARE = 10
 
 
 def gradcheck(
-    environment: Any,
-    policy: Any = None,
+    environment: EnvironmentLike,
+    policy: Policy | None = None,
     objective: Objective | None = None,
-    estimators: Any = None,
+    estimators: WantedEstimators = None,
     *,
     episodes: int = 100_000,
     batch: int = 8,
     seed: int = 0,
     false_alarms: float = FALSE_ALARMS,
-    progress: Any = None,
+    progress: Callable[[str], None] | None = None,
 ) -> GradientReport:
     r"""Bias, variance and cost of gradient estimators at one policy.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
+
+from upslope.core.annotations import PyTree
 
 # How many iterations the running averages reach back, about.
 MEMORY = 20.0
@@ -41,7 +43,7 @@ class QualityAverages(NamedTuple):
 
 
 def half_batch_quality(
-    half_batch_gradients: Any, samples: int, averages: QualityAverages
+    half_batch_gradients: PyTree, samples: int, averages: QualityAverages
 ) -> tuple[GradientQuality, QualityAverages]:
     r"""What two independent halves of a batch say about its gradient.
 
@@ -80,7 +82,7 @@ def half_batch_quality(
 
 
 def moment_quality(
-    moments: Any, samples: int, b1: float = 0.9, b2: float = 0.999
+    moments: PyTree, samples: int, b1: float = 0.9, b2: float = 0.999
 ) -> GradientQuality:
     r"""What Adam's own moments say about the gradients it has seen: no extra pass, no extra memory.
 

@@ -244,7 +244,7 @@ def folded(row: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [(name[:at], *row[1:]), (f"  {name[at:]}", *[""] * (len(row) - 1))]
 
 
-def plain(value: Any) -> Any:
+def plain(value: float) -> bool | float | None:
     """A value for JSON."""
     if isinstance(value, bool | np.bool_):
         return bool(value)

@@ -11,11 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from upslope.core.annotations import PyTree
 from upslope.core.records import Trajectories
 from upslope.core.tree import ravel_parameters
 from upslope.environments.environment import Environment
 from upslope.estimators.population.population_estimator import PopulationEstimator
 from upslope.objectives.objective import Objective
+from upslope.policies.policy import Policy
 from upslope.sampling.episode_returns import sample_returns
 from upslope.sampling.episodes import sample_episodes
 
@@ -27,7 +29,7 @@ ROUNDED = 16
 OPTIONS: dict[str, str | bool | int] = {"xla_backend_optimization_level": 1}
 
 
-def quick(function: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
+def quick(function: Callable[..., Any], *arguments: PyTree) -> Callable[..., Any]:
     """The compiled program of a function for arguments of these shapes."""
     lowered = jax.jit(function).lower(*arguments)
     if jax.default_backend() != "cpu":
@@ -52,7 +54,7 @@ class EpisodeBlocks:
         self,
         key: Array,
         environment: Environment,
-        policy: Any,
+        policy: Policy,
         objective: Objective,
         batch: int,
         batches: int,
@@ -65,7 +67,7 @@ class EpisodeBlocks:
         self.batch, self.seconds, self.steps = batch, 0.0, 0
         keys = jax.random.split(key, self.blocks * self.size).reshape(self.blocks, self.size)
 
-        def sample(keys: Array, policy: Any) -> tuple[Trajectories, Array]:
+        def sample(keys: Array, policy: Policy) -> tuple[Trajectories, Array]:
             # All episodes of a block end together: one loop for all of them.
             episodes = jax.vmap(lambda k: sample_episodes(k, environment, policy, batch, limit)[0])(
                 keys
@@ -122,13 +124,13 @@ class TrajectoryProgram:
     """
 
     def __init__(
-        self, estimate: Callable[..., Any], numbers: Any, policy: Any, objective: Objective
+        self, estimate: Callable[..., Any], numbers: PyTree, policy: Policy, objective: Objective
     ):
         self._programs: dict[int, Callable[..., Any]] = {}
         self.seconds = 0.0
 
         # All numbers are arguments: XLA would spend seconds on folding them into the program.
-        def rows(given: Any, block: Trajectories) -> Array:
+        def rows(given: tuple[PyTree, Policy, Objective], block: Trajectories) -> Array:
             def one(episodes: Trajectories) -> Array:
                 numbers, policy, objective = given
                 return ravel_parameters(estimate(numbers, policy, episodes, objective))[0]
@@ -157,7 +159,7 @@ def population_estimates(
     key: Array,
     estimator: PopulationEstimator,
     environment: Environment,
-    policy: Any,
+    policy: Policy,
     objective: Objective,
     estimates: int,
     limit: int,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.annotations import Memory
 from upslope.core.distributions.distribution import Distribution
 from upslope.core.non_trainable import NonTrainable
 from upslope.core.records import Step, Trajectories
@@ -16,8 +17,11 @@ from upslope.environments.environment import Environment
 from upslope.policies.bodies.body import Body
 from upslope.policies.policy import Policy
 
+if TYPE_CHECKING:
+    from gymnasium import spaces
 
-def what_is_seen(environment: Any) -> Array | None:
+
+def what_is_seen(environment: Environment) -> Array | None:
     """What a policy sees in each state, [S, ...]; None where it sees the state's number."""
     if not (hasattr(environment, "finite_mdp") and hasattr(environment, "observation")):
         return None
@@ -52,11 +56,11 @@ class StateNumberEnvironment(Environment):
         return state, step._replace(observation=state)
 
     @property
-    def observation_space(self) -> Any:
+    def observation_space(self) -> spaces.Space:
         return self.environment.observation_space
 
     @property
-    def action_space(self) -> Any:
+    def action_space(self) -> spaces.Space:
         return self.environment.action_space
 
 
@@ -94,7 +98,7 @@ class MaskedObservation(Policy):
     policy: Policy
     seen: Seen
 
-    def __call__(self, observation: Array, memory: Any = None) -> Distribution:
+    def __call__(self, observation: Array, memory: Memory = None) -> Distribution:
         """The distribution of the action in a state."""
         return self.policy(self.seen(observation))
 

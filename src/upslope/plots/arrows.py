@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from upslope.core.checks import UpslopeError, check_number
 from upslope.plots.drawing import BLUE, GREY, ORANGE, require_matplotlib
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Function = Callable[[np.ndarray], np.ndarray]
 # The longest arrow, in standard deviations.
@@ -68,13 +73,13 @@ def score_step(
 
 def score_function(
     f: Function,
-    mean: Any = (0.0, 0.0),
-    std: Any = (1.0, 1.0),
+    mean: ArrayLike = (0.0, 0.0),
+    std: ArrayLike = (1.0, 1.0),
     n_samples: int = 40,
     step: float = 1.0,
     seed: int = 0,
     bounds: tuple[float, float] = (-4.0, 4.0),
-) -> Any:
+) -> Figure:
     """A matplotlib figure in three panels: the scores, the scores weighed by f, and the step.
 
     Args:
@@ -121,8 +126,8 @@ def score_function(
 def animate_score_function(
     path: str | Path,
     f: Function,
-    mean: Any = (0.0, 0.0),
-    std: Any = (1.0, 1.0),
+    mean: ArrayLike = (0.0, 0.0),
+    std: ArrayLike = (1.0, 1.0),
     n_samples: int = 40,
     step: float = 0.3,
     steps: int = 25,
@@ -178,7 +183,7 @@ def animate_score_function(
     return happened
 
 
-def _landscape(axes: Any, f: Function, bounds: tuple[float, float]) -> None:
+def _landscape(axes: Axes, f: Function, bounds: tuple[float, float]) -> None:
     line = np.linspace(*bounds, 121)
     points = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
     axes.contourf(line, line, np.asarray(f(points)).reshape(121, 121), 12, cmap="Greys", alpha=0.55)
@@ -187,7 +192,7 @@ def _landscape(axes: Any, f: Function, bounds: tuple[float, float]) -> None:
     axes.set_ylim(*bounds)
 
 
-def _ellipses(axes: Any, mean: np.ndarray, std: np.ndarray, color: str, style: str) -> None:
+def _ellipses(axes: Axes, mean: np.ndarray, std: np.ndarray, color: str, style: str) -> None:
     """One and two standard deviations."""
     from matplotlib.patches import Ellipse
 
@@ -198,7 +203,7 @@ def _ellipses(axes: Any, mean: np.ndarray, std: np.ndarray, color: str, style: s
         )
 
 
-def _arrows(axes: Any, samples: np.ndarray, vectors: np.ndarray, colors: np.ndarray) -> None:
+def _arrows(axes: Axes, samples: np.ndarray, vectors: np.ndarray, colors: np.ndarray) -> None:
     """All to one scale, the longest `MAX_LENGTH` long."""
     longest = float(np.max(np.linalg.norm(vectors, axis=1)))
     axes.scatter(samples[:, 0], samples[:, 1], s=9, color="0.15", zorder=3, linewidths=0)

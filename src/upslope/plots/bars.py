@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from upslope.plots.drawing import require_matplotlib
 
 if TYPE_CHECKING:
-    from upslope.diagnostics.gradient_report import GradientReport
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from upslope.diagnostics.gradient_report import GradientReport, Row
 
 FOUND_UNBIASED, FOUND_BIASED, CONTRADICTION = "#1f6f8b", "0.6", "#c1440e"
 # Biases beyond this share of |grad J| are drawn as arrows at the edge: they would hide the others.
 FURTHEST = 1.5
 
 
-def estimator_bars(report: GradientReport) -> Any:
+def estimator_bars(report: GradientReport) -> Figure:
     r"""A matplotlib figure with a row for each estimator.
 
     Left: the bias along the gradient, :math:`(E[\hat g] - g) \cdot g / |g|^2`, with its 95 %
@@ -55,7 +58,7 @@ def estimator_bars(report: GradientReport) -> Any:
     return figure
 
 
-def draw_bias(axes: Any, rows: list[Any], colors: list[str]) -> None:
+def draw_bias(axes: Axes, rows: list[Row], colors: list[str]) -> None:
     """Points with intervals; what lies beyond the edge is an arrow with its number."""
     axes.axvline(0.0, color="0.3", linewidth=0.8)
     for height, (row, color) in enumerate(zip(rows, colors, strict=True)):
@@ -75,14 +78,14 @@ def draw_bias(axes: Any, rows: list[Any], colors: list[str]) -> None:
     axes.set_xlim(-1.08 * widest, 1.08 * widest)
 
 
-def color_of(row: Any) -> str:
+def color_of(row: Row) -> str:
     """By what was found, and whether it contradicts what was declared."""
     if row.contradiction:
         return CONTRADICTION
     return FOUND_UNBIASED if row.verdict.consistent else FOUND_BIASED
 
 
-def legend(figure: Any, colors: list[str]) -> None:
+def legend(figure: Figure, colors: list[str]) -> None:
     """What the colours mean, those that appear."""
     from matplotlib.lines import Line2D
 

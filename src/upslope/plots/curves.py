@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from upslope.core.checks import UpslopeError
 from upslope.plots.drawing import COLORS, bare, require_matplotlib
 from upslope.training.statistics import bootstrap_interval, interquartile_mean
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from upslope.training.run import Run
+
+# Steps [K] and returns [K, S] of S seeds.
+SampledCurve: TypeAlias = tuple[ArrayLike, ArrayLike]
+
 
 def learning_curves(
-    runs: Mapping[str, Any],
+    runs: Mapping[str, Run | SampledCurve],
     title: str = "",
     goal: float | None = None,
     goal_label: str = "optimum",
-) -> Any:
+) -> Figure:
     """A matplotlib figure: held-out return against environment steps, one line for each run.
 
     Lines are interquartile means over seeds, bands 95 % bootstrap intervals of them.
@@ -66,11 +75,13 @@ def learning_curves(
     return figure
 
 
-def _numbers(label: str, run: Any) -> tuple[np.ndarray, np.ndarray]:
-    if hasattr(run, "evaluations"):
-        steps = np.array([evaluation.steps.mean() for evaluation in run.evaluations])
-        return steps, np.array([evaluation.returns.mean(axis=1) for evaluation in run.evaluations])
-    steps, returns = np.asarray(run[0], float), np.asarray(run[1], float)
+def _numbers(label: str, run: Run | SampledCurve) -> tuple[np.ndarray, np.ndarray]:
+    evaluations = getattr(run, "evaluations", None)
+    if evaluations is not None:
+        steps = np.array([evaluation.steps.mean() for evaluation in evaluations])
+        return steps, np.array([evaluation.returns.mean(axis=1) for evaluation in evaluations])
+    pair = cast(SampledCurve, run)
+    steps, returns = np.asarray(pair[0], float), np.asarray(pair[1], float)
     if returns.ndim != 2 or steps.shape != returns.shape[:1]:
         raise UpslopeError(
             f"learning_curves got {label!r} with steps of shape {steps.shape} and returns of shape "

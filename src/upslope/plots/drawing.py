@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from upslope.core.checks import missing_extra
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Told apart by the colour-blind too (Okabe and Ito).
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "0.55"
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, "#e69f00", "#56b4e9", "0.3")
 
 
-def require_matplotlib() -> Any:
+def require_matplotlib() -> type[Figure]:
     """`matplotlib.figure.Figure`, which draws without a screen.
 
     Raises:
@@ -24,6 +28,6 @@ def require_matplotlib() -> Any:
     return Figure
 
 
-def bare(axes: Any) -> None:
+def bare(axes: Axes) -> None:
     """Axes without the frame's upper and right sides."""
     axes.spines[["top", "right"]].set_visible(False)

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from upslope.core.checks import UpslopeError
+from upslope.environments.environment import Environment
 from upslope.environments.tabular.dyna_maze import MOVES
 from upslope.plots.drawing import require_matplotlib
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Down and to the right, of each of a maze's four actions and of a corridor's two.
 DIRECTIONS = {4: MOVES, 2: ((0, -1), (0, 1))}
 
 
 def state_map(
-    environment: Any,
-    numbers: Any,
+    environment: Environment,
+    numbers: ArrayLike,
     label: str,
-    policy: Any = None,
+    policy: ArrayLike | None = None,
     title: str = "",
-) -> Any:
+) -> Figure:
     """A matplotlib figure: the states of a maze or a corridor, coloured by a number each.
 
     Values V, occupancies, visits: anything [S]. With a policy, arrows as long as the probabilities
@@ -76,7 +82,7 @@ def state_map(
     return figure
 
 
-def _arrows(axes: Any, policy: np.ndarray, walls: np.ndarray, goal: int) -> None:
+def _arrows(axes: Axes, policy: np.ndarray, walls: np.ndarray, goal: int) -> None:
     if policy.ndim != 2 or policy.shape[0] != walls.size or policy.shape[1] not in DIRECTIONS:
         raise UpslopeError(
             f"state_map got a policy of shape {policy.shape}: it must be ({walls.size}, 4), or "
