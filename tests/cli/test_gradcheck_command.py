@@ -100,11 +100,8 @@ def test_a_contradiction_ends_with_1(capsys, monkeypatch):
 
     monkeypatch.setattr(GroupRelative, "declaration", property(boast))
     table = check_estimators.TRAJECTORY_ESTIMATORS
-    entry = table.entry("rloo")
-    monkeypatch.setitem(
-        table._entries, "rloo", entry._replace(target=lambda: GroupRelative(relative="mean"))
-    )
     words = ["gradcheck", "short-corridor", "--estimators", "rloo", "--episodes", "40000"]
-    assert main([*words, "--batch", "2"]) == 1
+    with table.registered("rloo", lambda: GroupRelative(relative="mean")):
+        assert main([*words, "--batch", "2"]) == 1
     text = capsys.readouterr().out
     assert "!!! rloo: declared unbiased for grad J, found biased" in text

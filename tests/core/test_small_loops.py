@@ -6,15 +6,20 @@ import os
 
 import pytest
 
-from upslope.core.small_loops import ENVIRONMENT_LOOP_BYTES, FUNCTIONS, OPTION, ask_for_small_loops
+from upslope.core.small_loops import (
+    ENVIRONMENT_LOOP_BYTES,
+    FUNCTION_LOOP_BYTES,
+    OPTION,
+    ask_for_small_loops,
+)
 
-SMALL, LARGE = f"{OPTION}{FUNCTIONS}", f"{OPTION}{ENVIRONMENT_LOOP_BYTES}"
+SMALL, LARGE = f"{OPTION}{FUNCTION_LOOP_BYTES}", f"{OPTION}{ENVIRONMENT_LOOP_BYTES}"
 
 
 @pytest.mark.parametrize(
     ("before", "size", "after"),
     [
-        (None, FUNCTIONS, SMALL),
+        (None, FUNCTION_LOOP_BYTES, SMALL),
         ("--xla_dump_to=/nowhere", ENVIRONMENT_LOOP_BYTES, f"--xla_dump_to=/nowhere {LARGE}"),
         (
             "--xla_backend_extra_options=mine=1",
@@ -22,7 +27,7 @@ SMALL, LARGE = f"{OPTION}{FUNCTIONS}", f"{OPTION}{ENVIRONMENT_LOOP_BYTES}"
             "--xla_backend_extra_options=mine=1",
         ),
         (LARGE, ENVIRONMENT_LOOP_BYTES, LARGE),
-        (LARGE, FUNCTIONS, LARGE),
+        (LARGE, FUNCTION_LOOP_BYTES, LARGE),
         (f"--a=1 {SMALL} --b=2", ENVIRONMENT_LOOP_BYTES, f"--a=1 {LARGE} --b=2"),
     ],
 )

@@ -150,8 +150,7 @@ def test_the_method_that_replays_learns_the_exact_value():
 def test_the_method_that_replays_trains_with_one_registration():
     from upslope.search import METHODS
 
-    METHODS.register("replayed-q-learning", REPLAY_METHOD, "the skeleton")
-    try:
+    with METHODS.registered("replayed-q-learning", REPLAY_METHOD, "the skeleton"):
         run = upslope.train(
             "dyna-maze",
             "replayed-q-learning",
@@ -164,5 +163,3 @@ def test_the_method_that_replays_trains_with_one_registration():
         assert (run.returns == 1.0).all()
         with pytest.raises(upslope.core.checks.UpslopeError, match="use dqn"):
             upslope.train("CartPole-v1", "replayed-q-learning", policy="softmax", seeds=1)
-    finally:
-        METHODS._entries.pop("replayed-q-learning", None)

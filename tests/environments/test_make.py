@@ -64,12 +64,12 @@ class Rod(Pendulum):
     """A user's own world."""
 
 
-def test_a_users_own_world_can_be_registered(monkeypatch):
-    monkeypatch.setattr(ENVIRONMENTS, "_entries", dict(ENVIRONMENTS._entries))
-    ENVIRONMENTS.register("my-rod", Rod, "a rod of my own")
-    assert isinstance(make("my-rod", length=2.0), Rod)
-    with pytest.raises(UpslopeError, match="is taken"):
-        ENVIRONMENTS.register("my-rod", CartPole)
+def test_a_users_own_environment_can_be_registered():
+    with ENVIRONMENTS.registered("my-rod", Rod, "a rod of my own"):
+        assert isinstance(make("my-rod", length=2.0), Rod)
+        with pytest.raises(UpslopeError, match="is taken"):
+            ENVIRONMENTS.register("my-rod", CartPole)
+    assert "my-rod" not in ENVIRONMENTS
 
 
 def test_gymnasium_worlds():

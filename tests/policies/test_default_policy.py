@@ -184,15 +184,12 @@ def test_a_kind_of_ones_own():
     def constant(key, observation_space, action_space, *, bias=0.0):
         return default_policy(key, observation_space, action_space, kind="linear-softmax")
 
-    POLICIES.register("of-ones-own", constant, "for this test")
-    try:
+    with POLICIES.registered("of-ones-own", constant, "for this test"):
         assert isinstance(POLICIES.entry("of-ones-own"), Entry)
         seen, done = OBSERVATIONS["vector"], ACTIONS["discrete"]
         default_policy(KEY, seen, done, kind="of-ones-own", bias=1.0)
         with pytest.raises(UpslopeError, match="no setting 'bia'"):
             default_policy(KEY, seen, done, kind="of-ones-own", bia=1.0)
-    finally:
-        POLICIES._entries.pop("of-ones-own")
 
 
 @pytest.mark.parametrize(

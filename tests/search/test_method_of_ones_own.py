@@ -24,9 +24,8 @@ class MyPPO(PPO):
 
 @pytest.fixture
 def registered():
-    METHODS.register("my-ppo", MyPPO, "PPO, written elsewhere")
-    yield "my-ppo"
-    del METHODS._entries["my-ppo"]
+    with METHODS.registered("my-ppo", MyPPO, "PPO, written elsewhere"):
+        yield "my-ppo"
 
 
 SETTINGS = {"n_envs": 2, "n_steps": 16, "batch_size": 8, "n_epochs": 2, "hidden": (8,)}

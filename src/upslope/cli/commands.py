@@ -132,7 +132,7 @@ def gradcheck(argv: list[str], began: float) -> int:
 
 
 def list_names(argv: list[str], began: float) -> int:
-    """`upslope list envs|methods|policies|objectives|estimators`."""
+    """`upslope list envs|methods|policies|objectives|estimators|planners|engines`."""
     from upslope.cli.listing import KINDS, listing
 
     usage = f"usage: upslope list {'|'.join(KINDS)}\n\nThe names there are, with a line about each."

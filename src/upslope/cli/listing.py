@@ -13,7 +13,7 @@ from upslope.cli.equation import terminal_math
 from upslope.core.checks import unknown_name
 from upslope.core.registry import Registry
 
-KINDS = ("envs", "methods", "policies", "objectives", "estimators", "planners")
+KINDS = ("envs", "methods", "policies", "objectives", "estimators", "planners", "engines")
 OTHER_NAMES = {
     "env": "envs",
     "environments": "envs",
@@ -23,6 +23,7 @@ OTHER_NAMES = {
     "objective": "objectives",
     "estimator": "estimators",
     "planner": "planners",
+    "engine": "engines",
 }
 
 
@@ -56,6 +57,10 @@ def registry(kind: str) -> Registry:
         from upslope.planning import PLANNERS
 
         return PLANNERS
+    if kind == "engines":
+        from upslope.sampling import ENGINES
+
+        return ENGINES
     raise unknown_name("list", kind, KINDS)
 
 

@@ -57,7 +57,7 @@ ALIASES: Mapping[str, str] = {
 
 
 class UpslopeError(ValueError):
-    """Any error of the user's input or world that Upslope can explain.
+    """Any error of the user's input or environment that Upslope can explain.
 
     Attributes:
       exit_code: what the `upslope` command exits with when it meets this error.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -43,6 +44,31 @@ class Registry:
                 f"The {self.kind} name {name!r} is taken by {old.target!r}: choose another name."
             )
         self._entries[name] = Entry(name, summary, target)
+
+    def unregister(self, name: str) -> None:
+        """Removes a name; what has been loaded under it stays as it is.
+
+        Raises:
+          UpslopeError: nothing is registered under it; the nearest name is offered.
+        """
+        self.entry(name)
+        del self._entries[name]
+
+    @contextlib.contextmanager
+    def registered(
+        self, name: str, target: Callable[..., Any] | str, summary: str = ""
+    ) -> Iterator[None]:
+        """`target` is registered under `name` within the block, in the place of what was there.
+
+        However the block ends, the table is afterwards as it was before, order included: for tests
+        and for examples.
+        """
+        before = dict(self._entries)
+        self._entries[name] = Entry(name, summary, target)
+        try:
+            yield
+        finally:
+            self._entries = before
 
     def get(self, name: str) -> Callable[..., Any]:
         """The thing registered under `name`."""

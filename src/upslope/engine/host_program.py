@@ -1,4 +1,4 @@
-"""The same search on simulators: ask and tell are compiled, the sampler runs between them."""
+"""A search around a sampler of the host: ask and tell are compiled, it runs between them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ from upslope.engine.problem import Problem
 from upslope.engine.rows import Records, RowSums, add, iterations_per_row, no_sums, row_of
 from upslope.objectives.objective import EpisodicReturn
 from upslope.sampling.experience import EpisodeReturns
-from upslope.sampling.simulators.gymnasium_sampler import GymnasiumSampler
+from upslope.sampling.jax_sampler import episode_limit
+from upslope.sampling.sampler import HostEngine, HostSampler
 from upslope.storage.leaves import AnyBytes
 from upslope.storage.tensors import pack, unpack
 
 # Where the steps stand among the leaves of a row's sums.
 STEPS_LEAF = RowSums._fields.index("steps")
+# Names of the program's own arrays beside those of the sampler's state.
+ROW = "row."
 
 
 class HostCarry(NamedTuple):
@@ -38,21 +41,23 @@ class HostCarry(NamedTuple):
 
 
 class HostProgram:
-    """Runs S seeds of one problem on simulators, all of them stepped together.
+    """Runs S seeds of one problem, sampled together by an engine outside the compiled program.
 
-    A simulator's state cannot be saved. A checkpoint holds what brings it back instead: the seed of
-    its running episode and the actions since.
+    A checkpoint holds the sampler's own `state`. A simulator's cannot be saved: the engine
+    `gymnasium` stores what brings it back, the seed of each running episode and the actions since.
 
     Args:
-      problem: what to run; its world builds Gymnasium environments.
+      problem: what to run.
+      engine: makes the samplers, one for training and one per kind of evaluation.
       seeds: S.
       seed: the run's seed.
-      workers: simulator processes; `"auto"` decides by a quick timing.
+      workers: how many processes the engine may use; `"auto"` leaves it to the engine.
     """
 
     def __init__(
         self,
         problem: Problem,
+        engine: HostEngine,
         seeds: int,
         seed: int,
         workers: int | str = "auto",
@@ -61,7 +66,8 @@ class HostProgram:
         self.iterations_per_row = iterations_per_row(
             problem.method.experience, total_timesteps or 1
         )
-        self.problem, self.seeds, self.seed, self.workers = problem, seeds, seed, workers
+        self.problem, self.engine = problem, engine
+        self.seeds, self.seed, self.workers = seeds, seed, workers
         mesh = Mesh(np.asarray(devices_for(seeds)), ("seeds",))
         self.split = NamedSharding(mesh, PartitionSpec("seeds"))
         self.whole = NamedSharding(mesh, PartitionSpec())
@@ -70,7 +76,7 @@ class HostProgram:
         self.evaluation_key = stream_key(seed, "evaluation")
         self.compile_seconds = 0.0
         self.block = 1
-        self._evaluators: dict[tuple[int, bool], GymnasiumSampler] = {}
+        self._evaluators: dict[tuple[int, bool], HostSampler] = {}
         self._tell: dict[Any, Any] = {}
         method, objective = problem.method, problem.objective
         rows, everything = PartitionSpec("seeds"), PartitionSpec()
@@ -136,13 +142,15 @@ class HostProgram:
         self._stops = jax.jit(lambda method, state: jax.vmap(method.stopped)(state))
         self._row: Any = None  # sums of the log row under way
         self._stored_row: list[np.ndarray] = []  # its leaves, from a checkpoint
-        self.sampler = GymnasiumSampler(
-            problem.world,
+        self.sampler = engine(
+            problem.environment,
             method.experience,
             objective,
             n_seeds=seeds,
             seed=seed,
-            workers=workers,  # pyright: ignore[reportArgumentType]
+            workers=workers,
+            stream="training",
+            deterministic=False,
         )
 
     def compile(self, block: int, deterministic: bool = True) -> None:
@@ -169,9 +177,9 @@ class HostProgram:
     def place(self, carry: HostCarry) -> HostCarry:
         """A carry read from a checkpoint, put on the devices; the simulators are brought back."""
         arrays = unpack(np.asarray(carry.simulators).tobytes(), "The checkpoint's simulators")
-        self.sampler.restore(arrays)
-        count = sum(name.startswith("row.") for name in arrays)
-        self._stored_row = [arrays[f"row.{index}"] for index in range(count)]
+        self.sampler.restore({k: v for k, v in arrays.items() if not k.startswith(ROW)})
+        count = sum(name.startswith(ROW) for name in arrays)
+        self._stored_row = [arrays[f"{ROW}{index}"] for index in range(count)]
         return jax.device_put(carry._replace(simulators=()), self.split)
 
     def pending_steps(self, carry: HostCarry) -> np.ndarray:
@@ -191,7 +199,7 @@ class HostProgram:
         """The carry with the state of the simulators."""
         arrays = self.sampler.state()
         row = self._stored_row if self._row is None else jax.tree.leaves(self._row)
-        arrays |= {f"row.{index}": np.asarray(leaf) for index, leaf in enumerate(row)}
+        arrays |= {f"{ROW}{index}": np.asarray(leaf) for index, leaf in enumerate(row)}
         return carry._replace(simulators=np.frombuffer(pack(arrays), np.uint8))
 
     def start(self) -> HostCarry:
@@ -291,16 +299,18 @@ class HostProgram:
         returns, _ = sampler.sample(keys, population)
         return jax.tree.map(lambda leaf: np.asarray(leaf)[:, 0], returns._replace(moments=None))
 
-    def _evaluator(self, episodes: int, deterministic: bool) -> GymnasiumSampler:
+    def _evaluator(self, episodes: int, deterministic: bool) -> HostSampler:
         which = (episodes, deterministic)
         if which not in self._evaluators:
-            self._evaluators[which] = GymnasiumSampler(
-                self.problem.world,
+            environment = self.problem.environment
+            limit = episode_limit(environment, self.problem.objective) or EVALUATION_LIMIT
+            self._evaluators[which] = self.engine(
+                environment,
                 EpisodeReturns(1, episodes),
-                EpisodicReturn(self.sampler.limit or EVALUATION_LIMIT),
+                EpisodicReturn(limit),
                 n_seeds=self.seeds,
                 seed=self.seed,
-                workers=self.workers,  # pyright: ignore[reportArgumentType]
+                workers=self.workers,
                 stream="evaluation",
                 deterministic=deterministic,
             )

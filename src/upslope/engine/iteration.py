@@ -24,7 +24,7 @@ def iterate(
       method: the search.
       objective: J.
       state: the method's.
-      sampler: of a JAX world or of simulators.
+      sampler: of the environment.
 
     Returns:
       The method's next state, the sampler moved on, and the diagnostics.

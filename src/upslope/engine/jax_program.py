@@ -1,4 +1,4 @@
-"""The compiled programs of a search in a JAX world: start, advance, evaluate."""
+"""The compiled programs of a search in a JAX environment: start, advance, evaluate."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from upslope.sampling.jax_sampler import JaxSampler, episode_limit
 
 # Rows of the log between two returns to the host, at most.
 MAX_ROWS = 128
-# Steps an evaluation episode may take in a world that has no time limit of its own.
+# Steps an evaluation episode may take in an environment that has no time limit of its own.
 EVALUATION_LIMIT = 10_000
 
 
@@ -55,7 +55,7 @@ class JaxProgram:
     matrix products round. Devices that seeds leave over share the populations of each seed.
 
     Args:
-      problem: what to run; its world is a JAX environment.
+      problem: what to run; its environment is one in JAX.
       seeds: S.
       seed: the run's seed.
       total_timesteps: of the whole run: how many iterations a row of the log sums up follows.
@@ -79,7 +79,7 @@ class JaxProgram:
         self.seed = np.uint32(seed)
         self.compile_seconds = 0.0
         self._numbers = jax.device_put(
-            (problem.method, problem.objective, problem.world), self.whole
+            (problem.method, problem.objective, problem.environment), self.whole
         )
         self._start = self._advance = None
         self._evaluate: dict[bool, Any] = {}
@@ -330,7 +330,7 @@ class JaxProgram:
 
     def _host_numbers(self) -> Any:
         problem = self.problem
-        return jax.tree.map(jnp.asarray, (problem.method, problem.objective, problem.world))
+        return jax.tree.map(jnp.asarray, (problem.method, problem.objective, problem.environment))
 
     def start(self) -> Carry:
         """All seeds before their first iteration."""

@@ -1,12 +1,13 @@
-"""A search, spelled out: which world, which policy, which method, which objective."""
+"""A search, spelled out: which environment, which policy, which method, which objective."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jax import Array
 
+from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 from upslope.environments.environment import Environment
 from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
@@ -14,14 +15,9 @@ from upslope.search.search_method import SearchMethod
 
 
 class Problem(NamedTuple):
-    """Everything the loop needs to know about what it runs."""
+    """Everything a program needs to know about what it runs."""
 
-    world: Environment | Any  # a JAX environment, or simulators
+    environment: Environment | GymnasiumSpec
     policy: Callable[[Array], Policy]  # a fresh policy from a key
     method: SearchMethod
     objective: Objective
-
-    @property
-    def in_jax(self) -> bool:
-        """Whether the world is part of the compiled program."""
-        return isinstance(self.world, Environment)

@@ -20,13 +20,14 @@ class Environment(eqx.Module):
     """An environment as a pure function of its state. Its leaves are its physics.
 
     It never resets itself and never applies a time limit: the sampler does both, so that the
-    true successor of every step and the difference between an ended process and a cut one are
+    true successor of every step and the difference between termination and truncation are
     never lost. Fitted and learned models are environments too.
 
     Attributes:
       time_limit: after how many steps the sampler truncates an episode; None for never. Static.
       name: the registry's name for it. Static, a class attribute.
       positive: names of the fields that must be above zero. A class attribute.
+      engine: which engine samples it (`upslope.sampling.ENGINES`). A class attribute.
 
     Raises:
       UpslopeError: a field is a number but not a finite one, a field named in `positive` is not
@@ -35,6 +36,7 @@ class Environment(eqx.Module):
 
     name: ClassVar[str] = "environment"
     positive: ClassVar[tuple[str, ...]] = ()
+    engine: ClassVar[str] = "jax"
     time_limit: eqx.AbstractVar[int | None]
 
     def __check_init__(self) -> None:

@@ -56,7 +56,7 @@ def traced(f: Callable[..., Any], point: Any) -> str | None:
     if len(jaxpr.outvars) != 1 or not hasattr(out, "shape"):
         return None
     if not jaxpr.eqns and jaxpr.outvars[0] not in jaxpr.invars:
-        return None  # a constant as far as JAX can see: perhaps f asks the world
+        return None  # a constant as far as JAX can see: perhaps f has side effects
     if out.shape != ():
         raise UpslopeError(f"f(x) has shape {out.shape}: it must return one number.")
     if not jnp.issubdtype(out.dtype, jnp.floating) and out.dtype.kind not in "iub":

@@ -11,7 +11,7 @@ from upslope.environments.environment import Environment
 
 
 def action_clipper(environment: Environment) -> Callable[[Array], Array]:
-    """A function that brings an action into the world's bounds (the identity where there are none).
+    """A function that clips an action into the environment's bounds; the identity without bounds.
 
     The trajectory keeps the action as drawn, so that log-probabilities stay those of the policy.
     """

@@ -1,4 +1,4 @@
-"""The sampler of JAX worlds: everything happens inside the compiled program."""
+"""The sampler of JAX environments: everything happens inside the compiled program."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from jax import Array
 
 from upslope.core.checks import UpslopeError
 from upslope.core.records import EpisodeStatistics, Replayed
+from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 from upslope.environments.environment import Environment
 from upslope.objectives.objective import Objective
 from upslope.policies.actor import Actor
@@ -38,7 +39,7 @@ class JaxSampler(eqx.Module):
     """Tries policies in a JAX environment. A pytree: jit it, vmap it over seeds, scan it.
 
     Attributes:
-      environment: the world.
+      environment: what is acted in.
       objective: under which returns are counted.
       experience: what the search method wants back. Static.
       streams: the environments' states where they go on from call to call (`Steps`, `Replay`).
@@ -170,22 +171,22 @@ class JaxSampler(eqx.Module):
         )
 
 
-def episode_limit(environment: Environment, objective: Objective) -> int | None:
-    """After how many steps an episode is cut: the world's time limit or the objective's horizon."""
+def episode_limit(environment: Environment | GymnasiumSpec, objective: Objective) -> int | None:
+    """Steps after which an episode is truncated: the time limit or the objective's horizon."""
     limits = [environment.time_limit, getattr(objective, "horizon", None)]
     known = [limit for limit in limits if limit is not None]
     return min(known) if known else None
 
 
 def refuse_endless(environment: Environment, spec: ExperienceSpec, objective: Objective) -> None:
-    """Refuses a world without any time limit where episodes have to end.
+    """Refuses an environment without any time limit where episodes have to end.
 
     Whole episodes have to, and so do sums that nothing discounts, however they are sampled:
     without an end they have no finite value. A method that reads the dynamics takes no step, and
     checks its sums by itself.
 
     Raises:
-      UpslopeError: names the world and what would end its episodes.
+      UpslopeError: names the environment and what would end its episodes.
     """
     if isinstance(spec, Dynamics) or episode_limit(environment, objective) is not None:
         return

@@ -1,4 +1,4 @@
-"""Worlds so small that all their episodes can be listed."""
+"""Environments so small that all their episodes can be listed."""
 
 from __future__ import annotations
 

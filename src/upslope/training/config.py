@@ -16,6 +16,7 @@ from upslope.core.checks import (
     check_table,
 )
 from upslope.objectives import OBJECTIVES
+from upslope.sampling import ENGINES
 from upslope.search import METHODS
 from upslope.search.search_method import Defaults
 from upslope.training.presets import preset_for
@@ -38,6 +39,7 @@ RUN_SETTINGS: dict[str, Any] = {
     "evaluation_episodes": 20,
     "final_episodes": 100,
     "deterministic_evaluation": True,
+    "engine": None,
     "workers": "auto",
     "checkpoint_every": "60s",
 }
@@ -66,6 +68,7 @@ class RunConfig:
         it, as training does: what a policy is worth that has to be random.
       checkpoint_every: time between checkpoints, besides those at evaluations: seconds, or such
         as "60s", "5m", "1h".
+      engine: what samples the environment, a registered name; None: as the environment says.
       workers: simulator processes; "auto" decides by a quick timing. JAX environments have none.
     """
 
@@ -84,6 +87,7 @@ class RunConfig:
     evaluation_episodes: int = 20
     final_episodes: int = 100
     deterministic_evaluation: bool = True
+    engine: str | None = None
     workers: int | str = "auto"
     checkpoint_every: float | str = "60s"
 
@@ -99,6 +103,8 @@ class RunConfig:
         check_number("train()", "seed", self.seed, at_least=0, below=2**32, integer=True)
         check_switch("train()", "deterministic_evaluation", self.deterministic_evaluation)
         seconds_of(self.checkpoint_every)
+        if self.engine is not None:
+            ENGINES.entry(self.engine)
         if self.workers != "auto":
             check_number("train()", "workers", self.workers, at_least=0, integer=True)
 

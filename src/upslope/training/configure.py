@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from upslope.core.small_loops import FUNCTIONS, ask_for_small_loops
+from upslope.core.small_loops import FUNCTION_LOOP_BYTES, ask_for_small_loops
 from upslope.engine.devices import prepare
 
 
@@ -20,5 +20,5 @@ def configure(seeds: int | None = None, *, populations: bool = False) -> None:
       seeds: how many will run side by side; None for as many as there are cores.
       populations: each seed tries populations, which share the cores that seeds leave.
     """
-    ask_for_small_loops(FUNCTIONS)
+    ask_for_small_loops(FUNCTION_LOOP_BYTES)
     prepare(seeds, populations=populations)

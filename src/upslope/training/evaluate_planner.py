@@ -54,27 +54,27 @@ def evaluate_planner(
     """
     check_number("evaluate", "episodes", episodes, at_least=1, integer=True)
     given = check_table("evaluate", "environment_settings", environment_settings)
-    world = make(environment, **given)
-    if not isinstance(world, Environment):
+    simulated = make(environment, **given)
+    if not isinstance(simulated, Environment):
         raise UpslopeError(
             f"evaluate got planner={_name(planner)!r} with {environment!r:.80}, a simulator whose "
             "dynamics no program can see: planners simulate a JAX environment. Choose one (upslope "
             "list envs), or train a policy: upslope train ENV METHOD."
         )
-    if world.time_limit is None:
+    if simulated.time_limit is None:
         raise UpslopeError(
             f"evaluate got {environment!r:.80}, which has time_limit=None and may never end: give "
             "it a time limit (time_limit=...)."
         )
-    actor = PlanningActor(build_planner(world, planner, gamma, settings))
+    actor = PlanningActor(build_planner(simulated, planner, gamma, settings))
     population = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], actor)
-    limit = world.time_limit
+    limit = simulated.time_limit
 
     @jax.jit
-    def play(key: Any, world: Any, population: Any) -> Any:
-        return sample_returns(key, world, population, EpisodicReturn(), episodes, limit)[0]
+    def play(key: Any, environment: Any, population: Any) -> Any:
+        return sample_returns(key, environment, population, EpisodicReturn(), episodes, limit)[0]
 
-    observed = FullyObserved(world)  # pyright: ignore[reportCallIssue] (time_limit is the inner one's)
+    observed = FullyObserved(simulated)  # pyright: ignore[reportCallIssue] (time_limit is the inner one's)
     found = play(jax.random.key(seed), observed, population)
     lengths = np.asarray(found.lengths)
     evaluation = Evaluation(
@@ -88,7 +88,10 @@ def evaluate_planner(
 
 
 def build_planner(
-    world: Environment, planner: str | Planner, gamma: float | None, settings: Mapping[str, Any]
+    environment: Environment,
+    planner: str | Planner,
+    gamma: float | None,
+    settings: Mapping[str, Any],
 ) -> Planner:
     """The planner of that name in an environment; a planner is taken as it is.
 
@@ -112,7 +115,7 @@ def build_planner(
     known = [name for name in settings_of(target) if name not in NOT_SETTINGS]
     check_settings(f"The planner {planner!r}", settings, [*known, "gamma"])
     objective = EpisodicReturn() if gamma is None else DiscountedReturn(gamma=gamma)
-    return target(world, objective=objective, **settings)
+    return target(environment, objective=objective, **settings)
 
 
 def _name(planner: Any) -> str:

@@ -14,6 +14,7 @@ from upslope.engine.history import History
 from upslope.engine.loop import Cursor, Hooks, evaluate_solutions, search
 from upslope.engine.progress import Reporter, Silent, Summary, Times
 from upslope.environments import make
+from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 from upslope.environments.environment import Environment
 from upslope.search.search_method import SearchMethod
 from upslope.training.advice import closing_advice
@@ -62,11 +63,11 @@ def train(
     Raises:
       UpslopeError: bad input, before any work starts; or what stopped the run.
     """
-    world = None
+    given = None
     if not isinstance(environment, str):
-        given = check_table("train", "environment_settings", environment_settings)
-        world = make(environment, **given)
-        environment, environment_settings = name_of(world)
+        table = check_table("train", "environment_settings", environment_settings)
+        given = make(environment, **table)
+        environment, environment_settings = name_of(given)
     config = resolve(
         environment,
         method,
@@ -74,7 +75,7 @@ def train(
         environment_settings=environment_settings,
         use_preset=use_preset,
     )
-    return run(config, out=out, reporter=reporter, loggers=loggers, world=world)
+    return run(config, out=out, reporter=reporter, loggers=loggers, environment=given)
 
 
 def run(
@@ -85,7 +86,7 @@ def run(
     reporter: Reporter | None = None,
     loggers: str | Iterable[str] = (),
     import_seconds: float = 0.0,
-    world: Any = None,
+    environment: Environment | GymnasiumSpec | None = None,
 ) -> Run:
     """Does what a configuration says.
 
@@ -96,7 +97,7 @@ def run(
       reporter: who is told of the progress.
       loggers: `"tensorboard"`, `"wandb"`.
       import_seconds: what the imports took, for the account of times.
-      world: an environment to use instead of the one that is named.
+      environment: to use instead of the one that is named.
 
     Raises:
       Stopped: a signal ended it; everything is saved.
@@ -104,7 +105,7 @@ def run(
     path = None if out is None else check_path("train()", "out", out)
     base = None if root is None else check_path("train()", "root", root)
     began = time.perf_counter()
-    built = build(config, world)
+    built = build(config, environment)
     loggers = check_loggers(loggers)
     folder = None
     if path is not None or base is not None:

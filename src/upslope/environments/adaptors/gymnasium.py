@@ -10,7 +10,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from upslope.core.checks import (
     EnvironmentContractError,
@@ -39,8 +39,10 @@ class GymnasiumSpec:
       factory: builds the simulator instead of `gymnasium.make`, for environments passed in.
       action_mask: observe `info["action_mask"]` as the field `action_mask`, which actions are
         allowed (Taxi tells it there).
+      engine: which engine samples it (`upslope.sampling.ENGINES`). A class attribute.
     """
 
+    engine: ClassVar[str] = "gymnasium"
     id: str
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     factory: Callable[[], Env] | None = field(default=None, repr=False)
@@ -224,6 +226,7 @@ def _described(environment: GymnasiumSpec) -> tuple[Any, Any, int | None]:
     env = environment.build()
     try:
         limit = env.spec.max_episode_steps if env.spec is not None else None
+        limit = limit if limit is not None and limit > 0 else None  # -1 lifts the id's own limit
         return env.observation_space, env.action_space, limit
     finally:
         with contextlib.suppress(Exception):  # what it raises then is of no interest any more

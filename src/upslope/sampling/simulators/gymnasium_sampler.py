@@ -18,6 +18,7 @@ from upslope.core.records import Replayed, Returns, Trajectories
 from upslope.objectives.objective import Objective
 from upslope.policies.twin.actor import generator
 from upslope.sampling.experience import EpisodeReturns, Episodes, ExperienceSpec, Replay, Steps
+from upslope.sampling.sampler import HostSampler
 from upslope.sampling.simulators.action_log import ActionLog
 from upslope.sampling.simulators.action_sampler import ActionSampler
 from upslope.sampling.simulators.episode_seeds import EpisodeSeeds
@@ -40,7 +41,7 @@ REPLAY = 1  # tells the generators of replay from those of actions
 SAVED_REPLAY = 64 * 2**20  # bytes; a larger ring is left out of checkpoints
 
 
-class GymnasiumSampler:
+class GymnasiumSampler(HostSampler):
     """Tries the actors of S seeds in Gymnasium simulators, S x N of them side by side.
 
     Every episode starts from a seed that depends on the run, its slot and its number alone, and
@@ -117,6 +118,11 @@ class GymnasiumSampler:
             self._backend: SimulatorBackend = vector
             observations = vector.observations
             own_limit = None
+        elif not hasattr(environment, "build"):
+            raise UpslopeError(
+                f"The engine 'gymnasium' got a {type(environment).__name__}, which builds no "
+                "simulator: JAX environments are sampled by the engine 'jax'."
+            )
         else:
             described = describe(environment, measure=workers == "auto")
             own_limit, observations = described.time_limit, described.observations
@@ -192,7 +198,7 @@ class GymnasiumSampler:
         self._calling = False
         return experience, self
 
-    def set_priorities(self, drawn: Replayed, priorities: Any, seeds: np.ndarray) -> None:
+    def set_priorities(self, drawn: Replayed, priorities: np.ndarray, seeds: np.ndarray) -> None:
         """Sets priorities [S, B, M] of the windows that the last call drew, for some seeds [S]."""
         assert self.replay is not None
         if self.replay.tree is not None:

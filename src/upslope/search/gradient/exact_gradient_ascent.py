@@ -1,4 +1,4 @@
-"""Ascent on the exact gradient of J, where the world itself is known."""
+"""Ascent on the exact gradient of J, where the environment itself is known."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ExactGradientAscent(SearchMethod[ExactGradientState, Environment]):
     to a stationary point for small eta; for tabular softmax policies on MDPs whose start reaches
     every state that point is the optimum, at a rate of O(1/k).
 
-    An iteration looks at the world once and counts as one step of the budget, though the world
+    An iteration queries the model once and counts as one step of the budget, though the environment
     takes none.
 
     Attributes:
@@ -61,7 +61,7 @@ class ExactGradientAscent(SearchMethod[ExactGradientState, Environment]):
       adam_eps: what Adam adds to the root of the second moment. Static.
 
     Raises:
-      UpslopeError: from `configure`: the world is no finite MDP, or its J is undefined.
+      UpslopeError: from `configure`: the environment is no finite MDP, or its J is undefined.
 
     References:
       Agarwal et al. (2021), section 5; Mei et al. (2020), theorem 4.
@@ -180,7 +180,7 @@ class ExactNaturalGradient(ExactGradientAscent):
       damping: lambda, added to the diagonal of F; 0 for the pseudo-inverse.
 
     Raises:
-      UpslopeError: from `configure`: the world is no finite MDP, or its J is undefined.
+      UpslopeError: from `configure`: the environment is no finite MDP, or its J is undefined.
 
     References:
       Kakade (2002), section 2; Agarwal et al. (2021), theorem 16.
