@@ -20,6 +20,7 @@ RUN_HELP: dict[str, tuple[Any, str]] = {
     "evaluation_episodes": (int, "Held-out episodes of each seed, each time."),
     "final_episodes": (int, "Held-out episodes of each seed at the end."),
     "deterministic_evaluation": (bool, "Evaluate the mode of the policy, not draws from it."),
+    "evaluation_environment": (str, "Where held-out episodes are played, a name."),
     "engine": (str, "What samples the environment: upslope list engines."),
     "workers": (int | Literal["auto"], "Simulator processes; JAX environments have none."),
     "checkpoint_every": (str, "Time between checkpoints: seconds, or such as 60s, 5m, 1h."),

@@ -15,14 +15,12 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from upslope.core import tree
 from upslope.core.records import Replayed, Returns
 from upslope.engine.devices import devices_for, place_empty
+from upslope.engine.evaluator import Evaluator
+from upslope.engine.host_evaluator import HostEvaluator
 from upslope.engine.iteration import iteration_key, may_stop, stream_key
-from upslope.engine.jax_program import EVALUATION_LIMIT
 from upslope.engine.problem import Problem
 from upslope.engine.rows import Records, RowSums, add, iterations_per_row, no_sums, row_of
-from upslope.objectives.objective import EpisodicReturn
-from upslope.sampling.experience import EpisodeReturns
-from upslope.sampling.jax_sampler import episode_limit
-from upslope.sampling.sampler import HostEngine, HostSampler
+from upslope.sampling.sampler import HostEngine
 from upslope.storage.leaves import AnyBytes
 from upslope.storage.tensors import pack, unpack
 
@@ -48,10 +46,12 @@ class HostProgram:
 
     Args:
       problem: what to run.
-      engine: makes the samplers, one for training and one per kind of evaluation.
+      engine: makes the sampler.
       seeds: S.
       seed: the run's seed.
       workers: how many processes the engine may use; `"auto"` leaves it to the engine.
+      total_timesteps: of the whole run: how many iterations a row of the log sums up follows.
+      evaluator: of held-out episodes; None: in the same environment, by the same engine.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class HostProgram:
         seed: int,
         workers: int | str = "auto",
         total_timesteps: int | None = None,
+        evaluator: Evaluator | None = None,
     ):
         self.iterations_per_row = iterations_per_row(
             problem.method.experience, total_timesteps or 1
@@ -73,10 +74,10 @@ class HostProgram:
         self.whole = NamedSharding(mesh, PartitionSpec())
         self.search_key = stream_key(seed, "search")
         self.start_key = stream_key(seed, "start")
-        self.evaluation_key = stream_key(seed, "evaluation")
-        self.compile_seconds = 0.0
-        self.block = 1
-        self._evaluators: dict[tuple[int, bool], HostSampler] = {}
+        self._compile_seconds = 0.0
+        self.evaluator = evaluator or HostEvaluator(
+            engine, problem.environment, problem.objective, seeds, seed, workers
+        )
         self._tell: dict[Any, Any] = {}
         method, objective = problem.method, problem.objective
         rows, everything = PartitionSpec("seeds"), PartitionSpec()
@@ -156,7 +157,7 @@ class HostProgram:
     def compile(self, block: int, deterministic: bool = True) -> None:
         """Compiles start and ask; tell is compiled when the first experience is there."""
         began = time.perf_counter()
-        self.block = block
+        self.evaluator.block = block
         method, objective = self._numbers
         indices = jnp.arange(self.seeds)
         self.start_keys = jax.device_put(
@@ -168,7 +169,7 @@ class HostProgram:
             start.out_info,
         )
         self._start = start.compile()
-        self.compile_seconds += time.perf_counter() - began
+        self._compile_seconds += time.perf_counter() - began
 
     def shapes(self) -> HostCarry:
         """The shapes and types of a carry, for reading a checkpoint."""
@@ -271,7 +272,7 @@ class HostProgram:
             began = time.perf_counter()
             jitted = self._tell_keeping_jit if uneven else self._tell_jit
             self._tell[shape] = jitted.lower(*arguments).compile()
-            self.compile_seconds += time.perf_counter() - began
+            self._compile_seconds += time.perf_counter() - began
         state, diagnostics, finite, priorities = self._tell[shape](*arguments)
         if priorities is not None:
             self.sampler.set_priorities(sampled, np.asarray(priorities), active)
@@ -290,34 +291,15 @@ class HostProgram:
     def evaluate(
         self, policies: Any, episodes: int, evaluation_index: int, deterministic: bool = True
     ) -> Returns:
-        """Held-out undiscounted returns [S, E] of the policies, on simulators of their own."""
-        sampler = self._evaluator(episodes, deterministic)
-        sampler.start_fresh_episodes(evaluation_index)
-        key = jax.random.fold_in(self.evaluation_key, evaluation_index)
-        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(self.seeds))
-        population = jax.tree.map(lambda leaf: jnp.asarray(leaf)[:, None], policies)
-        returns, _ = sampler.sample(keys, population)
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[:, 0], returns._replace(moments=None))
+        """Held-out undiscounted returns [S, E] of the policies (see `Evaluator`)."""
+        return self.evaluator.evaluate(policies, episodes, evaluation_index, deterministic)
 
-    def _evaluator(self, episodes: int, deterministic: bool) -> HostSampler:
-        which = (episodes, deterministic)
-        if which not in self._evaluators:
-            environment = self.problem.environment
-            limit = episode_limit(environment, self.problem.objective) or EVALUATION_LIMIT
-            self._evaluators[which] = self.engine(
-                environment,
-                EpisodeReturns(1, episodes),
-                EpisodicReturn(limit),
-                n_seeds=self.seeds,
-                seed=self.seed,
-                workers=self.workers,
-                stream="evaluation",
-                deterministic=deterministic,
-            )
-        return self._evaluators[which]
+    @property
+    def compile_seconds(self) -> float:
+        """Spent on compiling so far."""
+        return self._compile_seconds + self.evaluator.compile_seconds
 
     def close(self) -> None:
-        """Ends the simulators and their processes."""
+        """Ends the samplers of training and of evaluation."""
         self.sampler.close()
-        for evaluator in self._evaluators.values():
-            evaluator.close()
+        self.evaluator.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -16,8 +16,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from upslope.core import tree
 from upslope.core.records import EpisodeStatistics, Returns
 from upslope.engine.devices import devices_for_populations, place_empty
+from upslope.engine.evaluator import Evaluator
 from upslope.engine.executables import batches_seeds, compiled
 from upslope.engine.iteration import iterate, iteration_key, may_stop, stream_key
+from upslope.engine.jax_evaluator import JaxEvaluator
 from upslope.engine.problem import Problem
 from upslope.engine.rows import (
     Records,
@@ -27,15 +29,12 @@ from upslope.engine.rows import (
     record_of,
     row_of,
 )
-from upslope.objectives.objective import EpisodicReturn
-from upslope.sampling.episode_returns import sample_returns
+from upslope.environments.environment import Environment
 from upslope.sampling.experience import Dynamics, Replay, Steps
-from upslope.sampling.jax_sampler import JaxSampler, episode_limit
+from upslope.sampling.jax_sampler import JaxSampler
 
 # Rows of the log between two returns to the host, at most.
 MAX_ROWS = 128
-# Steps an evaluation episode may take in an environment that has no time limit of its own.
-EVALUATION_LIMIT = 10_000
 
 
 class Carry(NamedTuple):
@@ -59,9 +58,18 @@ class JaxProgram:
       seeds: S.
       seed: the run's seed.
       total_timesteps: of the whole run: how many iterations a row of the log sums up follows.
+      evaluator: of held-out episodes; None: in the same environment.
     """
 
-    def __init__(self, problem: Problem, seeds: int, seed: int, total_timesteps: int | None = None):
+    def __init__(
+        self,
+        problem: Problem,
+        seeds: int,
+        seed: int,
+        total_timesteps: int | None = None,
+        evaluator: Evaluator | None = None,
+    ):
+        assert isinstance(problem.environment, Environment)
         self.problem = problem
         self.iterations_per_row = iterations_per_row(
             problem.method.experience, total_timesteps or 1
@@ -77,13 +85,12 @@ class JaxProgram:
         self.mesh = mesh
         # Everything a call needs besides is numpy: no small program is compiled on the way.
         self.seed = np.uint32(seed)
-        self.compile_seconds = 0.0
+        self._compile_seconds = 0.0
+        self.evaluator = evaluator or JaxEvaluator(problem.environment, problem.objective, seed)
         self._numbers = jax.device_put(
             (problem.method, problem.objective, problem.environment), self.whole
         )
         self._start = self._advance = None
-        self._evaluate: dict[bool, Any] = {}
-        self.block = 1
         self._may_stop = may_stop(problem.method)
         self._stops = jax.jit(lambda method, state: jax.vmap(method.stopped)(state))
 
@@ -244,25 +251,6 @@ class JaxProgram:
         """A carry read from a checkpoint, put on the devices."""
         return jax.device_put(carry, self.split)
 
-    def _evaluate_all(
-        self, numbers: Any, which: Any, policies: Any, episodes: int, deterministic: bool
-    ) -> Returns:
-        _, objective, environment = numbers
-        seed, evaluation_index, block = which
-        key = stream_key(seed, "evaluation")
-        key = jax.random.fold_in(jax.random.fold_in(key, evaluation_index), block)
-        limit = episode_limit(environment, objective) or EVALUATION_LIMIT
-        returns, _ = sample_returns(
-            key,
-            environment,
-            policies,
-            EpisodicReturn(),
-            episodes,
-            limit,
-            deterministic=deterministic,
-        )
-        return returns
-
     # What the loop calls.
 
     def compile(self, block: int, deterministic: bool = True) -> None:
@@ -273,7 +261,7 @@ class JaxProgram:
             so that one program serves all of them.
           deterministic: the kind of evaluation to be ready for; the other is compiled when asked.
         """
-        self.block = block
+        self.evaluator.block = block
         began = time.perf_counter()
         indices = jax.device_put(np.arange(self.seeds, dtype=np.int32), self.split)
         seed = jax.device_put(self.seed, self.whole)
@@ -289,9 +277,7 @@ class JaxProgram:
         start_job = pool.submit(compiled, start, optimize="compile_time")
         # The largest program comes last: it takes up the memory that the others have freed.
         solutions = jax.eval_shape(jax.vmap(self.problem.method.solution), shapes.state)
-        self._evaluate[deterministic] = pool.submit(
-            compiled, self._lower_evaluation(solutions, deterministic), optimize="compile_time"
-        )
+        self.evaluator.prepare(solutions, deterministic, pool)
         everything, rows = PartitionSpec(), PartitionSpec("seeds")
         columns = PartitionSpec(None, "seeds")
         advance = jax.jit(
@@ -316,21 +302,7 @@ class JaxProgram:
         # The main thread only waits, so that it can hear signals.
         self._start, self._advance = start_job.result(), advance_job.result()
         self._indices = indices
-        self.compile_seconds += time.perf_counter() - began
-
-    def _lower_evaluation(self, policies: Any, deterministic: bool) -> Any:
-        plain = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), policies)
-        run = jax.jit(
-            lambda numbers, which, policies: self._evaluate_all(
-                numbers, which, policies, self.block, deterministic
-            )
-        )
-        which = (self.seed, np.int32(0), np.int32(0))
-        return run.lower(self._host_numbers(), which, plain)
-
-    def _host_numbers(self) -> Any:
-        problem = self.problem
-        return jax.tree.map(jnp.asarray, (problem.method, problem.objective, problem.environment))
+        self._compile_seconds += time.perf_counter() - began
 
     def start(self) -> Carry:
         """All seeds before their first iteration."""
@@ -369,28 +341,13 @@ class JaxProgram:
     def evaluate(
         self, policies: Any, episodes: int, evaluation_index: int, deterministic: bool = True
     ) -> Returns:
-        """Held-out undiscounted returns [S, E] of the policies.
+        """Held-out undiscounted returns [S, E] of the policies (see `Evaluator`)."""
+        return self.evaluator.evaluate(policies, episodes, evaluation_index, deterministic)
 
-        Args:
-          evaluation_index: numbers the evaluation; each has episodes of its own, the same however
-            many seeds share it, and none of them is ever used in training.
-        """
-        began = time.perf_counter()
-        if deterministic not in self._evaluate:
-            lowered = self._lower_evaluation(policies, deterministic)
-            self._evaluate[deterministic] = compiled(lowered, optimize="compile_time")
-        elif isinstance(self._evaluate[deterministic], Future):
-            self._evaluate[deterministic] = self._evaluate[deterministic].result()
-        self.compile_seconds += time.perf_counter() - began
-        run, numbers = self._evaluate[deterministic], self._host_numbers()
-        blocks = [
-            jax.device_get(
-                run(numbers, (self.seed, np.int32(evaluation_index), np.int32(n)), policies)
-            )
-            for n in range(-(-episodes // self.block))
-        ]
-        join = lambda name: np.concatenate([getattr(b, name) for b in blocks], 1)[:, :episodes]  # noqa: E731
-        return Returns(join("returns"), join("lengths"))  # pyright: ignore[reportArgumentType]
+    @property
+    def compile_seconds(self) -> float:
+        """Spent on compiling so far."""
+        return self._compile_seconds + self.evaluator.compile_seconds
 
     def pending_steps(self, carry: Carry) -> np.ndarray:
         """Steps [S] in the row of the log under way."""
@@ -409,4 +366,5 @@ class JaxProgram:
         return carry
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Ends what evaluations have started."""
+        self.evaluator.close()

@@ -24,8 +24,11 @@ class Program(Protocol):
     """What runs S seeds side by side: compiled (`JaxProgram`) or on simulators."""
 
     seeds: int
-    compile_seconds: float
-    block: int  # episodes that an evaluation runs at a time
+
+    @property
+    def compile_seconds(self) -> float:
+        """Spent on compiling so far."""
+        ...
 
     def compile(self, block: int, deterministic: bool = True) -> None:
         """Gets everything ready, for evaluations of `block` episodes at a time, of that kind."""

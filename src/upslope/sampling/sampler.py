@@ -9,6 +9,8 @@ import numpy as np
 from jax import Array
 
 from upslope.core.records import EpisodeStatistics, Replayed
+from upslope.environments.adaptors.gymnasium import GymnasiumSpec
+from upslope.environments.environment import Environment
 from upslope.objectives.objective import Objective
 from upslope.policies.actor import Actor
 from upslope.sampling.experience import ExperienceSpec
@@ -117,13 +119,13 @@ class HostEngine(Protocol):
 
     def __call__(
         self,
-        environment: Any,
+        environment: Environment | GymnasiumSpec,
         spec: ExperienceSpec,
         objective: Objective,
         *,
         n_seeds: int,
         seed: int,
-        workers: Any,
+        workers: int | str,
         stream: str,
         deterministic: bool,
     ) -> HostSampler:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
@@ -12,6 +13,7 @@ from jax import Array
 from upslope.core.checks import UpslopeError, check_number
 from upslope.engine.problem import Problem
 from upslope.environments import ENVIRONMENTS, make
+from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 from upslope.environments.environment import Environment
 from upslope.environments.environment_contract import check_environment
 from upslope.objectives import OBJECTIVES
@@ -31,19 +33,25 @@ if TYPE_CHECKING:
 
 
 class Built(NamedTuple):
-    """A problem and the spaces of its environment."""
+    """A problem, the spaces of its environment, and where its policies are evaluated."""
 
     problem: Problem
     observation_space: spaces.Space
     action_space: spaces.Space
+    evaluation_environment: Environment | GymnasiumSpec
 
 
-def build(config: RunConfig, environment: Any = None) -> Built:
+def build(
+    config: RunConfig,
+    environment: Environment | GymnasiumSpec | None = None,
+    evaluation_environment: Environment | GymnasiumSpec | None = None,
+) -> Built:
     """The environment, the policy factory, the method and the objective of a configuration.
 
     Args:
       config: resolved.
       environment: used instead of the one that is named.
+      evaluation_environment: likewise.
 
     Raises:
       UpslopeError: anything that does not fit, before any work starts.
@@ -88,7 +96,17 @@ def build(config: RunConfig, environment: Any = None) -> Built:
             environment=environment if isinstance(environment, Environment) else None,
         )
     )
-    return Built(Problem(environment, policy, method, objective), observation_space, action_space)
+    problem = Problem(environment, policy, method, objective)
+    if evaluation_environment is None and config.evaluation_environment is None:
+        return Built(problem, observation_space, action_space, environment)
+    if evaluation_environment is None:
+        assert config.evaluation_environment is not None
+        settings = config.evaluation_environment_settings
+        evaluation_environment = make(config.evaluation_environment, **settings)
+    if isinstance(evaluation_environment, Environment):
+        check_environment(evaluation_environment)
+    check_same_spaces(config, (observation_space, action_space), spaces_of(evaluation_environment))
+    return Built(problem, observation_space, action_space, evaluation_environment)
 
 
 def method_of(config: RunConfig) -> SearchMethod:
@@ -167,8 +185,35 @@ def spaces_of(environment: Any) -> tuple[spaces.Space, spaces.Space]:
     return policy_spaces(environment)
 
 
+def check_same_spaces(
+    config: RunConfig,
+    training: tuple[spaces.Space, spaces.Space],
+    evaluation: tuple[spaces.Space, spaces.Space],
+) -> None:
+    """Refuses an evaluation environment whose observations or actions are of other kinds.
+
+    Raises:
+      UpslopeError: names both spaces.
+    """
+    names = ("observation space", "action space")
+    for name, want, have in zip(names, training, evaluation, strict=True):
+        if not same_kind(have, want):
+            raise UpslopeError(
+                f"train() got evaluation_environment={config.evaluation_environment!r}, whose "
+                f"{name} is {have}; that of {config.environment} is {want}: policies are evaluated "
+                "where observations and actions have the same shapes. Choose such an environment."
+            )
+
+
 def same_kind(have: Any, want: Any) -> bool:
     """Whether a policy for one space can be used with another: only bounds may differ."""
+    parts, others = getattr(have, "spaces", None), getattr(want, "spaces", None)
+    if isinstance(parts, Mapping) and isinstance(others, Mapping):
+        return parts.keys() == others.keys() and all(
+            same_kind(part, others[name]) for name, part in parts.items()
+        )
+    if isinstance(parts, tuple) and isinstance(others, tuple):
+        return len(parts) == len(others) and all(map(same_kind, parts, others))
     counts = [
         [np.asarray(getattr(space, name, ())).tolist() for name in ("n", "nvec")]
         for space in (have, want)

@@ -39,6 +39,8 @@ RUN_SETTINGS: dict[str, Any] = {
     "evaluation_episodes": 20,
     "final_episodes": 100,
     "deterministic_evaluation": True,
+    "evaluation_environment": None,
+    "evaluation_environment_settings": None,
     "engine": None,
     "workers": "auto",
     "checkpoint_every": "60s",
@@ -66,6 +68,9 @@ class RunConfig:
       final_episodes: held-out episodes at the end.
       deterministic_evaluation: held-out episodes act by the mode of the policy; False draws from
         it, as training does: what a policy is worth that has to be random.
+      evaluation_environment: where held-out episodes are played, a name that `upslope.make` knows;
+        None: what is trained on.
+      evaluation_environment_settings: fields of it.
       checkpoint_every: time between checkpoints, besides those at evaluations: seconds, or such
         as "60s", "5m", "1h".
       engine: what samples the environment, a registered name; None: as the environment says.
@@ -87,6 +92,8 @@ class RunConfig:
     evaluation_episodes: int = 20
     final_episodes: int = 100
     deterministic_evaluation: bool = True
+    evaluation_environment: str | None = None
+    evaluation_environment_settings: dict[str, Any] = field(default_factory=dict)
     engine: str | None = None
     workers: int | str = "auto"
     checkpoint_every: float | str = "60s"
@@ -102,6 +109,13 @@ class RunConfig:
             check_number("train()", name, getattr(self, name), at_least=1, integer=True)
         check_number("train()", "seed", self.seed, at_least=0, below=2**32, integer=True)
         check_switch("train()", "deterministic_evaluation", self.deterministic_evaluation)
+        if self.evaluation_environment is not None:
+            check_name("evaluation_environment", self.evaluation_environment)
+        elif self.evaluation_environment_settings:
+            raise UpslopeError(
+                "train() got evaluation_environment_settings without evaluation_environment=: they "
+                "are settings of it. Name it, too."
+            )
         seconds_of(self.checkpoint_every)
         if self.engine is not None:
             ENGINES.entry(self.engine)
@@ -176,11 +190,7 @@ def resolve(
     Raises:
       UpslopeError: for a name that is nobody's setting; the nearest one is offered.
     """
-    if not isinstance(environment, str):
-        raise UpslopeError(
-            f"train() got environment={environment!r:.80}: must be a name, such as 'CartPole-v1'. "
-            "Known ones: upslope list envs"
-        )
+    check_name("environment", environment)
     given = {k.replace("-", "_"): v for k, v in dict(settings or {}).items()}
     if method is not None:
         METHODS.entry(method)  # an unknown name is said before anything is looked up by it
@@ -207,6 +217,8 @@ def resolve(
 
     objective, objective_settings = resolve_objective(f"Training with {method!r}", merged, defaults)
     run = choose(merged, RUN_SETTINGS)
+    of_evaluation = "evaluation_environment_settings"
+    run[of_evaluation] = plain(check_table("train()", of_evaluation, run.get(of_evaluation)))
     own = choose(merged, set(method_names) - set(RUN_SETTINGS))
     return RunConfig(
         environment=environment,
@@ -219,6 +231,15 @@ def resolve(
         objective_settings=plain(objective_settings),
         **run,
     )
+
+
+def check_name(setting: str, value: object) -> None:
+    """Raises unless an environment is given by its name."""
+    if not isinstance(value, str):
+        raise UpslopeError(
+            f"train() got {setting}={value!r:.80}: must be a name, such as 'CartPole-v1'. "
+            "Known ones: upslope list envs"
+        )
 
 
 def without_misfits(

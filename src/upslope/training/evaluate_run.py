@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from upslope.storage.policy_artifact import load_policy
 from upslope.training.build import build, same_kind
 from upslope.training.config import RunConfig
 from upslope.training.evaluate_planner import evaluate_planner
-from upslope.training.programs import make_program
+from upslope.training.programs import make_evaluator
 from upslope.training.run_folder import RunFolder
 
 EVALUATE_SETTINGS = ("episodes", "environment", "deterministic", "seed", "planner")
@@ -40,7 +41,8 @@ def evaluate(
     Args:
       path: the run folder; with a planner, an environment or its name.
       episodes: for each seed.
-      environment: another environment than the run's, with the same spaces.
+      environment: another environment than the one that the run was evaluated in, with the same
+        spaces.
       deterministic: act by the mode of the policy instead of a draw; None: as the run's own
         evaluations did.
       seed: of the episodes; distinct from every stream of training.
@@ -66,10 +68,7 @@ def evaluate(
     folder = RunFolder.open(check_path("evaluate", "path", path), lock=False)
     saved = folder.policy_folder()
     config = RunConfig.from_dict(folder.config())
-    if environment is not None:
-        config = RunConfig.from_dict(
-            {**config.to_dict(), "environment": environment, "environment_settings": {}}
-        )
+    config = dataclasses.replace(where_evaluated(config, environment), seed=seed)
     built = build(config)
     loaded = load_policy(saved)
     for name in ("observation_space", "action_space"):
@@ -81,12 +80,12 @@ def evaluate(
             )
     if deterministic is None:
         deterministic = config.deterministic_evaluation
-    program = make_program(RunConfig.from_dict({**config.to_dict(), "seed": seed}), built)
+    evaluator = make_evaluator(config, built)
     try:
-        program.block = min(episodes, 20)
-        returns = program.evaluate(loaded.policy, episodes, 2**31 - 1, deterministic)
+        evaluator.block = min(episodes, 20)
+        returns = evaluator.evaluate(loaded.policy, episodes, 2**31 - 1, deterministic)
     finally:
-        program.close()
+        evaluator.close()
     evaluation = Evaluation(
         np.asarray(loaded.metadata["extra"].get("steps", [0] * config.seeds)),
         np.asarray(returns.returns, float),
@@ -94,3 +93,26 @@ def evaluate(
     )
     check_returns(evaluation, "The policies are as they were.")
     return evaluation
+
+
+def where_evaluated(config: RunConfig, environment: str | None) -> RunConfig:
+    """The configuration with the environment of an evaluation for the one that was trained on.
+
+    Args:
+      config: of the run.
+      environment: the user's choice; None: where the run's own evaluations were.
+    """
+    settings: dict[str, Any] = {}
+    if environment is None:
+        if config.evaluation_environment is None:
+            return config
+        environment = config.evaluation_environment
+        settings = config.evaluation_environment_settings
+    return dataclasses.replace(
+        config,
+        environment=environment,
+        environment_settings=settings,
+        engine=None,
+        evaluation_environment=None,
+        evaluation_environment_settings={},
+    )

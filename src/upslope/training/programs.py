@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from upslope.core.checks import UpslopeError
+from upslope.engine.evaluator import Evaluator
+from upslope.engine.jax_evaluator import JaxEvaluator
 from upslope.engine.jax_program import JaxProgram
 from upslope.engine.loop import Program, RunSchedule
+from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 from upslope.environments.environment import Environment
 from upslope.sampling import ENGINES, JaxSampler
 from upslope.sampling.engines import engine_of
@@ -25,26 +28,64 @@ def schedule_of(config: RunConfig) -> RunSchedule:
 
 
 def make_program(config: RunConfig, built: Built) -> Program:
-    """What runs the problem: compiled as a whole, or around an engine of the host."""
-    name = engine_of(built.problem.environment, config.engine)
-    engine = ENGINES.get(name)
+    """What runs the problem: compiled as a whole, or around an engine of the host.
+
+    Raises:
+      UpslopeError: an engine that cannot serve the environment.
+    """
+    problem, evaluator = built.problem, make_evaluator(config, built)
+    engine = ENGINES.get(engine_of(problem.environment, config.engine))
     if engine is JaxSampler:
-        if not isinstance(built.problem.environment, Environment):
-            raise UpslopeError(
-                f"train() got engine={name!r} with {config.environment}, a simulator: this engine "
-                "compiles JAX environments (upslope list envs). Leave engine out, or choose one of "
-                f"{', '.join(ENGINES.names())}."
-            )
+        environment = compilable(config.environment, problem.environment)
         return JaxProgram(
-            built.problem, config.seeds, config.seed, total_timesteps=config.total_timesteps
+            problem._replace(environment=environment),
+            config.seeds,
+            config.seed,
+            total_timesteps=config.total_timesteps,
+            evaluator=evaluator,
         )
     from upslope.engine.host_program import HostProgram
 
     return HostProgram(
-        built.problem,
+        problem,
         engine,
         config.seeds,
         config.seed,
         config.workers,
         total_timesteps=config.total_timesteps,
+        evaluator=evaluator,
+    )
+
+
+def make_evaluator(config: RunConfig, built: Built) -> Evaluator:
+    """What plays the held-out episodes of a run.
+
+    The engine that the user has chosen (`engine=`) is for the environment that is trained on; an
+    evaluation environment of its own is sampled by the engine that it names.
+
+    Raises:
+      UpslopeError: an engine that cannot serve the environment.
+    """
+    environment, objective = built.evaluation_environment, built.problem.objective
+    chosen = config.engine if config.evaluation_environment is None else None
+    engine = ENGINES.get(engine_of(environment, chosen))
+    if engine is JaxSampler:
+        name = config.evaluation_environment or config.environment
+        return JaxEvaluator(compilable(name, environment), objective, config.seed)
+    from upslope.engine.host_evaluator import HostEvaluator
+
+    return HostEvaluator(engine, environment, objective, config.seeds, config.seed, config.workers)
+
+
+def compilable(name: str, environment: Environment | GymnasiumSpec) -> Environment:
+    """The environment, which can be part of a compiled program.
+
+    Raises:
+      UpslopeError: it cannot; says what can.
+    """
+    if isinstance(environment, Environment):
+        return environment
+    raise UpslopeError(
+        f"train() got engine='jax' with {name}, a simulator: this engine compiles JAX environments "
+        f"(upslope list envs). Leave engine out, or choose one of {', '.join(ENGINES.names())}."
     )

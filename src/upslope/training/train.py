@@ -40,6 +40,8 @@ def train(
     reporter: Reporter | None = None,
     loggers: str | Iterable[str] = (),
     environment_settings: Mapping[str, Any] | None = None,
+    evaluation_environment: str | Environment | Any | None = None,
+    evaluation_environment_settings: Mapping[str, Any] | None = None,
     use_preset: bool = True,
     **settings: Any,
 ) -> Run:
@@ -53,6 +55,9 @@ def train(
       reporter: who is told of the progress.
       loggers: `"tensorboard"` and `"wandb"`, beside the run folder's own log.
       environment_settings: fields of the environment.
+      evaluation_environment: where held-out episodes are played, with the same spaces; given as
+        `environment` is. None: in the environment that is trained on.
+      evaluation_environment_settings: fields of it.
       use_preset: whether tuned settings for this environment and method apply.
       **settings: of the run (`total_timesteps`, `seeds`, `seed`, ...), the method, the policy
         (`policy`, `hidden`, ...) and the objective (`objective`, `gamma`, ...), by name.
@@ -63,11 +68,19 @@ def train(
     Raises:
       UpslopeError: bad input, before any work starts; or what stopped the run.
     """
-    given = None
+    given = evaluated = None
     if not isinstance(environment, str):
         table = check_table("train", "environment_settings", environment_settings)
         given = make(environment, **table)
         environment, environment_settings = name_of(given)
+    if evaluation_environment is not None and not isinstance(evaluation_environment, str):
+        table = check_table(
+            "train", "evaluation_environment_settings", evaluation_environment_settings
+        )
+        evaluated = make(evaluation_environment, **table)
+        evaluation_environment, evaluation_environment_settings = name_of(evaluated)
+    settings["evaluation_environment"] = evaluation_environment
+    settings["evaluation_environment_settings"] = evaluation_environment_settings
     config = resolve(
         environment,
         method,
@@ -75,7 +88,14 @@ def train(
         environment_settings=environment_settings,
         use_preset=use_preset,
     )
-    return run(config, out=out, reporter=reporter, loggers=loggers, environment=given)
+    return run(
+        config,
+        out=out,
+        reporter=reporter,
+        loggers=loggers,
+        environment=given,
+        evaluation_environment=evaluated,
+    )
 
 
 def run(
@@ -87,6 +107,7 @@ def run(
     loggers: str | Iterable[str] = (),
     import_seconds: float = 0.0,
     environment: Environment | GymnasiumSpec | None = None,
+    evaluation_environment: Environment | GymnasiumSpec | None = None,
 ) -> Run:
     """Does what a configuration says.
 
@@ -98,6 +119,7 @@ def run(
       loggers: `"tensorboard"`, `"wandb"`.
       import_seconds: what the imports took, for the account of times.
       environment: to use instead of the one that is named.
+      evaluation_environment: likewise.
 
     Raises:
       Stopped: a signal ended it; everything is saved.
@@ -105,7 +127,7 @@ def run(
     path = None if out is None else check_path("train()", "out", out)
     base = None if root is None else check_path("train()", "root", root)
     began = time.perf_counter()
-    built = build(config, environment)
+    built = build(config, environment, evaluation_environment)
     loggers = check_loggers(loggers)
     folder = None
     if path is not None or base is not None:

@@ -1,0 +1,111 @@
+"""Held-out episodes in a JAX environment: one compiled program for a block of them."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Executor, Future
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from upslope.core.actor import Actor
+from upslope.core.records import Returns
+from upslope.engine.evaluator import EVALUATION_LIMIT
+from upslope.engine.executables import compiled
+from upslope.engine.iteration import stream_key
+from upslope.environments.environment import Environment
+from upslope.objectives.objective import EpisodicReturn, Objective
+from upslope.sampling.episode_returns import sample_returns
+from upslope.sampling.jax_sampler import episode_limit
+
+
+class JaxEvaluator:
+    """An `Evaluator` whose environment is part of the compiled program.
+
+    Episodes run in blocks, so that one program serves evaluations of any size.
+
+    Args:
+      environment: where the policies are evaluated.
+      objective: its horizon, where it has one, truncates episodes.
+      seed: the run's.
+    """
+
+    def __init__(self, environment: Environment, objective: Objective, seed: int):
+        self.environment = environment
+        self.block = 1
+        # Everything a call needs is numpy: no small program is compiled on the way.
+        self._seed = np.uint32(seed)
+        self._limit = episode_limit(environment, objective) or EVALUATION_LIMIT
+        self._programs: dict[bool, Any] = {}  # by determinism; a future while it is compiled
+        self._compile_seconds = 0.0
+
+    @property
+    def compile_seconds(self) -> float:
+        """Spent on compiling so far, and on waiting for it."""
+        return self._compile_seconds
+
+    def prepare(self, policies: Actor, deterministic: bool, pool: Executor) -> None:
+        """Traces here and compiles in the pool; the other kind is compiled when it is asked for."""
+        lowered = self._lower(policies, deterministic)
+        self._programs[deterministic] = pool.submit(compiled, lowered, optimize="compile_time")
+
+    def evaluate(
+        self, policies: Actor, episodes: int, evaluation_index: int, deterministic: bool = True
+    ) -> Returns:
+        """See `Evaluator`."""
+        began = time.perf_counter()
+        if deterministic not in self._programs:
+            lowered = self._lower(policies, deterministic)
+            self._programs[deterministic] = compiled(lowered, optimize="compile_time")
+        elif isinstance(self._programs[deterministic], Future):
+            self._programs[deterministic] = self._programs[deterministic].result()
+        self._compile_seconds += time.perf_counter() - began
+        run, environment = self._programs[deterministic], self._numbers()
+        blocks = [
+            jax.device_get(
+                run(environment, (self._seed, np.int32(evaluation_index), np.int32(n)), policies)
+            )
+            for n in range(-(-episodes // self.block))
+        ]
+        join = lambda name: np.concatenate([getattr(b, name) for b in blocks], 1)[:, :episodes]  # noqa: E731
+        return Returns(join("returns"), join("lengths"))  # pyright: ignore[reportArgumentType]
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def _numbers(self) -> Any:
+        return jax.tree.map(jnp.asarray, self.environment)
+
+    def _lower(self, policies: Actor, deterministic: bool) -> Any:
+        plain = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), policies)
+        run = jax.jit(
+            lambda environment, which, policies: self._run(
+                environment, which, policies, self.block, deterministic
+            )
+        )
+        return run.lower(self._numbers(), (self._seed, np.int32(0), np.int32(0)), plain)
+
+    def _run(
+        self,
+        environment: Environment,
+        which: tuple[Array, Array, Array],
+        policies: Actor,
+        episodes: int,
+        deterministic: bool,
+    ) -> Returns:
+        seed, evaluation_index, block = which
+        key = stream_key(seed, "evaluation")
+        key = jax.random.fold_in(jax.random.fold_in(key, evaluation_index), block)
+        returns, _ = sample_returns(
+            key,
+            environment,
+            policies,
+            EpisodicReturn(),
+            episodes,
+            self._limit,
+            deterministic=deterministic,
+        )
+        return returns
