@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple
 
 from upslope.core.checks import UpslopeError, unknown_name
@@ -57,7 +57,7 @@ class Registry:
     @contextlib.contextmanager
     def registered(
         self, name: str, target: Callable[..., Any] | str, summary: str = ""
-    ) -> Iterator[None]:
+    ) -> Generator[None, None, None]:
         """`target` is registered under `name` within the block, in the place of what was there.
 
         However the block ends, the table is afterwards as it was before, order included: for tests
