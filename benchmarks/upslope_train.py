@@ -14,6 +14,7 @@ import whole_process
 def train(
     upslope: str,
     environment: str,
+    method: str | None = None,
     *,
     seeds: int,
     seed: int,
@@ -26,6 +27,7 @@ def train(
     Args:
       upslope: the command.
       environment: its name.
+      method: its name; None for the preset's choice.
       seeds: how many searches side by side.
       seed: of the run.
       cache: folder of JAX's compilation cache; None for the user's.
@@ -39,7 +41,7 @@ def train(
     flags = {"seeds": seeds, "seed": seed, **(settings or {})}
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
-        command = [upslope, "train", environment, "--out", str(out)]
+        command = [upslope, "train", environment, *filter(None, [method]), "--out", str(out)]
         for name, value in flags.items():
             command += [f"--{name.replace('_', '-')}", str(value)]
         process = whole_process.run(

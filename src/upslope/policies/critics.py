@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 from jax import Array
 
 from upslope.core.annotations import Memory, Observation
+from upslope.core.networks.linear import Linear
 from upslope.policies.bodies.body import Body
 from upslope.policies.policy import Policy, ValueFunction
 
@@ -81,12 +82,35 @@ class ActionValue(ValueFunction):
         return (output[0], memory) if self.has_memory else output[0]
 
 
-def state_value(key: Array, policy: Policy) -> StateValue:
+class FeatureValue(ValueFunction):
+    """V(s), linear in the features that the policy computes anyway.
+
+    Attributes:
+      output: features [F] to one number.
+    """
+
+    reads_features: ClassVar[bool] = True
+    output: Linear
+
+    def __call__(self, observation: Observation, memory: Memory = ()) -> Array:
+        """V, a scalar, of the policy's features of an observation."""
+        return self.output(observation)[0]
+
+
+def state_value(key: Array, policy: Policy, *, share_features: bool = False) -> ValueFunction:
     """A fresh V of the policy's architecture. The key is consumed.
+
+    Args:
+      key: consumed.
+      policy: whose architecture it is.
+      share_features: V is to read the policy's features, if it has them (`shares_features`): their
+        gradient is then the sum of both.
 
     Raises:
       UpslopeError: for a policy without an architecture (`Policy.network_like`).
     """
+    if share_features and policy.shares_features:
+        return FeatureValue(policy.read_out_like(key, 1))
     return StateValue(policy.network_like(key, 1))
 
 

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core.annotations import Memory, Noise, Observation
+from upslope.core.distributions.distribution import Distribution
+from upslope.core.networks.linear import Linear
 from upslope.core.records import Act
 from upslope.policies.bodies.body import Body
 from upslope.policies.encoding import action_mask
@@ -46,11 +48,28 @@ class NetworkPolicy(Policy):
         """Whether the body has a memory."""
         return self.body.has_memory
 
+    @property
+    def shares_features(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the body has features to share."""
+        return self.body.shares_features
+
     def __call__(self, observation: Observation, memory: Memory = ()) -> Any:
         output, memory = self.body(observation, memory)
-        mask = action_mask(observation)
-        distribution = self.head(output) if mask is None else self.head(output, mask)
+        distribution = self._distribution(output, observation)
         return (distribution, memory) if self.has_memory else distribution
+
+    def _distribution(self, output: Array, observation: Observation) -> Distribution:
+        mask = action_mask(observation)
+        return self.head(output) if mask is None else self.head(output, mask)
+
+    def features(self, observation: Observation) -> Array:
+        return self.body.features(observation)
+
+    def read_out_like(self, key: Array, n_outputs: int) -> Linear:
+        return self.body.read_out_like(key, n_outputs)
+
+    def from_features(self, features: Array, observation: Observation) -> Distribution:
+        return self._distribution(self.body.read_out(features), observation)
 
     def initial_memory(self) -> Memory:
         return self.body.initial_memory()

@@ -8,7 +8,9 @@ from typing import Any
 from jax import Array
 
 from upslope.core.annotations import Memory, Noise, Observation
+from upslope.core.distributions.distribution import Distribution
 from upslope.core.moments import Moments
+from upslope.core.networks.linear import Linear
 from upslope.core.records import Act
 from upslope.policies.bodies.body import Body
 from upslope.policies.policy import Policy
@@ -40,6 +42,20 @@ class NormalizedPolicy(Policy):
     def has_memory(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the inner policy has a memory."""
         return self.policy.has_memory
+
+    @property
+    def shares_features(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the inner policy has features to share."""
+        return self.policy.shares_features
+
+    def features(self, observation: Observation) -> Array:
+        return self.policy.features(self.normalize(observation))
+
+    def read_out_like(self, key: Array, n_outputs: int) -> Linear:
+        return self.policy.read_out_like(key, n_outputs)
+
+    def from_features(self, features: Array, observation: Observation) -> Distribution:
+        return self.policy.from_features(features, observation)
 
     def __call__(self, observation: Observation, memory: Memory = None) -> Any:
         return self.policy(self.normalize(observation), memory)

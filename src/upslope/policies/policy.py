@@ -13,6 +13,7 @@ from upslope.core.annotations import Memory, Noise, Observation
 from upslope.core.checks import UpslopeError
 from upslope.core.distributions.distribution import Distribution
 from upslope.core.moments import Moments
+from upslope.core.networks.linear import Linear
 from upslope.core.records import Act
 from upslope.policies.actor import Actor
 from upslope.policies.twin.actor import TwinActor
@@ -33,6 +34,7 @@ class Policy(Actor):
 
     has_memory: ClassVar[bool] = False
     differentiable: ClassVar[bool] = True  # whether log pi can be differentiated
+    shares_features: ClassVar[bool] = False  # whether it has `features` that a critic may read
 
     @abc.abstractmethod
     def __call__(self, observation: Observation, memory: Memory = None) -> Any:
@@ -63,6 +65,19 @@ class Policy(Actor):
             "(network_like). Use a method without a critic, or a policy such as 'softmax' or "
             "'gaussian'; a policy of your own defines network_like."
         )
+
+    def features(self, observation: Observation) -> Array:
+        """What the last layer reads, [F]; of policies with `shares_features`, such as convolutional
+        ones, whose critics can save themselves a second look at the image."""
+        raise NotImplementedError
+
+    def read_out_like(self, key: Array, n_outputs: int) -> Linear:
+        """A fresh layer that reads the features, for a critic. The key is consumed."""
+        raise NotImplementedError
+
+    def from_features(self, features: Array, observation: Observation) -> Distribution:
+        """The distribution, given `features(observation)`; the observation for its mask alone."""
+        raise NotImplementedError
 
     def normalize(self, observation: Observation) -> Observation:
         """The observation as the policy's network sees it."""
@@ -107,12 +122,14 @@ class Greedy(Actor):
 
 
 class ValueFunction(eqx.Module):
-    """V(s), unbatched. It reads `policy.normalize(observation)`, so it shares the policy's moments.
+    """V(s), unbatched. It reads `policy.normalize(observation)`, so it shares the policy's moments;
+    or, where `reads_features` says so, `policy.features(observation)`.
 
     With memory: `value(observation, memory) -> (V, memory)`; `initial_memory` as for policies.
     """
 
     has_memory: ClassVar[bool] = False
+    reads_features: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __call__(self, observation: Observation, memory: Memory = None) -> Any:

@@ -124,8 +124,8 @@ class ConvolutionalNetwork(eqx.Module):
             key, self.shape, out_size, dense_size, self.activation, out_gain
         )
 
-    def __call__(self, image: Array) -> Array:
-        """An image to [O]."""
+    def features(self, image: Array) -> Array:
+        """The dense layer's activations [dense_size], in which the outputs are linear."""
         dtype = self.output.weight.dtype
         if not jnp.issubdtype(image.dtype, jnp.floating):
             image = image.astype(dtype) / 255.0
@@ -134,4 +134,8 @@ class ConvolutionalNetwork(eqx.Module):
             image = jnp.moveaxis(image, 0, -1)
         for convolution in self.convolutions:
             image = activate(self.activation, convolution(image))
-        return self.output(activate(self.activation, self.dense(image.ravel())))
+        return activate(self.activation, self.dense(image.ravel()))
+
+    def __call__(self, image: Array) -> Array:
+        """An image to [O]."""
+        return self.output(self.features(image))

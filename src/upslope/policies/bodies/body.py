@@ -11,6 +11,7 @@ from jax import Array
 
 from upslope.core.annotations import Memory, Observation
 from upslope.core.checks import UpslopeError
+from upslope.core.networks.linear import Linear
 from upslope.policies.encoding import Categories, encode, encoded_size
 from upslope.policies.twin.bodies import TwinBody
 
@@ -22,6 +23,8 @@ class Body(eqx.Module):
     """
 
     has_memory: ClassVar[bool] = False
+    # Whether `features` are costly enough that a critic had better share them.
+    shares_features: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __call__(
@@ -47,6 +50,18 @@ class Body(eqx.Module):
         Raises:
           UpslopeError: where the architecture cannot read extra inputs.
         """
+
+    def features(self, observation: Observation) -> Array:
+        """What the outputs are linear in, [F]; of bodies with `shares_features`."""
+        raise NotImplementedError
+
+    def read_out(self, features: Array) -> Array:
+        """The outputs [O] of features [F]: `body(o)` is `read_out(features(o))`."""
+        raise NotImplementedError
+
+    def read_out_like(self, key: Array, n_outputs: int) -> Linear:
+        """A fresh last layer that reads the same features. The key is consumed."""
+        raise NotImplementedError
 
     def initial_memory(self) -> Memory:
         """The memory at the start of an episode; `()` when there is none."""

@@ -10,6 +10,7 @@ from jax import Array
 
 from upslope.core.annotations import Memory, Observation
 from upslope.core.networks import MLP, ConvolutionalNetwork, activate
+from upslope.core.networks.linear import Linear
 from upslope.policies.bodies.body import Body
 from upslope.policies.encoding import without_mask
 from upslope.policies.twin.convolutional import TwinConvolutional
@@ -45,11 +46,25 @@ class ConvolutionalBody(Body):
             ConvolutionalNetwork(key, image_shape, n_outputs, dense_size, activation, out_gain)
         )
 
+    @property
+    def shares_features(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether nothing but the image is read: the convolutions are nearly all of the work."""
+        return self.merge is None
+
+    def features(self, observation: Observation) -> Array:
+        (image,) = jax.tree.leaves(without_mask(observation))
+        return self.network.features(image)
+
+    def read_out(self, features: Array) -> Array:
+        return self.network.output(features)
+
+    def read_out_like(self, key: Array, n_outputs: int) -> Linear:
+        return Linear.fresh(key, self.network.output.weight.shape[0], n_outputs)
+
     def __call__(
         self, observation: Observation, memory: Memory = (), extra: Array | None = None
     ) -> tuple[Array, Memory]:
-        (image,) = jax.tree.leaves(without_mask(observation))
-        output = self.network(image)
+        output = self.read_out(self.features(observation))
         if self.merge is None:
             return output, memory
         features = activate(self.network.activation, output)

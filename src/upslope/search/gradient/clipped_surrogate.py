@@ -88,6 +88,11 @@ def clipped_surrogate(
             if critic is not None:
                 value, _ = along(critic, batch.seen, batch.ended, memories[1])
             each = lambda f: jax.vmap(jax.vmap(f))  # noqa: E731
+        elif critic is not None and critic.reads_features:
+            features = jax.vmap(policy.features)(batch.observation)
+            distribution = jax.vmap(policy.from_features)(features, batch.observation)
+            value = jax.vmap(critic)(features)
+            each = jax.vmap
         else:
             distribution = jax.vmap(policy)(batch.observation)
             if critic is not None:

@@ -22,7 +22,7 @@ class OnPolicyBatch(NamedTuple):
     """What an update needs of every step; leaves [T, N, ...], or [B, ...] rows of it."""
 
     observation: Observation  # as the policy reads it; an array or a tree
-    seen: Observation  # as the value function reads it: normalised
+    seen: Observation  # as the value function reads it, normalised; () where it reads features
     action: Action
     ended: Array  # bool: terminated or truncated
     valid: Array  # bool
@@ -84,12 +84,12 @@ def on_policy_batch(
         reward, reward_scale = reward_scale(reward, ended, valid, discount, experience.restarted)
     if objective.differential:
         reward = reward - objective.average(experience._replace(reward=reward))
-    normalize = jax.vmap(jax.vmap(policy.normalize))
-    seen = normalize(experience.observation)
+    look = jax.vmap(jax.vmap(policy.features if critic.reads_features else policy.normalize))
+    seen = look(experience.observation)
     value, next_value, next_critic_memory = successor_values(
         critic,
         seen,
-        normalize(experience.next_observation),
+        look(experience.next_observation),
         experience.terminated,
         experience.truncated,
         critic_memory,
@@ -97,7 +97,11 @@ def on_policy_batch(
     advantage = generalized_advantages(
         reward, value, next_value, terminated, ended, discount, gae_lambda
     )
-    distribution, _ = along(policy, experience.observation, ended, experience.memory)
+    if critic.reads_features:
+        say = jax.vmap(jax.vmap(policy.from_features))
+        distribution, seen = say(seen, experience.observation), ()
+    else:
+        distribution, _ = along(policy, experience.observation, ended, experience.memory)
     log_prob = jax.vmap(jax.vmap(lambda d, a: d.log_prob(a)))(distribution, experience.action)
     batch = OnPolicyBatch(
         observation=experience.observation,

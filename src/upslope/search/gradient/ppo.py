@@ -96,6 +96,8 @@ class PPO(SearchMethod[PPOState, Trajectories]):
       vf_coef: c_v.
       max_grad_norm: bound on the global norm of the gradient.
       target_kl: end the iteration's updates when approx_kl exceeds 1.5 times it; None: never.
+      share_features_extractor: one convolutional network for policy and value function, each with
+        its own last layer; no effect on policies without one (`Policy.shares_features`). Static.
       total_timesteps: the budget, for the schedules.
       adam_eps: what Adam adds to the root of the second moment. Static.
 
@@ -126,6 +128,7 @@ class PPO(SearchMethod[PPOState, Trajectories]):
     vf_coef: float | Array = 0.5
     max_grad_norm: float | Array = 0.5
     target_kl: float | Array | None = None
+    share_features_extractor: bool = eqx.field(static=True, default=True)
     total_timesteps: float | Array | None = None
     adam_eps: float = eqx.field(static=True, default=1e-5)
 
@@ -191,7 +194,7 @@ class PPO(SearchMethod[PPOState, Trajectories]):
 
     def init(self, key: Array, policy: Policy, objective: Objective) -> PPOState:
         self.check_memory(policy)
-        critic = state_value(key, policy)
+        critic = state_value(key, policy, share_features=self.share_features_extractor)
         memory = jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf, (self.n_envs, *jnp.shape(leaf))),
             critic.initial_memory(),
