@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Float
 
+from upslope.core.annotations import PyTree
 from upslope.core.checks import StorageError, UpslopeError
 from upslope.optimization.loops import Progress, first_progress, keys_of, told
+from upslope.optimization.points import Bounds
 from upslope.optimization.problem import check_seed, function_problem
 from upslope.storage.checkpoint import checkpoints, load_latest, save_checkpoint
 
@@ -45,12 +50,12 @@ class AskTell:
 
     def __init__(
         self,
-        x0: Any,
+        x0: PyTree,
         method: str = "cma-es",
         *,
         maximize: bool = True,
         std: float | None = None,
-        bounds: Any = None,
+        bounds: Bounds | None = None,
         seed: int = 0,
         folder: str | Path | None = None,
         **settings: Any,
@@ -73,9 +78,9 @@ class AskTell:
             self._progress, self._key, _ = first_progress(self._problem, seed)
             if self._folder is not None and checkpoints(self._folder):
                 self._progress = self._resumed(self._folder)
-        self._asked: Any = None
+        self._asked: PyTree = None
 
-    def ask(self) -> list[Any]:
+    def ask(self) -> list[PyTree]:
         """The points to evaluate, of the structure of x0. Asking again gives the same ones."""
         with jax.enable_x64(True):
             self._asked = self._candidates()
@@ -85,7 +90,7 @@ class AskTell:
             for i in range(jax.tree.leaves(points)[0].shape[0])
         ]
 
-    def tell(self, values: Any) -> None:
+    def tell(self, values: Sequence[float] | Float[ArrayLike, "P ..."]) -> None:
         """The values of the points last asked, in their order; NaN for one that failed.
 
         Args:
@@ -120,7 +125,7 @@ class AskTell:
             self._progress, self._asked = progress, None
 
     @property
-    def best(self) -> tuple[Any, float]:
+    def best(self) -> tuple[PyTree, float]:
         """The best point told so far and its value (optimistic where values are noisy)."""
         if int(self._progress.iteration) == 0:
             raise UpslopeError("Nothing has been told yet: there is no best point.")
@@ -128,7 +133,7 @@ class AskTell:
         return x, self._sign * float(self._progress.best)
 
     @property
-    def solution(self) -> Any:
+    def solution(self) -> PyTree:
         """The point the method would keep: with noise a better choice than the best one seen."""
         with jax.enable_x64(True):
             return jax.tree.map(np.asarray, self._problem.solution(self._progress.state))
@@ -145,7 +150,7 @@ class AskTell:
             code = int(self._problem.method.stopped(self._progress.state))
         return self._problem.method.stop_reason(code) if code else None
 
-    def _candidates(self) -> Any:
+    def _candidates(self) -> PyTree:
         key = keys_of(self._key, self._progress.iteration)[0]
         return self._problem.method.ask(key, self._progress.state)
 
@@ -161,7 +166,7 @@ class AskTell:
         return jax.tree.map(jnp.asarray, progress)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """A value as JSON would keep it, so that two of them can be compared."""
     if value is None or isinstance(value, str | bool | int | float):
         return value

@@ -6,21 +6,27 @@ import hashlib
 import inspect
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
 
+from upslope.core.annotations import PyTree
 from upslope.core.checks import UpslopeError
+
+# Of a point, and of a `key` if it has such a parameter; one number.
+Function = Callable[..., ArrayLike]
 
 
 class EvaluationError(UpslopeError):
     """f failed. `x` is the point, `cause` what it raised (None for a deadline)."""
 
-    def __init__(self, message: str, x: Any, cause: BaseException | None = None):
+    def __init__(self, message: str, x: PyTree, cause: BaseException | None = None):
         super().__init__(message)
         self.x, self.cause = x, cause
 
@@ -33,7 +39,7 @@ def wants_key(f: Callable[..., Any]) -> bool:
         return False
 
 
-def traced(f: Callable[..., Any], point: Any) -> str | None:
+def traced(f: Function, point: PyTree) -> str | None:
     """What f computes, as a digest of its program; None where JAX cannot trace it.
 
     The program of a search is compiled for a function and a digest: f may be the same object and
@@ -69,7 +75,7 @@ def traced(f: Callable[..., Any], point: Any) -> str | None:
     return digest.hexdigest()
 
 
-def as_number(value: Any, x: Any) -> float:
+def as_number(value: object, x: PyTree) -> float:
     """One number of what f returned.
 
     Raises:
@@ -94,11 +100,11 @@ class HostFunction:
       workers: calls at the same time, in threads: for programs that wait for something else.
     """
 
-    def __init__(self, f: Callable[..., Any], deadline: float | None = None, workers: int = 1):
+    def __init__(self, f: Function, deadline: float | None = None, workers: int = 1):
         self.f, self.deadline, self.keyed = f, deadline, wants_key(f)
         self.pool = ThreadPoolExecutor(workers) if workers > 1 else None
 
-    def __call__(self, points: list[Any], keys: Any) -> np.ndarray:
+    def __call__(self, points: list[PyTree], keys: Sequence[Array]) -> np.ndarray:
         """The values [P], in order."""
         pairs = list(zip(points, keys, strict=True))
         if self.pool is not None:
@@ -110,7 +116,7 @@ class HostFunction:
         if self.pool is not None:
             self.pool.shutdown(wait=False, cancel_futures=True)
 
-    def _one(self, pair: tuple[Any, Any]) -> float:
+    def _one(self, pair: tuple[PyTree, Array]) -> float:
         x, key = pair
         try:
             call = self._in_time if self.deadline is not None else self._called
@@ -125,11 +131,11 @@ class HostFunction:
                 error,
             ) from error
 
-    def _called(self, x: Any, key: Any) -> Any:
+    def _called(self, x: PyTree, key: Array) -> ArrayLike:
         with jax.enable_x64(True):  # a thread has this setting for itself
             return self.f(x, key=key) if self.keyed else self.f(x)
 
-    def _in_time(self, x: Any, key: Any) -> Any:
+    def _in_time(self, x: PyTree, key: Array) -> ArrayLike:
         answers: queue.Queue[tuple[bool, Any]] = queue.Queue()
 
         def call() -> None:

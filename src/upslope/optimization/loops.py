@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -12,8 +11,9 @@ import numpy as np
 from jax import Array
 
 from upslope.core import tree
-from upslope.optimization.evaluation import HostFunction, wants_key
-from upslope.optimization.problem import FunctionProblem
+from upslope.core.annotations import PyTree
+from upslope.optimization.evaluation import Function, HostFunction, wants_key
+from upslope.optimization.problem import FunctionProblem, Numbers
 
 CHUNK = 4096  # iterations between two looks at the host
 
@@ -21,9 +21,9 @@ CHUNK = 4096  # iterations between two looks at the host
 class Progress(NamedTuple):
     """Where a search stands; all a compiled chunk carries."""
 
-    state: Any  # of the method
+    state: PyTree  # of the method
     best: Array  # scalar: the best value so far, larger is better
-    best_point: Any  # the x it was seen at
+    best_point: PyTree  # the x it was seen at
     least: Array  # scalar: the worst finite value so far
     iteration: Array  # scalar int
     finite: Array  # scalar int: how many evaluations were finite
@@ -45,7 +45,7 @@ def first_progress(problem: FunctionProblem, seed: int) -> tuple[Progress, Array
     return _first_progress(problem.numbers, np.uint32(seed), dimension=problem.dimension)
 
 
-def _begun(numbers: Any, seed: Array, *, dimension: int) -> tuple[Progress, Array, Array]:
+def _begun(numbers: Numbers, seed: Array, *, dimension: int) -> tuple[Progress, Array, Array]:
     method, start, transform, objective = numbers
     problem = FunctionProblem(
         name="",
@@ -82,7 +82,7 @@ def keys_of(words: Array, iteration: Array) -> tuple[Array, Array, Array]:
 
 
 def advanced(
-    problem: FunctionProblem, progress: Progress, key: Array, candidates: Any, values: Array
+    problem: FunctionProblem, progress: Progress, key: Array, candidates: PyTree, values: Array
 ) -> tuple[Progress, Array]:
     """The progress after the values [P, E] of the candidates, and their mean.
 
@@ -111,12 +111,12 @@ def advanced(
 
 @functools.partial(jax.jit, static_argnames=("f", "program", "sign", "dimension"))
 def compiled_search(
-    numbers: Any,
+    numbers: Numbers,
     seed: Array,
     iterations: Array,
     target: Array,
     *,
-    f: Callable[..., Any],
+    f: Function,
     program: str,
     sign: float,
     dimension: int,
@@ -144,13 +144,13 @@ def compiled_search(
 
 @functools.partial(jax.jit, static_argnames=("f", "program", "sign", "dimension"))
 def compiled_chunk(
-    numbers: Any,
+    numbers: Numbers,
     progress: Progress,
     key: Array,
     iterations: Array,
     target: Array,
     *,
-    f: Callable[..., Any],
+    f: Function,
     program: str,
     sign: float,
     dimension: int,
@@ -175,12 +175,12 @@ def compiled_chunk(
 
 
 def _chunk(
-    numbers: Any,
+    numbers: Numbers,
     progress: Progress,
     key: Array,
     iterations: Array,
     target: Array,
-    f: Callable[..., Any],
+    f: Function,
     sign: float,
     dimension: int,
 ) -> tuple[Progress, Array, Array]:
@@ -197,13 +197,13 @@ def _chunk(
     spec: Any = problem.method.experience
     episodes, common = spec.episodes_per_candidate, spec.common_random_numbers
 
-    def evaluate(key: Array, points: Any, population: int) -> Array:
+    def evaluate(key: Array, points: PyTree, population: int) -> Array:
         if not keyed:
-            values = sign * jax.vmap(f)(points)
+            values: Array = sign * jax.vmap(lambda point: jnp.asarray(f(point)))(points)
             return jnp.broadcast_to(values[:, None], (population, episodes))
         keys = jax.random.split(key, episodes if common else (population, episodes))
         each = jax.vmap(
-            lambda point, row: jax.vmap(lambda k: f(point, key=k))(row),
+            lambda point, row: jax.vmap(lambda k: jnp.asarray(f(point, key=k)))(row),
             in_axes=(0, None if common else 0),
         )
         return sign * each(points, keys)
@@ -216,12 +216,14 @@ def _chunk(
         values = evaluate(evaluation_key, points, population)
         return advanced(problem, progress, key, candidates, values.astype(progress.best.dtype))
 
-    def going(carry: Any) -> Array:
+    def going(carry: tuple[Array, Progress, Array, Array]) -> Array:
         count, progress, _, _ = carry
         stopped = problem.method.stopped(progress.state) != 0
         return (count < iterations) & (progress.best < target) & ~stopped
 
-    def body(carry: Any) -> Any:
+    def body(
+        carry: tuple[Array, Progress, Array, Array],
+    ) -> tuple[Array, Progress, Array, Array]:
         count, progress, best, mean = carry
         progress, value = step(progress)
         return count + 1, progress, best.at[count].set(progress.best), mean.at[count].set(value)
@@ -234,7 +236,13 @@ def _chunk(
 
 @functools.partial(jax.jit, static_argnames="dimension")
 def _told(
-    numbers: Any, progress: Progress, key: Array, candidates: Any, values: Array, *, dimension: int
+    numbers: Numbers,
+    progress: Progress,
+    key: Array,
+    candidates: PyTree,
+    values: Array,
+    *,
+    dimension: int,
 ) -> tuple[Progress, Array]:
     method, start, transform, objective = numbers
     problem = FunctionProblem(
@@ -249,7 +257,7 @@ def _told(
 
 
 def told(
-    problem: FunctionProblem, progress: Progress, key: Array, candidates: Any, values: Array
+    problem: FunctionProblem, progress: Progress, key: Array, candidates: PyTree, values: Array
 ) -> tuple[Progress, Array]:
     """`advanced`, compiled."""
     dimension = problem.dimension
@@ -269,7 +277,7 @@ class HostSearch:
         self.problem, self.f, self.sign = problem, f, sign
         method = problem.method
 
-        def ask(state: Any, iteration: Array, key: Array) -> tuple[Any, Any]:
+        def ask(state: PyTree, iteration: Array, key: Array) -> tuple[PyTree, PyTree]:
             candidates = method.ask(keys_of(key, iteration)[0], state)
             return candidates, problem.points(candidates)
 
@@ -284,7 +292,7 @@ class HostSearch:
         progress, mean = self.tell(progress, key, candidates, jnp.asarray(values))
         return progress, float(mean)
 
-    def values(self, points: Any, key: Array) -> np.ndarray:
+    def values(self, points: PyTree, key: Array) -> np.ndarray:
         """The values [P, E] of points, leaves [P, ...]."""
         points = jax.tree.map(np.asarray, points)
         population = jax.tree.leaves(points)[0].shape[0]

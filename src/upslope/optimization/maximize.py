@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax import Array
 
+from upslope.core.annotations import PyTree
 from upslope.core.checks import NumericalError, UpslopeError, check_number
-from upslope.optimization.evaluation import HostFunction, traced, wants_key
+from upslope.optimization.evaluation import Function, HostFunction, traced, wants_key
 from upslope.optimization.loops import (
     CHUNK,
     HostSearch,
@@ -19,6 +21,7 @@ from upslope.optimization.loops import (
     compiled_search,
     first_progress,
 )
+from upslope.optimization.points import Bounds
 from upslope.optimization.problem import (
     FunctionProblem,
     check_budget,
@@ -38,13 +41,13 @@ class SearchRequest(NamedTuple):
     """What `maximize` and `minimize` were asked for; the fields are their arguments."""
 
     sign: float  # 1 to maximise f, -1 to minimise it
-    f: Callable[..., Any]
-    x0: Any
+    f: Function
+    x0: PyTree
     method: str
     budget: int | None
     target: float | None
     std: float | None
-    bounds: Any
+    bounds: Bounds | None
     seed: int
     noisy: bool | None
     on_host: bool | None
@@ -55,14 +58,14 @@ class SearchRequest(NamedTuple):
 
 
 def maximize(
-    f: Callable[..., Any],
-    x0: Any,
+    f: Function,
+    x0: PyTree,
     method: str = "cma-es",
     *,
     budget: int | None = None,
     target: float | None = None,
     std: float | None = None,
-    bounds: Any = None,
+    bounds: Bounds | None = None,
     seed: int = 0,
     noisy: bool | None = None,
     on_host: bool | None = None,
@@ -122,14 +125,14 @@ def maximize(
 
 
 def minimize(
-    f: Callable[..., Any],
-    x0: Any,
+    f: Function,
+    x0: PyTree,
     method: str = "cma-es",
     *,
     budget: int | None = None,
     target: float | None = None,
     std: float | None = None,
-    bounds: Any = None,
+    bounds: Bounds | None = None,
     seed: int = 0,
     noisy: bool | None = None,
     on_host: bool | None = None,
@@ -238,7 +241,7 @@ def _search(request: SearchRequest) -> Result:
 
 def _compiled(
     problem: FunctionProblem,
-    f: Any,
+    f: Function,
     program: str,
     sign: float,
     seed: int,
@@ -246,7 +249,7 @@ def _compiled(
     heard: Callable[[int, float], bool],
     cost: int,
     often: int,
-) -> tuple[Progress, list[float], list[float], Any]:
+) -> tuple[Progress, list[float], list[float], Array]:
     best: list[float] = []
     mean: list[float] = []
     done, target = 0, np.asarray(limits.target)
@@ -285,7 +288,7 @@ def _around(
     limits: Limits,
     heard: Callable[[int, float], bool],
     cost: int,
-) -> tuple[Progress, list[float], list[float], Any]:
+) -> tuple[Progress, list[float], list[float], Array]:
     progress, key, later = first_progress(problem, seed)
     search = HostSearch(problem, f, sign)
     best: list[float] = []
@@ -316,9 +319,9 @@ def _verified(
     f: HostFunction,
     sign: float,
     progress: Progress,
-    key: Any,
+    key: Array,
     noisy: bool,
-) -> tuple[Any, float, float]:
+) -> tuple[PyTree, float, float]:
     """x, f(x) and its standard error."""
     if not noisy:
         x = jax.tree.map(np.asarray, progress.best_point)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
+from upslope.core.annotations import PyTree
 from upslope.core.checks import UpslopeError
 from upslope.core.tree import ravel_parameters
 from upslope.search.evolution.cma.box_transform import BoxTransform
 
+# A number for all coordinates, or one for each; None for an open end.
+Bound = ArrayLike | Sequence[float | None] | None
+# (low, high), or as in SciPy a pair for each coordinate.
+Bounds = tuple[Bound, Bound] | Sequence[Sequence[float | None]] | np.ndarray
 
-def start_point(x0: Any, *, discrete: bool) -> Any:
+
+def start_point(x0: PyTree, *, discrete: bool) -> PyTree:
     """x0 as arrays. Python numbers become real; arrays keep their kind.
 
     Args:
@@ -61,7 +69,7 @@ def start_point(x0: Any, *, discrete: bool) -> Any:
     return start
 
 
-def box(bounds: Any, start: Any) -> BoxTransform:
+def box(bounds: Bounds | None, start: PyTree) -> BoxTransform:
     """The transform that keeps a search between bounds.
 
     Args:
@@ -89,11 +97,11 @@ def box(bounds: Any, start: Any) -> BoxTransform:
     return transform
 
 
-def split_bounds(bounds: Any, size: int) -> tuple[np.ndarray, np.ndarray]:
+def split_bounds(bounds: Bounds, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper bounds from either form."""
     open_ends = (-np.inf, np.inf)
     try:
-        pairs = [tuple(pair) for pair in bounds]
+        pairs: list[Any] = [tuple(pair) for pair in bounds]  # pyright: ignore[reportArgumentType]
     except TypeError:  # (low, high), at least one of them a number or None
         pairs = []
     if len(pairs) == size and all(len(pair) == 2 for pair in pairs) and not _two_rows(bounds, size):
@@ -112,7 +120,7 @@ def split_bounds(bounds: Any, size: int) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(low, float), np.asarray(high, float)
 
 
-def _two_rows(bounds: Any, size: int) -> bool:
+def _two_rows(bounds: Bounds, size: int) -> bool:
     """Whether two vectors (low, high) are meant rather than a pair for each of two coordinates.
 
     Vectors are lists or arrays, pairs are tuples; a list of two lists is a list of pairs.

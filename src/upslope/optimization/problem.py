@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
+from upslope.core.annotations import PyTree
 from upslope.core.checks import UpslopeError, check_number, check_settings
 from upslope.core.records import Returns
 from upslope.core.tree import ravel_parameters
 from upslope.objectives.objective import EpisodicReturn, Objective
-from upslope.optimization.points import box, start_point
+from upslope.optimization.points import Bounds, box, start_point
 from upslope.sampling.experience import EpisodeReturns
 from upslope.search import METHODS
 from upslope.search.evolution.cma.box_transform import BoxTransform
@@ -21,46 +23,53 @@ from upslope.search.spaces.product import space_of
 from upslope.search.wrappers.wrapped import wrapped, wrapper_settings
 from upslope.training.settings import settings_of
 
+State = TypeVar("State")
+Points = TypeVar("Points")
+# What of a problem a compiled program takes as its arguments: method, start, box and objective.
+Numbers = tuple[SearchMethod[Any, Returns], PyTree, BoxTransform, Objective]
+
 
 class FunctionProblem(NamedTuple):
     """What both loops and `AskTell` need to know."""
 
     name: str
-    method: SearchMethod
-    start: Any  # in the coordinates that are searched
+    method: SearchMethod[Any, Returns]
+    start: PyTree  # in the coordinates that are searched
     transform: BoxTransform  # from those to x; the identity without bounds
     objective: Objective
     dimension: int
 
     @property
-    def numbers(self) -> tuple[SearchMethod, Any, BoxTransform, Objective]:
+    def numbers(self) -> Numbers:
         """What of it a compiled program takes as its arguments."""
         return self.method, self.start, self.transform, self.objective
 
-    def points(self, candidates: Any) -> Any:
+    def points(self, candidates: Points) -> Points:
         """Candidates, leaves [P, ...], as points x."""
         if not self.transform.active:
             return candidates
 
-        def one(candidate: Any) -> Any:
+        def one(candidate: Points) -> Points:
             theta, unravel = ravel_parameters(candidate)
             return unravel(self.transform(theta))
 
         return jax.vmap(one)(candidates)
 
-    def solution(self, state: Any) -> Any:
+    def solution(self, state: PyTree) -> PyTree:
         """What the method would keep, as a point x."""
         one = jax.tree.map(lambda leaf: leaf[None], self.method.solution(state))
         return jax.tree.map(lambda leaf: leaf[0], self.points(one))
 
-    def told(self, key: Array, state: Any, candidates: Any, values: Array) -> Any:
+    def told(
+        self, key: Array, state: State, candidates: PyTree, values: Float[Array, "P E"]
+    ) -> State:
         """The method's next state after values [P, E] that are to be maximised."""
         experience = Returns(values, jnp.ones(values.shape, int))
         return self.method.tell(key, state, candidates, experience, self.objective)[0]
 
 
 def function_problem(
-    x0: Any, method: str, std: Any, bounds: Any, settings: dict[str, Any]
+    x0: PyTree, method: str, std: float | None, bounds: Bounds | None, settings: dict[str, Any]
 ) -> FunctionProblem:
     """Checks everything that can be checked before the first evaluation.
 
@@ -125,14 +134,14 @@ def function_problem(
     )
 
 
-def check_start(method: Any, start: Any) -> None:
+def check_start(method: SearchMethod[State, Returns], start: PyTree) -> None:
     """What a compiled `init` cannot see: whether the start's own numbers lie in what is searched.
 
     Raises:
       UpslopeError: a start outside of the method's space or bounds.
     """
     if hasattr(method, "space"):
-        space_of(type(method).__name__, method.space, start)
+        space_of(type(method).__name__, getattr(method, "space"), start)  # noqa: B009
     limits = getattr(method, "box", None)
     if isinstance(limits, BoxTransform) and limits.active:
         limits.check(ravel_parameters(start)[0])

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int
+
+from upslope.core.annotations import PyTree
 
 
 class Curve(NamedTuple):
     """How the search went, one entry an iteration."""
 
-    nfev: np.ndarray  # [K] evaluations so far
-    best: np.ndarray  # [K] best value seen so far (optimistic where f is noisy)
-    mean: np.ndarray  # [K] mean value of the iteration's finite candidates
+    nfev: Int[np.ndarray, " K"]  # evaluations so far
+    best: Float[np.ndarray, " K"]  # best value seen so far (optimistic where f is noisy)
+    mean: Float[np.ndarray, " K"]  # mean value of the iteration's finite candidates
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Result:
       method: its name.
     """
 
-    x: Any
+    x: PyTree
     fun: float
     fun_error: float
     best_seen: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -66,7 +66,7 @@ class GaussianSequences(NamedTuple):
         mean = jnp.concatenate([self.mean[1:], self.initial[None]])
         return self._replace(mean=mean).with_initial_spread()
 
-    def action_weights(self) -> Any:
+    def action_weights(self) -> Array | tuple[()]:
         """Nothing: actions are numbers."""
         return ()
 

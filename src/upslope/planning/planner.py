@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 from jax import Array
+from jaxtyping import Float
 
+from upslope.core.annotations import Action, EnvironmentState, Extras, Key, Memory
 from upslope.environments.environment import Environment
 from upslope.objectives.objective import Objective
 
@@ -15,11 +17,13 @@ from upslope.objectives.objective import Objective
 class PlannerOutput(NamedTuple):
     """What a plan says of one state."""
 
-    action: Any  # [...] what to do now
-    action_weights: Any  # [A] how good each discrete action looks, summing to one; () otherwise
+    action: Action  # [...] what to do now
+    action_weights: (
+        Float[Array, " A"] | tuple[()]
+    )  # how good each discrete action looks, summing to one; () otherwise
     value: Array  # scalar: the planner's estimate of the return from here
-    memory: Any = ()  # the next plan's warm start: a shifted sequence, a subtree
-    extras: Any = ()  # what else a method may want: visit counts, ...
+    memory: Memory = ()  # the next plan's warm start: a shifted sequence, a subtree
+    extras: Extras = ()  # what else a method may want: visit counts, ...
 
 
 class Planner(eqx.Module):
@@ -36,12 +40,12 @@ class Planner(eqx.Module):
     environment: eqx.AbstractVar[Environment]
     objective: eqx.AbstractVar[Objective]
 
-    def initial_memory(self) -> Any:
+    def initial_memory(self) -> Memory:
         """The memory at the start of an episode, a tree of arrays; `()` when there is none."""
         return ()
 
     @abc.abstractmethod
-    def plan(self, key: Array, state: Any, memory: Any) -> PlannerOutput:
+    def plan(self, key: Key, state: EnvironmentState, memory: Memory) -> PlannerOutput:
         """What to do in a state.
 
         Args:

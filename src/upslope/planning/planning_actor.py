@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jax import Array
+from jaxtyping import Float
 
 from upslope.core.actor import Actor
+from upslope.core.annotations import Extras, Key, Memory
 from upslope.core.records import Act
+from upslope.environments.wrappers.fully_observed import FullState
 from upslope.planning.planner import Planner
 
 
@@ -15,8 +18,8 @@ class PlanExtras(NamedTuple):
     """What a planning actor notes of each step."""
 
     value: Array  # scalar: the planner's estimate of the return from here
-    action_weights: Any  # [A] for discrete actions; () otherwise
-    planner: Any = ()  # the planner's own extras
+    action_weights: Float[Array, " A"] | tuple[()]  # for discrete actions; () otherwise
+    planner: Extras = ()  # the planner's own extras
 
 
 class PlanningActor(Actor):
@@ -31,10 +34,10 @@ class PlanningActor(Actor):
 
     planner: Planner
 
-    def initial_memory(self) -> Any:
+    def initial_memory(self) -> Memory:
         return self.planner.initial_memory()
 
-    def act(self, noise: Array, observation: Any, memory: Any) -> Act:
+    def act(self, noise: Key, observation: FullState, memory: Memory) -> Act:
         plan = self.planner.plan(noise, observation.state, memory)
         extras = PlanExtras(plan.value, plan.action_weights, plan.extras)
         return Act(plan.action, plan.memory, extras)

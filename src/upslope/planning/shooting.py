@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core import tree
+from upslope.core.annotations import EnvironmentState, Memory
 from upslope.core.checks import UpslopeError, check_choice, check_number
 from upslope.environments.environment import Environment
 from upslope.objectives.objective import EpisodicReturn, Objective
@@ -75,10 +76,10 @@ class ShootingPlanner(Planner):
         """The distribution when nothing is known."""
         return initial_sequences(self.actions, self.environment, self.horizon, self.std)
 
-    def initial_memory(self) -> Any:
+    def initial_memory(self) -> Memory:
         return self.start() if self.warm_start else ()
 
-    def plan(self, key: Array, state: Any, memory: Any) -> PlannerOutput:
+    def plan(self, key: Array, state: EnvironmentState, memory: Memory) -> PlannerOutput:
         def score(key: Array, actions: Array) -> Array:
             return simulate(
                 key,
@@ -89,7 +90,9 @@ class ShootingPlanner(Planner):
                 self.terminal_value,
             )
 
-        def one_round(sequences: Sequences, key: Array) -> tuple[Sequences, Any]:
+        def one_round(
+            sequences: Sequences, key: Array
+        ) -> tuple[Sequences, tuple[Array, Array, Array]]:
             draw_key, model_key = jax.random.split(key)
             draw = sequences.draw_evenly if self.evenly else sequences.draw
             candidates = draw(draw_key, self.n_candidates)

@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Generic, ParamSpec, TypeVar, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.annotations import Action, EnvironmentState, Observation
 from upslope.environments.environment import Environment
 
-TerminalValue = Callable[[Any, Any], Array]  # (state, observation) to what comes after
+P = ParamSpec("P")
+Result = TypeVar("Result")
+# What comes after a state, of which the observation is shown.
+TerminalValue = Callable[[EnvironmentState, Observation], Array]
 
 
-class StaticFunction(eqx.Module):
+class StaticFunction(eqx.Module, Generic[P, Result]):
     """A plain function as a module without numbers.
 
     Attributes:
       function: the function. Static.
     """
 
-    function: Callable[..., Any] = eqx.field(static=True)
+    function: Callable[P, Result] = eqx.field(static=True)
 
-    def __call__(self, *args: Any) -> Any:
-        return self.function(*args)
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result:
+        return self.function(*args, **kwargs)
 
 
-def as_module(function: Any) -> Any:
+def as_module(function: Callable[P, Result] | None) -> Callable[P, Result] | None:
     """The function as a module, so that the planner that holds it can enter compiled programs."""
-    if function is None or isinstance(function, eqx.Module):
+    if function is None or isinstance(cast(object, function), eqx.Module):
         return function
     return StaticFunction(function)
 
@@ -38,8 +42,8 @@ def as_module(function: Any) -> Any:
 def simulate(
     key: Array,
     environment: Environment,
-    state: Any,
-    actions: Any,
+    state: EnvironmentState,
+    actions: Action,
     discount: float | Array,
     terminal_value: TerminalValue | None = None,
 ) -> Array:
@@ -60,7 +64,9 @@ def simulate(
     """
     horizon = jax.tree.leaves(actions)[0].shape[0]
 
-    def step(carry: Any, inputs: Any) -> tuple[Any, Any]:
+    def step(
+        carry: tuple[EnvironmentState, Array, Array], inputs: tuple[Array, Action]
+    ) -> tuple[tuple[EnvironmentState, Array, Array], Observation]:
         state, weight, total = carry
         state, out = environment.step(inputs[0], state, inputs[1])
         total = total + weight * out.reward

@@ -8,18 +8,20 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
+from upslope.core.annotations import Key, PyTree
 from upslope.core.checks import UpslopeError
 from upslope.core.distributions import Bernoulli, DiagonalGaussian, TanhGaussian
 from upslope.estimators.bias import BiasStatement
-from upslope.estimators.expectation.density import check_distribution, scores
+from upslope.estimators.expectation.density import DistributionLike, check_distribution, scores
 from upslope.estimators.expectation.expectation_gradient import ExpectationGradient
 from upslope.estimators.expectation.function_values import function_values
 
 T = TypeVar("T")
 
 
-def mirror_of(owner: str, distribution: Any) -> Callable[[Array], Array]:
+def mirror_of(owner: str, distribution: DistributionLike) -> Callable[[Array], Array]:
     """How the noise of a distribution is reflected at the centre of its distribution.
 
     A distribution of one's own says so with methods `noise(key)`, `from_noise(noise)` and
@@ -29,7 +31,7 @@ def mirror_of(owner: str, distribution: Any) -> Callable[[Array], Array]:
       UpslopeError: when it is not known to be symmetric (the noise of a categorical is not).
     """
     if hasattr(distribution, "mirror") and hasattr(distribution, "from_noise"):
-        return distribution.mirror
+        return getattr(distribution, "mirror")  # noqa: B009
     if isinstance(distribution, DiagonalGaussian | TanhGaussian):
         return lambda noise: -noise
     if isinstance(distribution, Bernoulli):
@@ -67,10 +69,14 @@ class AntitheticScoreFunction(ExpectationGradient):
         )
 
     def per_sample(
-        self, key: Any, distribution_of: Callable[[T], Any], parameters: T, f: Callable[[Any], Any]
+        self,
+        key: Key,
+        distribution_of: Callable[[T], DistributionLike],
+        parameters: T,
+        f: Callable[[PyTree], ArrayLike],
     ) -> T:
         owner = "AntitheticScoreFunction"
-        distribution = distribution_of(parameters)
+        distribution: Any = distribution_of(parameters)  # with noise, see `mirror_of`
         check_distribution(owner, distribution)
         mirror = mirror_of(owner, distribution)
         noise = jax.vmap(distribution.noise)(jax.random.split(key, self.n_samples))

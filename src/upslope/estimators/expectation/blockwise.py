@@ -8,14 +8,19 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool
 
 from upslope.core.unbatched_reductions import largest
 
 T = TypeVar("T")
+Rows = TypeVar("Rows")
 
 
 def blockwise_sum(
-    summand: Callable[[Any, Array], T], steps: Any, valid: Array, block: int = 1024
+    summand: Callable[[Rows, Bool[Array, " M"]], T],
+    steps: Rows,
+    valid: Bool[Array, " M"],
+    block: int = 1024,
 ) -> T:
     """The sum of `summand` over blocks of the valid steps.
 

@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Protocol, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Bool, Float
 
+from upslope.core.annotations import Key, PyTree
 from upslope.core.checks import UpslopeError
 from upslope.estimators.expectation.score_function import score_function_gradient
 
 T = TypeVar("T")
 
 
-def check_distribution(owner: str, distribution: Any) -> None:
+class DistributionLike(Protocol):
+    """A distribution of this library, of NumPyro, distrax or one's own."""
+
+    @property
+    def sample(self) -> Callable[..., PyTree]:
+        """`sample(key)` or `sample(seed=key)`: one draw."""
+        ...
+
+    @property
+    def log_prob(self) -> Callable[..., Array]:
+        """`log_prob(value)` in nats; a scalar, or one for each independent component."""
+        ...
+
+
+def check_distribution(owner: str, distribution: DistributionLike) -> None:
     """Raises unless `distribution` has the methods `sample` and `log_prob`."""
     missing = [m for m in ("sample", "log_prob") if not callable(getattr(distribution, m, None))]
     if missing:
@@ -28,7 +44,7 @@ def check_distribution(owner: str, distribution: Any) -> None:
         )
 
 
-def draw(distribution: Any, key: Array) -> Any:
+def draw(distribution: DistributionLike, key: Key) -> PyTree:
     """One sample; the key is consumed. `sample(key)` and `sample(seed=key)` are both understood."""
     sample = distribution.sample
     if not hasattr(distribution, "noise") and "seed" in inspect.signature(sample).parameters:
@@ -36,7 +52,7 @@ def draw(distribution: Any, key: Array) -> Any:
     return sample(key)
 
 
-def log_density(distribution: Any, value: Any) -> Array:
+def log_density(distribution: DistributionLike, value: PyTree) -> Array:
     """log p(value), a scalar, in nats.
 
     Components that a library keeps apart (a batch shape) are independent: they are summed, never
@@ -45,24 +61,24 @@ def log_density(distribution: Any, value: Any) -> Array:
     return jnp.sum(distribution.log_prob(value))
 
 
-def draws(owner: str, key: Array, distribution: Any, n_samples: int) -> Any:
+def draws(owner: str, key: Key, distribution: DistributionLike, n_samples: int) -> PyTree:
     """Independent samples, leaves [N, ...], through which no gradient flows."""
     check_distribution(owner, distribution)
     keys = jax.random.split(key, n_samples)
     return jax.lax.stop_gradient(jax.vmap(lambda key: draw(distribution, key))(keys))
 
 
-def log_densities(distribution: Any, samples: Any) -> Array:
+def log_densities(distribution: DistributionLike, samples: PyTree) -> Float[Array, " N"]:
     """log p of every sample, [N]."""
     return jax.vmap(lambda x: log_density(distribution, x))(samples)
 
 
 def scores(
     owner: str,
-    distribution_of: Callable[[T], Any],
+    distribution_of: Callable[[T], DistributionLike],
     parameters: T,
-    samples: Any,
-    used: Array | None = None,
+    samples: PyTree,
+    used: Bool[Array, " N"] | None = None,
 ) -> T:
     r"""The score of every sample.
 
@@ -84,10 +100,10 @@ def scores(
       UpslopeError: when a sample that is used has probability zero (and nothing is traced).
     """
 
-    def log_prob(parameters: T, x: Any) -> Array:
+    def log_prob(parameters: T, x: PyTree) -> Array:
         return log_density(distribution_of(parameters), x)
 
-    def row(x: Any, weight: Array) -> T:
+    def row(x: PyTree, weight: Array) -> T:
         one = jax.tree.map(lambda leaf: leaf[None], x)
         return score_function_gradient(log_prob, parameters, one, weight[None])
 
@@ -107,10 +123,10 @@ def scores(
 
 def refuse_impossible(
     owner: str,
-    distribution_of: Callable[[Any], Any],
-    parameters: Any,
-    samples: Any,
-    impossible: Array,
+    distribution_of: Callable[[T], DistributionLike],
+    parameters: T,
+    samples: PyTree,
+    impossible: Bool[Array, " N"],
 ) -> None:
     """Raises when a sample that is used has probability zero, unless that is traced."""
     if isinstance(impossible, jax.core.Tracer) or not bool(np.any(impossible)):

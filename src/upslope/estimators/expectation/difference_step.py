@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 
+from upslope.core.annotations import Key
 from upslope.core.checks import UpslopeError, check_choice, check_number
 from upslope.estimators.expectation.noisy_gradient import noisy_values
+
+T = TypeVar("T")
 
 
 def optimal_step(
@@ -56,7 +60,7 @@ def optimal_step(
 
 
 def measured_noise(
-    key: Array, function: Callable[[Any, Any], Any], parameters: Any, repetitions: int = 16
+    key: Key, function: Callable[[Array, T], ArrayLike], parameters: T, repetitions: int = 16
 ) -> float:
     """The standard deviation of one evaluation at `parameters`, from repeated ones.
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
+from upslope.core.annotations import Key, PyTree
 from upslope.core.checks import check_number
 from upslope.estimators.bias import BiasStatement
+from upslope.estimators.expectation.density import DistributionLike
 
 T = TypeVar("T")
 
@@ -49,10 +52,10 @@ class ExpectationGradient(eqx.Module):
     @abc.abstractmethod
     def per_sample(
         self,
-        key: Any,
-        distribution_of: Callable[[T], Any],
+        key: Key,
+        distribution_of: Callable[[T], DistributionLike],
         parameters: T,
-        f: Callable[[Any], Any],
+        f: Callable[[PyTree], ArrayLike],
     ) -> T:
         """The summands of the estimate, one a draw.
 
@@ -73,10 +76,10 @@ class ExpectationGradient(eqx.Module):
 
     def estimate(
         self,
-        key: Any,
-        distribution_of: Callable[[T], Any],
+        key: Key,
+        distribution_of: Callable[[T], DistributionLike],
         parameters: T,
-        f: Callable[[Any], Any],
+        f: Callable[[PyTree], ArrayLike],
     ) -> T:
         """The estimate: the mean of `per_sample`, a tree of theta's structure."""
         rows = self.per_sample(key, distribution_of, parameters, f)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float
 
+from upslope.core.annotations import PyTree
 from upslope.core.checks import UpslopeError
 
 
@@ -25,13 +27,13 @@ class OnHost(eqx.Module):
       function: from one sample to a number.
     """
 
-    function: Callable[[Any], Any] = eqx.field(static=True)
+    function: Callable[[PyTree], ArrayLike] = eqx.field(static=True)
 
-    def __call__(self, sample: Any) -> Any:
+    def __call__(self, sample: PyTree) -> ArrayLike:
         return self.function(sample)
 
 
-def traceable(f: Callable[[Any], Any], samples: Any) -> bool:
+def traceable(f: Callable[[PyTree], ArrayLike], samples: PyTree) -> bool:
     """Whether JAX can trace f at one of these samples; an `OnHost` function says no."""
     if isinstance(f, OnHost):
         return False
@@ -42,7 +44,9 @@ def traceable(f: Callable[[Any], Any], samples: Any) -> bool:
     return True
 
 
-def function_values(owner: str, f: Callable[[Any], Any], samples: Any) -> Array:
+def function_values(
+    owner: str, f: Callable[[PyTree], ArrayLike], samples: PyTree
+) -> Float[Array, " N"]:
     """f at every sample, [N], floating point; no gradient flows through it.
 
     The same numbers whether f is traced or called on the host, and whether the caller is jitted
@@ -68,7 +72,7 @@ def function_values(owner: str, f: Callable[[Any], Any], samples: Any) -> Array:
     count = leaves[0].shape[0]
     dtype = jnp.result_type(float)
 
-    def loop(samples: Any) -> np.ndarray:
+    def loop(samples: PyTree) -> np.ndarray:
         samples = jax.tree.map(np.asarray, samples)
         values = [
             np.asarray(f(jax.tree.map(lambda leaf: leaf[n], samples)))  # noqa: B023

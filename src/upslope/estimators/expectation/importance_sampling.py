@@ -10,10 +10,19 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float
 
+from upslope.core.annotations import Key, PyTree
 from upslope.core.checks import UpslopeError, check_choice, check_number
 from upslope.estimators.bias import BiasStatement
-from upslope.estimators.expectation.density import check_distribution, draws, log_densities, scores
+from upslope.estimators.expectation.density import (
+    DistributionLike,
+    check_distribution,
+    draws,
+    log_densities,
+    scores,
+)
 from upslope.estimators.expectation.expectation_gradient import ExpectationGradient
 from upslope.estimators.expectation.function_values import function_values
 from upslope.estimators.expectation.importance_weights import (
@@ -74,7 +83,11 @@ class ImportanceSampling(ExpectationGradient):
         return BiasStatement(target, False, reason, "Owen (2013), section 9.2")
 
     def per_sample(
-        self, key: Any, distribution_of: Callable[[T], Any], parameters: T, f: Callable[[Any], Any]
+        self,
+        key: Key,
+        distribution_of: Callable[[T], DistributionLike],
+        parameters: T,
+        f: Callable[[PyTree], ArrayLike],
     ) -> T:
         samples, log_weight = self.weigh(key, distribution_of(parameters))
         check_weights(OWNER, log_weight)
@@ -87,14 +100,16 @@ class ImportanceSampling(ExpectationGradient):
         weight = jnp.where(used, u * values * self.n_samples, 0.0)
         return jax.tree.map(lambda leaf: weight.reshape(-1, *[1] * (leaf.ndim - 1)) * leaf, rows)
 
-    def weigh(self, key: Any, target: Any) -> tuple[Any, Array]:
+    def weigh(self, key: Key, target: DistributionLike) -> tuple[PyTree, Float[Array, " N"]]:
         """Samples of q, leaves [N, ...], and their log weights [N]. The key is consumed."""
         check_distribution(OWNER, target)
         samples = draws(OWNER, key, self.proposal, self.n_samples)
         log_weight = log_densities(target, samples) - log_densities(self.proposal, samples)
         return samples, jax.lax.stop_gradient(log_weight)
 
-    def expectation(self, key: Any, target: Any, f: Callable[[Any], Any]) -> ImportanceEstimate:
+    def expectation(
+        self, key: Key, target: DistributionLike, f: Callable[[PyTree], ArrayLike]
+    ) -> ImportanceEstimate:
         """E_p[f] itself for a target distribution p, its standard error and the effective sample
         size. The key is consumed."""
         samples, log_weight = self.weigh(key, target)

@@ -9,10 +9,13 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
+from upslope.core.annotations import Key, PyTree
 from upslope.core.checks import UpslopeError
 from upslope.core.distributions import Bernoulli, Categorical, DiagonalGaussian
 from upslope.estimators.bias import BiasStatement
+from upslope.estimators.expectation.density import DistributionLike
 from upslope.estimators.expectation.expectation_gradient import ExpectationGradient
 from upslope.estimators.expectation.function_values import function_values
 
@@ -47,7 +50,11 @@ class MeasureValued(ExpectationGradient):
         )
 
     def per_sample(
-        self, key: Any, distribution_of: Callable[[T], Any], parameters: T, f: Callable[[Any], Any]
+        self,
+        key: Key,
+        distribution_of: Callable[[T], DistributionLike],
+        parameters: T,
+        f: Callable[[PyTree], ArrayLike],
     ) -> T:
         distribution = distribution_of(parameters)
         names, slopes = known_derivative(distribution)
@@ -61,7 +68,7 @@ class MeasureValued(ExpectationGradient):
         return jax.vmap(lambda row: pull(row)[0])(rows)
 
 
-def known_derivative(distribution: Any) -> tuple[tuple[str, ...], Callable[..., Any]]:
+def known_derivative(distribution: DistributionLike) -> tuple[tuple[str, ...], Callable[..., Any]]:
     """What of the distribution is differentiated, and the function that does it."""
     for kind, known in SLOPES.items():
         if isinstance(distribution, kind):
@@ -72,7 +79,7 @@ def known_derivative(distribution: Any) -> tuple[tuple[str, ...], Callable[..., 
     )
 
 
-def values_at(f: Callable[[Any], Any], points: Array, batch: tuple[int, ...]) -> Array:
+def values_at(f: Callable[[PyTree], ArrayLike], points: Array, batch: tuple[int, ...]) -> Array:
     """f at points [*batch, ...], an array [*batch]."""
     flat = points.reshape(math.prod(batch), *points.shape[len(batch) :])
     return function_values(OWNER, f, flat).reshape(batch)
@@ -91,7 +98,7 @@ def with_one_replaced(samples: Array, replacement: Array) -> Array:
 
 
 def gaussian_slopes(
-    key: Array, distribution: DiagonalGaussian, f: Callable[[Any], Any], count: int
+    key: Array, distribution: DiagonalGaussian, f: Callable[[PyTree], ArrayLike], count: int
 ) -> tuple[Array, Array]:
     """The derivative of E[f] in every mean and in every log standard deviation, [N, *shape]."""
     shape = distribution.mean.shape
@@ -123,7 +130,7 @@ def gaussian_slopes(
 
 
 def bernoulli_slopes(
-    key: Array, distribution: Bernoulli, f: Callable[[Any], Any], count: int
+    key: Array, distribution: Bernoulli, f: Callable[[PyTree], ArrayLike], count: int
 ) -> tuple[Array]:
     """The derivative of E[f] in every logit, [N, *shape]."""
     shape = distribution.logits.shape
@@ -138,7 +145,7 @@ def bernoulli_slopes(
 
 
 def categorical_slopes(
-    key: Array, distribution: Categorical, f: Callable[[Any], Any], count: int
+    key: Array, distribution: Categorical, f: Callable[[PyTree], ArrayLike], count: int
 ) -> tuple[Array]:
     """The derivative of E[f] in every logit, exactly: N equal rows."""
     p = distribution.probs

@@ -8,15 +8,21 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import UInt32
 
 from upslope.estimators.expectation.function_values import OnHost, function_values
 from upslope.estimators.population.population_estimator import PopulationEstimator
 
 T = TypeVar("T")
+Points = TypeVar("Points")
 
 
 def noisy_values(
-    owner: str, function: Callable[[Any, Any], Any], seeds: Array, points: Any
+    owner: str,
+    function: Callable[[Array, Points], ArrayLike],
+    seeds: UInt32[Array, " P"],
+    points: Points,
 ) -> Array:
     """A noisy function at every point (leaves [P, ...]) with its seed [P], an array [P]."""
     one: Any = lambda pair: function(pair[0], pair[1])  # noqa: E731
@@ -29,7 +35,7 @@ def noisy_values(
 def noisy_gradient(
     estimator: PopulationEstimator,
     key: Array,
-    function: Callable[[Any, Any], Any],
+    function: Callable[[Array, T], ArrayLike],
     parameters: T,
     common_random_numbers: bool = False,
 ) -> T:

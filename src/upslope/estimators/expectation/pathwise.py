@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
+from upslope.core.annotations import Key, PyTree
 from upslope.core.checks import UpslopeError
 from upslope.estimators.bias import BiasStatement
-from upslope.estimators.expectation.density import check_distribution, draw
+from upslope.estimators.expectation.density import DistributionLike, check_distribution, draw
 from upslope.estimators.expectation.expectation_gradient import ExpectationGradient
 from upslope.estimators.expectation.function_values import traceable
 
@@ -40,7 +42,11 @@ class Pathwise(ExpectationGradient):
         )
 
     def per_sample(
-        self, key: Any, distribution_of: Callable[[T], Any], parameters: T, f: Callable[[Any], Any]
+        self,
+        key: Key,
+        distribution_of: Callable[[T], DistributionLike],
+        parameters: T,
+        f: Callable[[PyTree], ArrayLike],
     ) -> T:
         distribution = distribution_of(parameters)
         check_path(distribution)
@@ -51,8 +57,8 @@ class Pathwise(ExpectationGradient):
                 "which asks for its values alone."
             )
 
-        def along(parameters: T, key: Any) -> Any:
-            distribution = distribution_of(parameters)
+        def along(parameters: T, key: Key) -> ArrayLike:
+            distribution: Any = distribution_of(parameters)
             if hasattr(distribution, "from_noise"):
                 return f(distribution.from_noise(distribution.noise(key)))
             return f(draw(distribution, key))
@@ -60,7 +66,7 @@ class Pathwise(ExpectationGradient):
         return jax.vmap(jax.grad(along), in_axes=(None, 0))(parameters, keys)
 
 
-def check_path(distribution: Any) -> None:
+def check_path(distribution: DistributionLike) -> None:
     """Raises unless samples of the distribution can be differentiated in its parameters."""
     check_distribution("Pathwise", distribution)
     name = type(distribution).__name__

@@ -10,16 +10,18 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
+from jax.typing import ArrayLike
 
+from upslope.core.annotations import Key, PyTree
 from upslope.core.checks import UpslopeError, check_number
 from upslope.core.distributions import Bernoulli
 from upslope.estimators.bias import BiasStatement
-from upslope.estimators.expectation.density import scores
+from upslope.estimators.expectation.density import DistributionLike, scores
 from upslope.estimators.expectation.expectation_gradient import ExpectationGradient
 from upslope.estimators.expectation.function_values import function_values, traceable
 from upslope.estimators.expectation.relaxation import (
-    check_relaxable,
     coupled,
+    relaxable,
     relaxation_noise,
     relaxed,
     relaxed_given,
@@ -27,6 +29,7 @@ from upslope.estimators.expectation.relaxation import (
 )
 
 T = TypeVar("T")
+Estimator = TypeVar("Estimator", bound=ExpectationGradient)
 
 
 class QuadraticSurrogate(eqx.Module):
@@ -72,7 +75,7 @@ class Relax(ExpectationGradient):
       Grathwohl et al. (2018), equation 8.
     """
 
-    surrogate: Any = None
+    surrogate: Callable[[Array], Array] | None = None
 
     def __check_init__(self) -> None:
         if not callable(self.surrogate):
@@ -91,8 +94,13 @@ class Relax(ExpectationGradient):
         )
 
     def per_sample(
-        self, key: Any, distribution_of: Callable[[T], Any], parameters: T, f: Callable[[Any], Any]
+        self,
+        key: Key,
+        distribution_of: Callable[[T], DistributionLike],
+        parameters: T,
+        f: Callable[[PyTree], ArrayLike],
     ) -> T:
+        assert self.surrogate is not None  # see `__check_init__`
         noise = drawn_noise("Relax", key, distribution_of(parameters), self.n_samples)
         return relaxed_rows("Relax", noise, distribution_of, parameters, f, self.surrogate)
 
@@ -131,7 +139,11 @@ class Rebar(ExpectationGradient):
         )
 
     def per_sample(
-        self, key: Any, distribution_of: Callable[[T], Any], parameters: T, f: Callable[[Any], Any]
+        self,
+        key: Key,
+        distribution_of: Callable[[T], DistributionLike],
+        parameters: T,
+        f: Callable[[PyTree], ArrayLike],
     ) -> T:
         distribution = distribution_of(parameters)
         if not isinstance(distribution, Bernoulli):
@@ -147,32 +159,33 @@ class Rebar(ExpectationGradient):
             )
 
         def control(z: Array) -> Array:
-            return self.coefficient * f(jax.nn.sigmoid(z * jnp.exp(-self.log_temperature)))
+            value = f(jax.nn.sigmoid(z * jnp.exp(-self.log_temperature)))
+            return self.coefficient * jnp.asarray(value)
 
         noise = drawn_noise("Rebar", key, distribution, self.n_samples)
         return relaxed_rows("Rebar", noise, distribution_of, parameters, f, control)
 
 
-def drawn_noise(owner: str, key: Array, distribution: Any, count: int) -> Array:
+def drawn_noise(owner: str, key: Key, distribution: DistributionLike, count: int) -> Array:
     """The noise of `count` draws, [N, *K]; the key is consumed."""
-    check_relaxable(owner, distribution)
+    known = relaxable(owner, distribution)
     keys = jax.random.split(key, count)
-    return jax.vmap(lambda key: relaxation_noise(key, distribution))(keys)
+    return jax.vmap(lambda key: relaxation_noise(key, known))(keys)
 
 
 def relaxed_rows(
     owner: str,
     noise: Array,
-    distribution_of: Callable[[T], Any],
+    distribution_of: Callable[[T], DistributionLike],
     parameters: T,
-    f: Callable[[Any], Any],
+    f: Callable[[PyTree], ArrayLike],
     control: Callable[[Array], Array],
 ) -> T:
     """The summands of RELAX with control variate c at given noise [N, *K], leaves [N, ...].
 
     Differentiable in c.
     """
-    distribution = distribution_of(parameters)
+    distribution = relaxable(owner, distribution_of(parameters))
     samples = jax.vmap(lambda u: rounded(distribution, relaxed(distribution, u)))(noise)
     values = function_values(owner, f, samples)
     score = scores(owner, distribution_of, parameters, samples)
@@ -181,7 +194,7 @@ def relaxed_rows(
         v = coupled(distribution, u, b)
 
         def difference(parameters: T) -> tuple[Array, Array]:
-            distribution = distribution_of(parameters)
+            distribution = relaxable(owner, distribution_of(parameters))
             given = control(relaxed_given(distribution, v, b))
             return control(relaxed(distribution, u)) - given, given
 
@@ -192,14 +205,14 @@ def relaxed_rows(
 
 
 def fit_control(
-    estimator: Any,
+    estimator: Estimator,
     key: Array,
-    distribution_of: Callable[[T], Any],
+    distribution_of: Callable[[T], DistributionLike],
     parameters: T,
-    f: Callable[[Any], Any],
+    f: Callable[[PyTree], ArrayLike],
     n_steps: int = 100,
     learning_rate: float = 0.05,
-) -> Any:
+) -> Estimator:
     r"""The same estimator with the leaves of its control variate tuned for least variance.
 
     .. math:: \min_\phi E \lVert \hat g_\phi \rVert^2
@@ -225,7 +238,7 @@ def fit_control(
     )
     adam = optax.adam(learning_rate)
 
-    def spread(numbers: Any, key: Array) -> Array:
+    def spread(numbers: PyTree, key: Array) -> Array:
         rows = eqx.combine(numbers, rest).per_sample(key, distribution_of, parameters, f)
         return jnp.mean(jax.vmap(lambda row: jnp.sum(jnp.square(ravel_pytree(row)[0])))(rows))
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from upslope.core.checks import UpslopeError
 from upslope.core.distributions import Bernoulli, Categorical
+from upslope.estimators.expectation.density import DistributionLike
+
+Relaxable = Bernoulli | Categorical
 
 
-def check_relaxable(owner: str, distribution: Any) -> None:
-    """Raises for a distribution that is neither Bernoulli nor categorical."""
+def relaxable(owner: str, distribution: DistributionLike) -> Relaxable:
+    """The distribution; raises unless it is Bernoulli or categorical."""
     if not isinstance(distribution, Bernoulli | Categorical):
         raise UpslopeError(
             f"{owner} got a {type(distribution).__name__}: it relaxes Bernoulli and Categorical "
             "distributions alone. Use ScoreFunction, or Pathwise for a continuous one."
         )
+    return distribution
 
 
 def inside(u: Array) -> Array:
@@ -27,13 +29,13 @@ def inside(u: Array) -> Array:
     return jnp.clip(u, eps / 4, 1.0 - eps / 2)
 
 
-def relaxation_noise(key: Array, distribution: Any) -> Array:
+def relaxation_noise(key: Array, distribution: Relaxable) -> Array:
     """Uniform noise [K] for one draw; the key is consumed."""
     shape, dtype = distribution.logits.shape, distribution.logits.dtype
     return inside(jax.random.uniform(key, shape, dtype))
 
 
-def relaxed(distribution: Any, u: Array) -> Array:
+def relaxed(distribution: Relaxable, u: Array) -> Array:
     r"""z(theta), [K]: a Bernoulli draw is z > 0, a categorical one argmax z.
 
     .. math:: z = h + \log \frac{u}{1-u}, \qquad z = \log p - \log(-\log u)
@@ -43,14 +45,14 @@ def relaxed(distribution: Any, u: Array) -> Array:
     return distribution.log_probs - jnp.log(-jnp.log(u))
 
 
-def rounded(distribution: Any, z: Array) -> Array:
+def rounded(distribution: Relaxable, z: Array) -> Array:
     """b, the discrete draw that z stands for; no gradient flows through it."""
     if isinstance(distribution, Bernoulli):
         return jax.lax.stop_gradient((z > 0).astype(jnp.int8))
     return jax.lax.stop_gradient(jnp.argmax(z, axis=-1))
 
 
-def coupled(distribution: Any, u: Array, b: Array) -> Array:
+def coupled(distribution: Relaxable, u: Array, b: Array) -> Array:
     r"""The noise v [K] with which `relaxed_given` gives z itself.
 
     Given b it is uniform, so that it may stand for a fresh draw; being common to both relaxations
@@ -71,7 +73,7 @@ def coupled(distribution: Any, u: Array, b: Array) -> Array:
     return jax.lax.stop_gradient(inside(v))
 
 
-def relaxed_given(distribution: Any, v: Array, b: Array) -> Array:
+def relaxed_given(distribution: Relaxable, v: Array, b: Array) -> Array:
     r"""z from its distribution given b, [K], a differentiable function of theta at fixed b and v.
 
     For a Bernoulli the noise is :math:`1 - P + v P` if b = 1 and :math:`v (1 - P)` if b = 0; for a

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 T = TypeVar("T")
+Sample = TypeVar("Sample")
 
 
 def surrogate(log_prob: Array, weight: Array) -> Array:
@@ -32,7 +34,10 @@ def surrogate(log_prob: Array, weight: Array) -> Array:
 
 
 def score_function_gradient(
-    log_prob: Callable[[T, Any], Array], parameters: T, samples: Any, weights: Array
+    log_prob: Callable[[T, Sample], Array],
+    parameters: T,
+    samples: Sample,
+    weights: Float[Array, " N"],
 ) -> T:
     r"""The weighted sum of scores.
 

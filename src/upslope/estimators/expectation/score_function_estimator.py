@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import equinox as eqx
 import jax
+from jax import Array
 from jax.flatten_util import ravel_pytree
+from jax.typing import ArrayLike
+from jaxtyping import Float
 
+from upslope.core.annotations import Key, PyTree
 from upslope.estimators.bias import BiasStatement
 from upslope.estimators.expectation.control_variates import (
     ControlVariate,
     LeaveOneOutControlVariate,
 )
-from upslope.estimators.expectation.density import draws, scores
+from upslope.estimators.expectation.density import DistributionLike, draws, scores
 from upslope.estimators.expectation.expectation_gradient import ExpectationGradient
 from upslope.estimators.expectation.function_values import function_values
 
@@ -44,14 +48,22 @@ class ScoreFunction(ExpectationGradient):
         return self.control.declaration
 
     def per_sample(
-        self, key: Any, distribution_of: Callable[[T], Any], parameters: T, f: Callable[[Any], Any]
+        self,
+        key: Key,
+        distribution_of: Callable[[T], DistributionLike],
+        parameters: T,
+        f: Callable[[PyTree], ArrayLike],
     ) -> T:
         samples = draws("ScoreFunction", key, distribution_of(parameters), self.n_samples)
         values = function_values("ScoreFunction", f, samples)
         return self.of_samples(distribution_of, parameters, samples, values)
 
     def of_samples(
-        self, distribution_of: Callable[[T], Any], parameters: T, samples: Any, values: Any
+        self,
+        distribution_of: Callable[[T], DistributionLike],
+        parameters: T,
+        samples: PyTree,
+        values: Float[Array, " N"],
     ) -> T:
         """`per_sample` for samples [N, ...] drawn before, with f(x_i) in values [N].
 
@@ -66,7 +78,12 @@ class ScoreFunction(ExpectationGradient):
         return jax.vmap(unravel)(weighted.astype(matrix.dtype))
 
 
-def score_arrows(distribution_of: Callable[[T], Any], parameters: T, samples: Any, f: Any) -> T:
+def score_arrows(
+    distribution_of: Callable[[T], DistributionLike],
+    parameters: T,
+    samples: PyTree,
+    f: Callable[[PyTree], ArrayLike],
+) -> T:
     r"""The arrow of every sample, :math:`f(x_i) \nabla_\theta \log p_\theta(x_i)`, as pictures of
     the score function at work draw them.
 

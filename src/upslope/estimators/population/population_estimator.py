@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.annotations import PyTree
 from upslope.core.checks import UpslopeError
 from upslope.core.tree import is_non_trainable, ravel_parameters
 from upslope.estimators.bias import BiasStatement
@@ -70,10 +71,10 @@ class PopulationEstimator(eqx.Module):
         return zero_non_trainable(unravel(gradient))
 
 
-def zero_non_trainable(tree: Any) -> Any:
+def zero_non_trainable(tree: T) -> T:
     """The same tree with zeros in the parts that travel unsearched: they have no gradient."""
 
-    def zero(node: Any) -> Any:
+    def zero(node: PyTree) -> PyTree:
         return jax.tree.map(jnp.zeros_like, node) if is_non_trainable(node) else node
 
     return jax.tree.map(zero, tree, is_leaf=is_non_trainable)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -88,7 +88,7 @@ class GPOMDPStream(NamedTuple):
     steps: Array  # scalar: t
 
     @classmethod
-    def start(cls, policy: Any) -> GPOMDPStream:
+    def start(cls, policy: Policy) -> GPOMDPStream:
         """Before the first step."""
         zero = jnp.zeros_like(ravel_parameters(policy)[0])
         return cls(zero, zero, jnp.zeros((), zero.dtype))

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.annotations import Action, Memory, Observation
+from upslope.core.distributions.distribution import Distribution
 from upslope.core.records import Trajectories
 from upslope.estimators.expectation.blockwise import blockwise_sum
 from upslope.estimators.expectation.score_function import surrogate
 from upslope.estimators.gradient_estimator import Estimate
 from upslope.policies.policy import Policy
 from upslope.policies.unroll import along
+
+Columns = TypeVar("Columns")
+# Of half of the episodes: their steps, w and c of `weighted_scores`.
+Weighted = tuple[Trajectories, Array, Array | None]
 
 
 def weighted_scores(
@@ -46,7 +52,7 @@ def weighted_scores(
         parts = in_halves((steps, weight, action_weight))
         memories = jax.tree.map(lambda leaf: leaf.reshape(2, -1, *leaf.shape[1:]), episodes.memory)
 
-        def half(part: Any) -> tuple[Policy, Array]:
+        def half(part: tuple[Weighted, Memory]) -> tuple[Policy, Array]:
             (episodes, weight, action_weight), memory = part
             return sums(policy, episodes._replace(memory=memory), weight, action_weight)
 
@@ -66,7 +72,7 @@ def without_extras(episodes: Trajectories) -> Trajectories:
     return episodes._replace(extras=(), discount=None, restarted=None)
 
 
-def in_halves(columns: Any) -> Any:
+def in_halves(columns: Columns) -> Columns:
     """Leaves [T, N, ...] as [2, T, N / 2, ...]: the first half of the columns and the second."""
 
     def cut(leaf: Array) -> Array:
@@ -100,12 +106,12 @@ def mean_entropy(policy: Policy, episodes: Trajectories) -> Array:
     return jnp.sum(jnp.where(episodes.valid, entropy, 0.0)) / steps
 
 
-def all_log_probs(distribution: Any, n_actions: int) -> Array:
+def all_log_probs(distribution: Distribution, n_actions: int) -> Array:
     """log pi of the actions 0..A-1, [A], for one distribution over them."""
     return jax.vmap(distribution.log_prob)(jnp.arange(n_actions))
 
 
-def action_surrogate(distribution: Any, action_weight: Array) -> Array:
+def action_surrogate(distribution: Distribution, action_weight: Array) -> Array:
     r"""A scalar with the gradient :math:`\sum_a c_a \nabla \pi(a)`, for one distribution."""
     log_prob = all_log_probs(distribution, action_weight.shape[0])
     return surrogate(log_prob, jnp.exp(jax.lax.stop_gradient(log_prob)) * action_weight)
@@ -145,7 +151,9 @@ def rowwise_gradient(
         (episodes.observation, episodes.action, weight, action_weight),
     )
 
-    def block(rows: Any, valid: Array) -> tuple[Policy, Array]:
+    def block(
+        rows: tuple[Observation, Action, Array, Array | None], valid: Array
+    ) -> tuple[Policy, Array]:
         observation, action, weight, action_weight = rows
 
         def objective(policy: Policy) -> tuple[Array, Array]:
