@@ -68,9 +68,3 @@ def test_where_chooses_among_typed_keys():
     expected = np.asarray(jax.random.key_data(keys)).copy()
     expected[1] = jax.random.key_data(others)[1]
     np.testing.assert_array_equal(jax.random.key_data(got), expected)
-
-
-def test_global_norm_is_euclids():
-    np.testing.assert_allclose(
-        tree.global_norm({"a": jnp.asarray([3.0]), "b": jnp.asarray(4.0)}), 5
-    )

@@ -16,14 +16,10 @@ import pytest
 from disk_faults import Killed, PowerLoss, failing_at, points_of
 from upslope.core.checks import StorageError
 from upslope.storage import atomic, atomic_folder, checkpoint
-from upslope.storage.atomic_folder import DamagedFolder, NewerSchema
+from upslope.storage.atomic_folder import NewerSchema
 from upslope.storage.checkpoint import (
-    CheckpointIncomplete,
     checkpoints,
-    load_best,
-    load_checkpoint,
     load_latest,
-    save_best,
     save_checkpoint,
 )
 
@@ -94,7 +90,7 @@ def test_double_precision_comes_back_in_x64(tmp_path, x64):
     tree = {"a": jnp.array([0.1]), "b": jnp.arange(3), "w": jnp.asarray(0.5)}
     assert tree["a"].dtype == jnp.float64
     save_checkpoint(tmp_path, 1, tree, {})
-    same(load_checkpoint(tmp_path, 1, tree, quiet)[0], tree)
+    same(load_latest(tmp_path, tree, quiet)[1], tree)
 
 
 def test_double_precision_is_not_rounded_in_single_precision(tmp_path):
@@ -102,7 +98,7 @@ def test_double_precision_is_not_rounded_in_single_precision(tmp_path):
         tree = {"a": jnp.array([0.1])}
         like = jax.eval_shape(lambda: tree)
         save_checkpoint(tmp_path, 1, tree, {})
-    back, _ = load_checkpoint(tmp_path, 1, like, quiet)
+    _, back, _ = load_latest(tmp_path, like, quiet)
     assert back["a"].dtype == np.float64
     assert back["a"][0] == 0.1
 
@@ -110,7 +106,7 @@ def test_double_precision_is_not_rounded_in_single_precision(tmp_path):
 def test_the_structure_may_be_given_as_shapes(tmp_path):
     tree = State(jnp.ones(3), jax.random.key(1))
     save_checkpoint(tmp_path, 1, tree, {})
-    same(load_checkpoint(tmp_path, 1, jax.eval_shape(lambda: tree), quiet)[0], tree)
+    same(load_latest(tmp_path, jax.eval_shape(lambda: tree), quiet)[1], tree)
 
 
 def test_the_state_of_a_numpy_generator_comes_back(tmp_path):
@@ -118,7 +114,7 @@ def test_the_state_of_a_numpy_generator_comes_back(tmp_path):
         generator = np.random.Generator(getattr(np.random, name)(3))
         generator.random(5)
         save_checkpoint(tmp_path, 1, generator.bit_generator.state, {})
-        state, _ = load_checkpoint(tmp_path, 1, generator.bit_generator.state, quiet)
+        _, state, _ = load_latest(tmp_path, generator.bit_generator.state, quiet)
         other = np.random.Generator(getattr(np.random, name)(0))
         other.bit_generator.state = state
         assert other.random() == generator.random()
@@ -131,7 +127,7 @@ def test_what_is_spread_over_devices_is_gathered_and_spread_again(tmp_path):
     sharding = jax.NamedSharding(mesh, jax.P("s"))
     tree = {"a": jax.device_put(jnp.arange(4.0), sharding)}
     save_checkpoint(tmp_path, 1, tree, {})
-    back, _ = load_checkpoint(tmp_path, 1, tree, quiet)
+    _, back, _ = load_latest(tmp_path, tree, quiet)
     same(back, tree)
     assert back["a"].sharding == sharding
 
@@ -284,8 +280,6 @@ def test_damage_to_any_file_is_found_and_the_one_before_is_used(tmp_path, name, 
     assert "step 2" in warned[0]
     assert name in warned[0]
     assert "step 1" in warned[0]
-    with pytest.raises(DamagedFolder, match=name):
-        load_checkpoint(tmp_path, 2, small(), quiet)
     if how != "bit":
         assert checkpoints(tmp_path) == [1]
 
@@ -308,10 +302,7 @@ def test_only_damage_is_passed_over(tmp_path):
         load_latest(tmp_path, small(), quiet)
 
 
-def test_a_step_that_is_not_there_is_named_with_those_that_are(tmp_path):
-    fill(tmp_path)
-    with pytest.raises(CheckpointIncomplete, match=r"step 7. Complete: 1, 2"):
-        load_checkpoint(tmp_path, 7, small(), quiet)
+def test_a_folder_that_is_not_there_has_no_checkpoint(tmp_path):
     with pytest.raises(StorageError, match="no whole checkpoint"):
         load_latest(tmp_path / "nothing", small(), quiet)
 
@@ -399,7 +390,7 @@ def test_another_structure_is_an_error_that_lists_the_differences(tmp_path, like
 def test_long_lists_of_differences_are_cut(tmp_path):
     save_checkpoint(tmp_path, 1, {f"k{i}": i for i in range(9)}, {})
     with pytest.raises(StorageError, match=r"\(and 4 more\)"):
-        load_checkpoint(tmp_path, 1, {}, quiet)
+        load_latest(tmp_path, {}, quiet)
 
 
 def test_rows_and_tensors_must_agree(tmp_path):
@@ -407,10 +398,10 @@ def test_rows_and_tensors_must_agree(tmp_path):
     row = {"kind": "key", "impl": "os.system", "shape": [2, 3]}
     reseal(tmp_path / "step_000000000001", lambda s: s["leaves"].update({".weight": row}))
     with pytest.raises(StorageError):
-        load_checkpoint(tmp_path, 1, small(), quiet)
+        load_latest(tmp_path, small(), quiet)
 
 
-# --- NaN, best
+# --- NaN
 
 
 def test_nan_is_flagged_and_told(tmp_path):
@@ -420,40 +411,7 @@ def test_nan_is_flagged_and_told(tmp_path):
     assert metadata["nonfinite"] == [".weight"]
     assert "NaN in .weight" in warned[0]
     with pytest.warns(UserWarning, match="NaN"):
-        load_checkpoint(tmp_path, 1, small())
-
-
-def test_the_best_is_the_best_and_never_nan(tmp_path):
-    best = tmp_path / "best"
-    assert save_best(best, 1, small(1.0), {"seed": 0}, 5.0)
-    assert not save_best(best, 2, small(2.0), {}, 4.0)
-    assert not save_best(best, 3, small(3.0), {}, float("nan"))
-    assert not save_best(best, 4, small(float("nan")), {}, 9.0)
-    assert save_best(best, 5, small(5.0), {}, 6.0)
-    tree, metadata = load_best(best, small(), quiet)
-    same(tree, small(5.0))
-    assert (metadata["score"], metadata["step"]) == (6.0, 5)
-
-
-def test_a_kill_never_loses_the_best(tmp_path, monkeypatch):
-    best = tmp_path / "count" / "best"
-    save_best(best, 1, small(1.0), {}, 1.0)
-    total = points_of(monkeypatch, lambda: save_best(best, 2, small(2.0), {}, 2.0))
-    for at in range(total):
-        best = tmp_path / f"at{at}" / "best"
-        save_best(best, 1, small(1.0), {}, 1.0)
-        with monkeypatch.context() as patch:
-            PowerLoss(patch, at)
-            with pytest.raises(Killed):
-                save_best(best, 2, small(2.0), {}, 2.0)
-        assert load_best(best, small(), quiet)[1]["score"] in (1.0, 2.0)
-        assert save_best(best, 3, small(3.0), {}, 3.0)
-        assert os.listdir(best.parent) == ["best"]
-
-
-def test_there_may_be_no_best(tmp_path):
-    with pytest.raises(CheckpointIncomplete):
-        load_best(tmp_path / "best", small(), quiet)
+        load_latest(tmp_path, small())
 
 
 def test_keys_that_print_alike_are_refused(tmp_path, monkeypatch):

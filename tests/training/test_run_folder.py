@@ -154,7 +154,7 @@ def test_status_is_replaced_whole(tmp_path, monkeypatch):
 def litter(folder):
     """What writers leave that were killed at their worst moments."""
     tag = "0123456789abcdef"
-    names = [f"best.old-{tag}.tmp-{tag}", f"best.tmp-{tag}", f"policy.tmp-{tag}"]
+    names = [f"policy.old-{tag}.tmp-{tag}", f"best.tmp-{tag}", f"policy.tmp-{tag}"]
     for name in [*names, f"checkpoints/step_000000000009.tmp-{tag}"]:
         (folder / name).mkdir(parents=True)
         (folder / name / "state.json").write_text("{")
@@ -173,11 +173,11 @@ def test_litter_is_cleaned_when_a_run_is_opened_and_when_it_ends(tmp_path):
         assert len(list(run.path.rglob("*.tmp-*"))) == 1
 
 
-def test_a_best_that_was_set_aside_gets_its_name_back(tmp_path):
+def test_a_policy_that_was_set_aside_gets_its_name_back(tmp_path):
     with RunFolder.create(None, "e", "m", path=tmp_path / "run") as run:
-        atomic_folder.commit_folder(run.best, {"a": b"1"}, "checkpoint")
-        run.best.rename(run.path / "best.old-0123456789abcdef")
-    assert atomic_folder.read_folder(run.best, "checkpoint") == {"a": b"1"}
+        atomic_folder.commit_folder(run.policy, {"a": b"1"}, "checkpoint")
+        run.policy.rename(run.path / "policy.old-0123456789abcdef")
+    assert atomic_folder.read_folder(run.policy, "checkpoint") == {"a": b"1"}
 
 
 # --- the lock
@@ -342,17 +342,6 @@ def test_evaluations_have_the_names_that_scripts_read(tmp_path):
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_a_run_drops_what_lies_after_the_step_it_goes_on_from(tmp_path):
-    with RunFolder.create(tmp_path, "e", "m") as run:
-        assert len(read_evaluations(run.evaluations).timesteps) == 0
-        run.truncate_after(3)
-        write_evaluations(run.evaluations, evaluations())
-        run.metrics.append(25, {})
-        run.truncate_after(20)
-        assert read_evaluations(run.evaluations).results.shape == (2, 2, 4)
-        assert run.metrics.rows() == []
-
-
 def test_evaluations_of_unequal_shapes_are_refused(tmp_path):
     steps, results, lengths, _ = evaluations()
     for wrong in ((steps[:2], results, lengths), (steps, results[0], lengths[0])):
@@ -376,14 +365,12 @@ def test_hostile_evaluations_are_refused(tmp_path, how):
 # --- sinks
 
 
-def test_rows_reach_every_sink(tmp_path):
+def test_rows_reach_a_dashboard(tmp_path):
     with RunFolder.create(tmp_path, "e", "m") as run:
-        all_sinks = sinks.open_sinks(["tensorboard"], run.metrics, run.path)
+        all_sinks = sinks.open_sinks(["tensorboard"], run.path)
         row = {sinks.EPISODE_RETURN: [1.0, float("nan"), 3.0], sinks.train_key("loss"): 0.5}
         all_sinks.write(10, row)
         all_sinks.close()
-        (row,) = run.metrics.rows()
-        assert row["rollout/ep_rew_mean"] == [1.0, None, 3.0]
         (events,) = (run.path / "tensorboard").iterdir()
         data = events.read_bytes()
         assert b"rollout/ep_rew_mean" in data
@@ -398,12 +385,12 @@ def test_dashboards_get_the_mean_over_seeds():
 def test_a_missing_extra_is_named(tmp_path, monkeypatch, name, module):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UpslopeError, match=rf"pip install 'upslope\[{name}\]'"):
-        sinks.open_sinks([name], MetricsFile(tmp_path / "m"), tmp_path)
+        sinks.open_sinks([name], tmp_path)
 
 
 def test_an_unknown_sink_is_named_with_the_nearest(tmp_path):
     with pytest.raises(UpslopeError, match="Did you mean 'tensorboard'"):
-        sinks.open_sinks(["tensorbord"], MetricsFile(tmp_path / "m"), tmp_path)
+        sinks.open_sinks(["tensorbord"], tmp_path)
 
 
 def test_closing_closes_all_and_raises_what_went_wrong():

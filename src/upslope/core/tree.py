@@ -75,8 +75,3 @@ def where(condition: Array, then: T, otherwise: T) -> T:
         return jnp.where(condition.reshape(shape), a, b)
 
     return jax.tree.map(choose, then, otherwise)
-
-
-def global_norm(tree: PyTree) -> Array:
-    """The Euclidean norm of all leaves together."""
-    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))

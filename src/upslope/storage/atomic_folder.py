@@ -15,7 +15,7 @@ from typing import Any
 
 from upslope.core.checks import StorageError
 from upslope.storage import atomic
-from upslope.storage.json_text import parse_json
+from upslope.storage.json_text import Json, parse_json
 
 MANIFEST = "MANIFEST.json"
 SCHEMA = 1
@@ -177,9 +177,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def check_schema(folder: Path, description: Any, known: int) -> None:
+def check_schema(folder: Path, description: Json, known: int) -> None:
     """Raises unless `description["schema"]` is a version this library reads."""
-    schema = description.get("schema") if isinstance(description, dict) else None
+    description = description if isinstance(description, dict) else {}
+    schema = description.get("schema")
     if type(schema) is not int or schema < 1:
         raise DamagedFolder(f"{folder} does not say which schema version it has.")
     if schema > known:

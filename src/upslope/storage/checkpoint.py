@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import warnings
 from collections.abc import Callable
@@ -12,7 +11,9 @@ from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from jax.tree_util import KeyPath
 
+from upslope.core.annotations import PyTree
 from upslope.core.checks import StorageError
 from upslope.storage import atomic, atomic_folder, leaves, tensors
 from upslope.storage.atomic_folder import DamagedFolder
@@ -28,7 +29,7 @@ class CheckpointIncomplete(DamagedFolder):
 
 
 def save_checkpoint(
-    folder: Path, step: int, tree: Any, metadata: dict[str, Any], *, keep: int = 3
+    folder: Path, step: int, tree: PyTree, metadata: dict[str, Any], *, keep: int = 3
 ) -> Path:
     """Commits `tree` as the checkpoint of `step`, then deletes what need not be kept.
 
@@ -94,26 +95,6 @@ def _path_of(folder: Path, step: int) -> Path:
     raise CheckpointIncomplete(f"{folder} has no checkpoint of step {step}. Complete: {have}.")
 
 
-def load_checkpoint(
-    folder: Path, step: int, like: T, warn: Callable[[str], None] = warnings.warn
-) -> tuple[T, dict[str, Any]]:
-    """The tree and the metadata saved at `step`.
-
-    Args:
-      folder: the run's `checkpoints/`.
-      step: one of `checkpoints(folder)`.
-      like: the structure to fill: its leaves may be arrays or `jax.ShapeDtypeStruct`s. Arrays
-        that are spread over several devices are spread in the same way.
-      warn: is told of leaves that hold NaN.
-
-    Raises:
-      CheckpointIncomplete: when the step was never committed.
-      DamagedFolder: when a file is missing, cut short or altered.
-      StorageError: when the saved tree is not like `like`: the first differing paths are listed.
-    """
-    return _load(_path_of(Path(folder), step), like, "checkpoint", warn)
-
-
 def load_latest(
     folder: Path, like: T, warn: Callable[[str], None] = warnings.warn
 ) -> tuple[int, T, dict[str, Any]]:
@@ -140,53 +121,11 @@ def load_latest(
     raise StorageError(f"{folder} has no whole checkpoint to go on from.{why}")
 
 
-def save_best(folder: Path, step: int, tree: Any, metadata: dict[str, Any], score: float) -> bool:
-    """Keeps `tree` in `folder` if its score is above the one kept there.
-
-    A score that is NaN, or a tree that holds NaN, is never the best.
-
-    Returns:
-      Whether it was kept.
-    """
-    folder = Path(folder)
-    if math.isnan(score):
-        return False
-    try:
-        if best_score(folder) >= score:
-            return False
-    except StorageError:
-        pass  # nothing whole to beat
-    files = _encode(tree, {**metadata, "score": float(score)}, step)
-    if json.loads(files["state.json"])["nan"]:
-        return False
-    atomic_folder.commit_folder(folder, files, "checkpoint")
-    return True
-
-
-def best_score(folder: Path) -> float:
-    """The score of the tree that `save_best` kept in `folder`."""
-    return float(_read(_whole(folder))[0]["metadata"]["score"])
-
-
-def load_best(
-    folder: Path, like: T, warn: Callable[[str], None] = warnings.warn
-) -> tuple[T, dict[str, Any]]:
-    """The tree and the metadata (with `score` and `step`) that `save_best` kept in `folder`."""
-    return _load(_whole(folder), like, "checkpoint", warn)
-
-
-def _whole(folder: Path) -> Path:
-    path = atomic_folder.find(Path(folder))
-    if path is None:
-        raise CheckpointIncomplete(f"Nothing was kept as the best in {folder}.")
-    return path
-
-
-def _name(path: Any) -> str:
+def _name(path: KeyPath) -> str:
     return jax.tree_util.keystr(path) or "."
 
 
-def _encode(tree: Any, metadata: dict[str, Any], step: int) -> dict[str, bytes]:
+def _encode(tree: PyTree, metadata: dict[str, Any], step: int) -> dict[str, bytes]:
     rows: dict[str, Any] = {}
     arrays: dict[str, np.ndarray] = {}
     numbers: dict[str, float] = {}

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from upslope.core.checks import StorageError
+
+# What JSON can say. A stranger's file may say any of it.
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 
 MAX_BYTES = 16 << 20
 MAX_DEPTH = 64
@@ -53,7 +56,7 @@ def _no_constant(word: str) -> Any:
     raise ValueError(f"{word} is not a JSON number")
 
 
-def check_depth(value: Any, name: str, limit: int = MAX_DEPTH) -> None:
+def check_depth(value: Json, name: str, limit: int = MAX_DEPTH) -> None:
     """Raises StorageError if lists and tables are nested more than `limit` deep."""
     layer, depth = [value], 0
     while layer:
@@ -68,7 +71,7 @@ def check_depth(value: Any, name: str, limit: int = MAX_DEPTH) -> None:
         depth += 1
 
 
-def to_plain(value: Any, where: str = "metadata") -> Any:
+def to_plain(value: object, where: str = "metadata") -> Any:
     """A JSON value from which `from_plain` gives `value` back.
 
     Tuples become lists and NumPy numbers Python's; floats that JSON lacks are tagged. Integers
@@ -98,7 +101,7 @@ def to_plain(value: Any, where: str = "metadata") -> Any:
     )
 
 
-def from_plain(value: Any) -> Any:
+def from_plain(value: Json) -> Any:
     """The value that `to_plain` was given (with lists for tuples).
 
     Raises:
@@ -108,20 +111,19 @@ def from_plain(value: Any) -> Any:
         if value.keys() == {_FLOAT}:
             if value[_FLOAT] not in ("nan", "inf", "-inf"):
                 raise StorageError(f"{value[_FLOAT]!r} is not one of nan, inf, -inf.")
-            return float(value[_FLOAT])
+            return float(str(value[_FLOAT]))
         return {key: from_plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [from_plain(item) for item in value]
     return value
 
 
-def finite_or_null(value: Any) -> Any:
+def finite_or_null(value: object) -> Any:
     """A JSON value in which every number that is not finite is null: for tables of metrics."""
-    value = to_plain(value, "metrics")
 
-    def null(node: Any) -> Any:
+    def null(node: Json) -> Json:
         if isinstance(node, dict):
             return None if node.keys() == {_FLOAT} else {k: null(v) for k, v in node.items()}
         return [null(item) for item in node] if isinstance(node, list) else node
 
-    return null(value)
+    return null(to_plain(value, "metrics"))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeGuard, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from upslope.core.checks import StorageError
-from upslope.storage.json_text import from_plain, to_plain
+from upslope.storage.json_text import Json, from_plain, to_plain
 
 PRNG_IMPLEMENTATIONS = ("threefry2x32", "rbg", "unsafe_rbg")
+Leaf = TypeVar("Leaf")
 _NUMBERS = {"int": int, "float": float, "bool": bool, "str": str}
 
 
@@ -22,13 +24,13 @@ class AnyBytes:
         return "uint8[any]"
 
 
-def is_prng_key(leaf: Any) -> bool:
+def is_prng_key(leaf: object) -> TypeGuard[jax.Array]:
     """Whether a leaf is (the shape of) an array of typed PRNG keys."""
     dtype = getattr(leaf, "dtype", None)
     return dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key)
 
 
-def encode(leaf: Any, path: str) -> tuple[dict[str, Any], np.ndarray | None]:
+def encode(leaf: object, path: str) -> tuple[dict[str, Any], np.ndarray | None]:
     """A leaf as a JSON row and a tensor (None for Python numbers and strings).
 
     Arrays sharded over the devices of this process are gathered.
@@ -59,7 +61,7 @@ def encode(leaf: Any, path: str) -> tuple[dict[str, Any], np.ndarray | None]:
     )
 
 
-def decode(row: Any, tensor: np.ndarray | None, path: str) -> Any:
+def decode(row: Json, tensor: np.ndarray | None, path: str) -> Any:
     """The leaf that `encode` was given.
 
     Double precision stays in NumPy's hands when JAX runs in single precision, so nothing is
@@ -68,7 +70,8 @@ def decode(row: Any, tensor: np.ndarray | None, path: str) -> Any:
     Raises:
       StorageError: when row and tensor contradict each other, or the row is malformed.
     """
-    kind = row.get("kind") if isinstance(row, dict) else None
+    row = row if isinstance(row, dict) else {}
+    kind = row.get("kind")
     if kind in _NUMBERS:
         value = from_plain(row.get("value"))
         if type(value) is not _NUMBERS[kind]:
@@ -108,7 +111,7 @@ def decode(row: Any, tensor: np.ndarray | None, path: str) -> Any:
     return jnp.asarray(tensor)
 
 
-def describe_leaf(leaf: Any) -> str:
+def describe_leaf(leaf: object) -> str:
     """A leaf's type and shape in a few characters, such as `float32[3, 4]`."""
     if isinstance(leaf, AnyBytes):
         return repr(leaf)
@@ -120,7 +123,7 @@ def describe_leaf(leaf: Any) -> str:
 _KEY_TYPES = {"threefry2x32": "key<fry>", "rbg": "key<rbg>", "unsafe_rbg": "key<urbg>"}
 
 
-def describe_row(row: Any) -> str:
+def describe_row(row: Json) -> str:
     """`describe_leaf` of the leaf that a row of JSON stands for."""
     if not isinstance(row, dict):
         return "malformed"
@@ -131,7 +134,7 @@ def describe_row(row: Any) -> str:
     return str(row.get("kind"))
 
 
-def place_like(value: Any, like: Any) -> Any:
+def place_like(value: Leaf, like: object) -> Leaf | np.generic | np.ndarray | jax.Array:
     """`value` where `like` lives: on the same devices, or in NumPy's memory."""
     if isinstance(like, np.generic):
         return np.asarray(value)[()]
@@ -149,21 +152,21 @@ def _fits_jax(dtype: np.dtype) -> bool:
     return jax.dtypes.canonicalize_dtype(dtype) == dtype
 
 
-def nonfinite(values: dict[str, Any]) -> list[str]:
+def nonfinite(values: Mapping[str, np.ndarray | float]) -> list[str]:
     """The paths of the floating-point values that hold a NaN or an infinity."""
     return [path for path, value in values.items() if _is_inexact(value) and not _all_finite(value)]
 
 
-def has_nan(value: Any) -> bool:
+def has_nan(value: np.ndarray | float) -> bool:
     """Whether a floating-point value holds a NaN."""
     return _is_inexact(value) and bool(np.any(np.isnan(np.asarray(value))))
 
 
-def _is_inexact(value: Any) -> bool:
+def _is_inexact(value: np.ndarray | float) -> bool:
     return isinstance(value, float) or (
         isinstance(value, np.ndarray) and jnp.issubdtype(value.dtype, jnp.inexact)
     )
 
 
-def _all_finite(value: Any) -> bool:
+def _all_finite(value: np.ndarray | float) -> bool:
     return bool(np.all(np.isfinite(np.asarray(value))))

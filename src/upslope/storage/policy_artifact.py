@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
+from upslope.core.annotations import PyTree
 from upslope.core.checks import StorageError, check_number
 from upslope.storage import atomic_folder, tensors
 from upslope.storage.json_text import from_plain, parse_json, to_plain
@@ -52,7 +53,7 @@ class LoadedPolicy(NamedTuple):
 
 def save_policy(
     path: Path,
-    policies: Any,
+    policies: PyTree,
     *,
     observation_space: spaces.Space,
     action_space: spaces.Space,

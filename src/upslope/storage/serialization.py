@@ -9,15 +9,16 @@ from typing import Any, TypeVar
 import equinox as eqx
 import numpy as np
 
+from upslope.core.annotations import PyTree
 from upslope.core.checks import StorageError
 from upslope.storage import leaves
-from upslope.storage.json_text import from_plain, to_plain
+from upslope.storage.json_text import Json, from_plain, to_plain
 from upslope.storage.serializable import EARLIER, EarlierClass, class_named, name_in_files
 
 M = TypeVar("M")
 
 
-def describe(tree: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def describe(tree: PyTree) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A tree as a description in plain JSON and its arrays by path.
 
     The tree may hold registered `eqx.Module`s and NamedTuples (`upslope.storage.serializable`),
@@ -31,7 +32,7 @@ def describe(tree: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return _describe(tree, "", arrays), arrays
 
 
-def _describe(node: Any, path: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+def _describe(node: PyTree, path: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     if node is None:
         return {"kind": "none"}
     if isinstance(node, eqx.Module):
@@ -65,7 +66,7 @@ def _describe(node: Any, path: str, arrays: dict[str, np.ndarray]) -> dict[str, 
     return row
 
 
-def _static(value: Any, where: str) -> Any:
+def _static(value: object, where: str) -> Any:
     if isinstance(value, list | dict):
         raise StorageError(f"{where} is static and a {type(value).__name__}: make it a tuple.")
     if isinstance(value, tuple):
@@ -78,7 +79,7 @@ def _static(value: Any, where: str) -> Any:
     return to_plain(value, where)
 
 
-def rebuild(description: Any, arrays: dict[str, np.ndarray]) -> Any:
+def rebuild(description: Json, arrays: dict[str, np.ndarray]) -> Any:
     """The tree that `describe` was given.
 
     Classes are looked up in the table of `upslope.storage.serializable`; their constructors do not
@@ -101,40 +102,41 @@ def rebuild(description: Any, arrays: dict[str, np.ndarray]) -> Any:
 
 
 def _rebuild(
-    node: Any, path: str, arrays: dict[str, np.ndarray], used: set[str], problems: list[str]
+    node: Json, path: str, arrays: dict[str, np.ndarray], used: set[str], problems: list[str]
 ) -> Any:
-    kind = node.get("kind") if isinstance(node, dict) else None
+    table: dict[str, Any] = node if isinstance(node, dict) else {}
+    kind = table.get("kind")
 
-    def children(table: dict[str, Any], form: str) -> dict[str, Any]:
+    def children(parts: dict[str, Any], form: str) -> dict[str, Any]:
         return {
             key: _rebuild(child, path + form.format(key, repr(key)), arrays, used, problems)
-            for key, child in table.items()
+            for key, child in parts.items()
         }
 
     if kind == "none":
         return None
     if kind in ("tuple", "list"):
-        items = _table(node, "items", list, path)
+        items = _table(table, "items", list, path)
         built = list(children({str(i): item for i, item in enumerate(items)}, "[{0}]").values())
         return tuple(built) if kind == "tuple" else built
     if kind == "dict":
-        return children(_table(node, "items", dict, path), "[{1}]")
-    if kind == "module" and (earlier := _earlier(node, path)) is not None:
+        return children(_table(table, "items", dict, path), "[{1}]")
+    if kind == "module" and (earlier := _earlier(table, path)) is not None:
         before = len(problems)
-        values = children(node["fields"], ".{0}")
+        values = children(table["fields"], ".{0}")
         if len(problems) > before:
             return None
         module, function = earlier.convert.split(":")
         convert = getattr(importlib.import_module(module), function)
         try:
-            return convert(**values, **{k: _tuples(v) for k, v in node["static"].items()})
+            return convert(**values, **{k: _tuples(v) for k, v in table["static"].items()})
         except (TypeError, ValueError, AttributeError) as error:
-            problems.append(f"{path or '.'}: not what {node['class']} was: {error}")
+            problems.append(f"{path or '.'}: not what {table['class']} was: {error}")
             return None
     if kind in ("module", "namedtuple"):
-        cls = class_named(node.get("class"))
-        fields = _table(node, "fields", dict, path)
-        static = _table(node, "static", dict, path) if kind == "module" else {}
+        cls = class_named(table.get("class"))
+        fields = _table(table, "fields", dict, path)
+        static = _table(table, "static", dict, path) if kind == "module" else {}
         if not _fields_fit(cls, kind, fields, static, path, problems):
             used.update(name for name in arrays if name.startswith(path))
             return None
@@ -182,7 +184,7 @@ def _fields_fit(
     return len(problems) == before
 
 
-def _tuples(value: Any) -> Any:
+def _tuples(value: Json) -> Any:
     value = from_plain(value)
     if isinstance(value, dict):
         raise StorageError("A static field is a table: only plain values are allowed.")

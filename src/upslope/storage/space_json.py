@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from upslope.core.checks import StorageError
-from upslope.storage.json_text import from_plain, to_plain
+from upslope.storage.json_text import Json, from_plain, to_plain
 
 if TYPE_CHECKING:
     from gymnasium import spaces
@@ -62,7 +62,7 @@ def _compact(bound: np.ndarray) -> Any:
     return to_plain(flat[0] if same else flat)
 
 
-def space_from_json(table: Any) -> spaces.Space:
+def space_from_json(table: Json) -> spaces.Space:
     """The space that `space_to_json` was given.
 
     Raises:
@@ -70,25 +70,27 @@ def space_from_json(table: Any) -> spaces.Space:
     """
     from gymnasium import spaces
 
-    kind = table.get("space") if isinstance(table, dict) else None
+    # Parts of a wrong type raise below, and are reported as malformed.
+    parts: dict[str, Any] = table if isinstance(table, dict) else {}
+    kind = parts.get("space")
     try:
         if kind == "Box":
-            shape, dtype = _shape(table["shape"]), _dtype(table["dtype"])
-            low, high = (_bound(table[name], shape, dtype) for name in ("low", "high"))
+            shape, dtype = _shape(parts["shape"]), _dtype(parts["dtype"])
+            low, high = (_bound(parts[name], shape, dtype) for name in ("low", "high"))
             return spaces.Box(low, high, shape, dtype.type)
         if kind == "Discrete":
-            return spaces.Discrete(_whole(table["n"]), start=_whole(table["start"]))
+            return spaces.Discrete(_whole(parts["n"]), start=_whole(parts["start"]))
         if kind == "MultiDiscrete":
-            dtype = _dtype(table["dtype"])
-            sizes, start = (np.array(table[name], dtype) for name in ("nvec", "start"))
+            dtype = _dtype(parts["dtype"])
+            sizes, start = (np.array(parts[name], dtype) for name in ("nvec", "start"))
             return spaces.MultiDiscrete(sizes, dtype.type, start=start)
         if kind == "MultiBinary":
-            shape = _shape(table["shape"])
+            shape = _shape(parts["shape"])
             return spaces.MultiBinary(shape[0] if len(shape) == 1 else shape)
         if kind == "Dict":
-            return spaces.Dict({str(k): space_from_json(v) for k, v in table["parts"].items()})
+            return spaces.Dict({str(k): space_from_json(v) for k, v in parts["parts"].items()})
         if kind == "Tuple":
-            return spaces.Tuple([space_from_json(part) for part in table["parts"]])
+            return spaces.Tuple([space_from_json(part) for part in parts["parts"]])
     except StorageError:
         raise
     except (
@@ -105,26 +107,26 @@ def space_from_json(table: Any) -> spaces.Space:
     raise StorageError(f"The file describes a space of unknown kind {kind!r:.60}.")
 
 
-def _whole(value: Any) -> int:
+def _whole(value: Json) -> int:
     if type(value) is not int:
         raise StorageError(f"The file describes a space with {value!r:.60} for a whole number.")
     return value
 
 
-def _shape(value: Any) -> tuple[int, ...]:
+def _shape(value: list[Json]) -> tuple[int, ...]:
     shape = tuple(_whole(size) for size in value)
     if min(shape, default=1) < 0 or math.prod(shape) > MAX_ELEMENTS or len(shape) > 16:
         raise StorageError(f"The file describes a space of shape {value!r:.80}.")
     return shape
 
 
-def _dtype(name: Any) -> np.dtype:
+def _dtype(name: Json) -> np.dtype:
     if name not in _DTYPES:
         raise StorageError(f"The file describes a space of data type {name!r:.60}.")
     return np.dtype(name)
 
 
-def _bound(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def _bound(value: Json, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     value = from_plain(value)
     if isinstance(value, list):
         return np.array(value, dtype).reshape(shape)

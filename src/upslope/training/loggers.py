@@ -11,7 +11,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from upslope.core.checks import missing_extra, unknown_name
-from upslope.storage.metrics_file import MetricsFile
 
 # The names that users of Stable-Baselines3 have on their dashboards.
 EPISODE_RETURN = "rollout/ep_rew_mean"
@@ -43,21 +42,6 @@ class Sink(Protocol):
     def close(self) -> None:
         """No more rows will come."""
         ...
-
-
-class JsonlSink:
-    """Rows into a run folder's `metrics.jsonl`."""
-
-    def __init__(self, file: MetricsFile):
-        self.file = file
-
-    def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """Appends the row."""
-        self.file.append(step, values)
-
-    def close(self) -> None:
-        """Closes the file."""
-        self.file.close()
 
 
 class TensorBoardSink:
@@ -144,19 +128,18 @@ class Sinks:
 
 def open_sinks(
     names: Iterable[str],
-    metrics: MetricsFile,
     folder: Path,
     *,
     project: str = "upslope",
     config: Mapping[str, Any] | None = None,
 ) -> Sinks:
-    """The run folder's own sink and those named: "tensorboard", "wandb".
+    """The sinks named, "tensorboard" or "wandb", beside a run folder's own log.
 
     Raises:
       UpslopeError: for an unknown name, or one whose extra is not installed (all are checked
         before any is opened for long).
     """
-    sinks: list[Sink] = [JsonlSink(metrics)]
+    sinks: list[Sink] = []
     for name in names:
         if name == "tensorboard":
             sinks.append(TensorBoardSink(Path(folder) / "tensorboard"))

@@ -14,7 +14,7 @@ from upslope.core.checks import NumericalError, StorageError, UpslopeError
 from upslope.engine.history import KEYS, History
 from upslope.engine.loop import Cursor, RunSchedule
 from upslope.engine.progress import Evaluation
-from upslope.storage.checkpoint import load_latest, save_best, save_checkpoint
+from upslope.storage.checkpoint import load_latest, save_checkpoint
 from upslope.storage.evaluations_file import (
     Evaluations,
     read_evaluations,
@@ -34,7 +34,6 @@ from upslope.training.loggers import (
 )
 from upslope.training.run_folder import RunFolder
 from upslope.training.signals import Stopped
-from upslope.training.statistics import interquartile_mean
 
 if TYPE_CHECKING:
     from upslope.training.run import Run
@@ -56,8 +55,7 @@ class RunRecorder:
         self.sinks = Sinks([])
         self._history: History | None = None
         if folder is not None:
-            opened = open_sinks(loggers, folder.metrics, folder.path, config=config.to_dict())
-            self.sinks = Sinks(opened.sinks[1:])  # the folder's own log has a row per seed
+            self.sinks = open_sinks(loggers, folder.path, config=config.to_dict())
         elif list(loggers):
             raise UpslopeError("Loggers write beside a run folder: give the run a folder (out=).")
         self._total, self._steps = 0, np.zeros(config.seeds, np.int64)  # as far as is logged
@@ -91,7 +89,7 @@ class RunRecorder:
         self.sinks.write(self._step, values)
 
     def save(self, position: Cursor) -> None:
-        """A checkpoint, the evaluations so far and, if it is, the best one.
+        """A checkpoint and the evaluations so far.
 
         What goes with a checkpoint is on the disk before it: a run that goes on from there drops
         what is later, and misses nothing.
@@ -118,8 +116,6 @@ class RunRecorder:
                 }
                 self._tell(one.steps.mean(), values)
             self._told = len(evaluations)
-            score = interquartile_mean(evaluations[-1].returns.mean(axis=1))
-            save_best(self.folder.best, step, tree, metadata, score)
         self.folder.set_status("running", step=int(position.steps.min()))
 
     def _rows(self) -> int:

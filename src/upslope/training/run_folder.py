@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from upslope.core.checks import StorageError
 from upslope.storage import atomic, atomic_folder
-from upslope.storage.evaluations_file import truncate_evaluations
 from upslope.storage.json_text import finite_or_null, parse_json
 from upslope.storage.lock import LOCK, RunLock
 from upslope.storage.metrics_file import MetricsFile
@@ -37,7 +36,6 @@ class RunFolder:
         evaluations.npz    held-out episodes (see `evaluations_file`)
         diagnosis.json     what went wrong, if something did
         checkpoints/       step_<n>/ of the whole state
-        best/              the best state so far
         policy/            the policy (see `policy_artifact`)
 
     It holds no absolute paths: a run that is moved or copied goes on where it is.
@@ -163,11 +161,6 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
-    def best(self) -> Path:
-        """The folder of the best state so far."""
-        return self.path / "best"
-
-    @property
     def policy(self) -> Path:
         """The folder of the saved policy."""
         return self.path / "policy"
@@ -254,11 +247,6 @@ class RunFolder:
     def write_diagnosis(self, diagnosis: Mapping[str, Any]) -> None:
         """Writes what went wrong, for the one who looks into it."""
         self._write_json("diagnosis.json", diagnosis)
-
-    def truncate_after(self, step: int) -> None:
-        """Drops metrics and evaluations of later steps: the run goes on from `step`."""
-        self.metrics.truncate_after(step)
-        truncate_evaluations(self.evaluations, step)
 
     def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
         atomic.write_json(self.path / name, finite_or_null(value))
