@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 SECTIONS = ("Args", "Attributes", "References", "Returns", "Raises")
 
@@ -27,7 +27,7 @@ class Docstring(NamedTuple):
     references: list[str]
 
 
-def read_docstring(thing: Any) -> Docstring:
+def read_docstring(thing: object) -> Docstring:
     """The docstring of a class or a function, taken apart."""
     text = inspect.cleandoc(thing.__doc__ or "")
     blocks: dict[str, list[str]] = {"": []}

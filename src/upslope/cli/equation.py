@@ -5,20 +5,18 @@ from __future__ import annotations
 import re
 import unicodedata
 
-SYMBOLS = {
-    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε",
-    "zeta": "ζ", "eta": "η", "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν",
-    "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "varphi": "φ",
-    "chi": "χ", "psi": "ψ", "omega": "ω", "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ",
-    "Lambda": "Λ", "Sigma": "Σ", "Phi": "Φ", "Psi": "Ψ", "Omega": "Ω", "nabla": "∇",
-    "partial": "∂", "sum": "Σ", "prod": "Π", "int": "∫", "infty": "∞", "leftarrow": "←",
-    "rightarrow": "→", "to": "→", "mapsto": "↦", "Rightarrow": "⇒", "sim": "~", "approx": "≈",
-    "propto": "∝", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "ne": "≠", "neq": "≠",
-    "in": "∈", "cdot": "·", "times": "×", "pm": "±", "mid": "|", "vert": "|", "Vert": "‖",
-    "ell": "ℓ", "top": "ᵀ", "dots": "…", "ldots": "…", "cdots": "…", "circ": "∘", "odot": "⊙",
-    "cup": "∪", "cap": "∩", "langle": "⟨", "rangle": "⟩", "lfloor": "⌊", "rfloor": "⌋",
-    "forall": "∀", "exists": "∃", "prime": "′", "star": "*", "ast": "*",
-}  # fmt: skip
+# Names and what they look like, in turn.
+_SYMBOLS = """
+alpha α  beta β  gamma γ  delta δ  epsilon ε  varepsilon ε  zeta ζ  eta η  theta θ  kappa κ
+lambda λ  mu μ  nu ν  xi ξ  pi π  rho ρ  sigma σ  tau τ  phi φ  varphi φ  chi χ  psi ψ
+omega ω  Gamma Γ  Delta Δ  Theta Θ  Lambda Λ  Sigma Σ  Phi Φ  Psi Ψ  Omega Ω  nabla ∇
+partial ∂  sum Σ  prod Π  int ∫  infty ∞  leftarrow ←  rightarrow →  to →  mapsto ↦
+Rightarrow ⇒  sim ~  approx ≈  propto ∝  le ≤  leq ≤  ge ≥  geq ≥  ne ≠  neq ≠  in ∈  cdot ·
+times ×  pm ±  mid |  vert |  Vert ‖  ell ℓ  top ᵀ  dots …  ldots …  cdots …  circ ∘  odot ⊙
+cup ∪  cap ∩  langle ⟨  rangle ⟩  lfloor ⌊  rfloor ⌋  forall ∀  exists ∃  prime ′  star *
+ast *
+"""
+SYMBOLS: dict[str, str] = dict(zip(_SYMBOLS.split()[::2], _SYMBOLS.split()[1::2], strict=True))
 ACCENTS = {"hat": "\u0302", "bar": "\u0304", "tilde": "\u0303", "dot": "\u0307", "ddot": "\u0308"}
 SUBSCRIPTS = str.maketrans("0123456789+-", "₀₁₂₃₄₅₆₇₈₉₊₋")
 SUPERSCRIPTS = str.maketrans("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 from upslope.core.registry import Registry
+
+if TYPE_CHECKING:
+    from upslope.estimators.bias import BiasStatement
 
 
 @cache
@@ -26,9 +29,18 @@ def estimators() -> Registry:
     return table
 
 
-def declared(thing: Any, width: int) -> Iterator[str]:
+class Declared(Protocol):
+    """An estimator of either family."""
+
+    @property
+    def declaration(self) -> BiasStatement:
+        """What it estimates, and whether without bias."""
+        ...
+
+
+def declared(estimator: Declared, width: int) -> Iterator[str]:
     """What an estimator says of itself: its target, whether it is unbiased, why, and the source."""
-    declaration = thing.declaration
+    declaration = estimator.declaration
     yield ""
     yield "BiasStatement"
     rows = [
@@ -37,7 +49,7 @@ def declared(thing: Any, width: int) -> Iterator[str]:
         ("because", declaration.reason),
         ("source", declaration.reference),
     ]
-    needs = ", ".join(getattr(thing, "requires", ()))
+    needs = ", ".join(getattr(estimator, "requires", ()))
     for name, text in [*rows, ("needs", needs)]:
         if text:
             lead = f"  {name:<9}  "

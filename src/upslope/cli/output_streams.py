@@ -10,21 +10,27 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple
 
+# Characters and how they are spelled, in turn; and those with spaces in their spelling.
+_SPELLED = """
+± +-  … ...  · *  × x  ← <-  → ->  ↦ ->  ⇒ =>  ≤ <=  ≥ >=  ≠ !=  ≈ ~  ∂ d  √ sqrt  ∞ inf
+‖ ||  ⟨ <  ⟩ >  ′ '  ᵀ ^T  ∘ o  ℓ l  α alpha  β beta  γ gamma  δ delta  ε epsilon  ζ zeta
+η eta  θ theta  κ kappa  λ lambda  μ mu  µ mu  ν nu  ξ xi  π pi  ρ rho  σ sigma  τ tau
+φ phi  χ chi  ψ psi  ω omega  Γ Gamma  Δ Delta  Θ Theta  Λ Lambda  Σ Sigma  Π Pi  Φ Phi
+Ψ Psi  Ω Omega
+"""
+_SPACED = {"∈": " in ", "∇": "grad ", "\u2003": "    "}
+_ACCENTS = {"\u0302": "^", "\u0303": "~", "\u0304": "_"}
 # What a stream without Unicode shows instead; a question mark for the rest.
-PLAIN = str.maketrans({
-    "±": "+-", "…": "...", "·": "*", "×": "x", "←": "<-", "→": "->", "↦": "->", "⇒": "=>",
-    "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "∈": " in ", "∇": "grad ", "∂": "d", "√": "sqrt",
-    "∞": "inf", "‖": "||", "⟨": "<", "⟩": ">", "′": "'", "ᵀ": "^T", "∘": "o", "ℓ": "l",
-    "\u2003": "    ",
-    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta", "η": "eta",
-    "θ": "theta", "κ": "kappa", "λ": "lambda", "μ": "mu", "µ": "mu", "ν": "nu", "ξ": "xi",
-    "π": "pi", "ρ": "rho", "σ": "sigma", "τ": "tau", "φ": "phi", "χ": "chi", "ψ": "psi",
-    "ω": "omega", "Γ": "Gamma", "Δ": "Delta", "Θ": "Theta", "Λ": "Lambda", "Σ": "Sigma", "Π": "Pi",
-    "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega", "\u0302": "^", "\u0303": "~", "\u0304": "_",
-    **dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-", strict=True)),
-    **{sign: f"^{plain}" for sign, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n", strict=True)},
-    **dict(zip("▁▂▃▄▅▆▇█", "__..--==", strict=True)),
-})  # fmt: skip
+PLAIN = str.maketrans(
+    {
+        **dict(zip(_SPELLED.split()[::2], _SPELLED.split()[1::2], strict=True)),
+        **_SPACED,
+        **_ACCENTS,
+        **dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-", strict=True)),
+        **{sign: f"^{plain}" for sign, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n", strict=True)},
+        **dict(zip("▁▂▃▄▅▆▇█", "__..--==", strict=True)),
+    }
+)
 
 
 class LastingStream:

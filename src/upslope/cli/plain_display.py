@@ -67,9 +67,8 @@ class PlainDisplay:
     def evaluation(self, evaluation: Evaluation) -> None:
         """See `Reporter`."""
         means = evaluation.returns.mean(axis=1)
-        each = "" if means.size > 8 or means.size < 2 else "  by seed " + " ".join(
-            number(mean) for mean in means
-        )  # fmt: skip
+        by_seed = " ".join(number(mean) for mean in means)
+        each = f"  by seed {by_seed}" if 2 <= means.size <= 8 else ""
         self._line(
             f"      {int(evaluation.steps.min()):>10,} steps  "
             f"evaluated {number(interquartile_mean(means)):>5}{each}"

@@ -78,8 +78,10 @@ def word_type(hint: Any, default: Any) -> Any:
         return type(default) if isinstance(default, PLAIN) and default is not None else None
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
-        kinds = [word_type(kind, None) if kind is not type(None) else kind for kind in
-                 typing.get_args(hint)]  # fmt: skip
+        nothing = type(None)
+        kinds = [
+            kind if kind is nothing else word_type(kind, None) for kind in typing.get_args(hint)
+        ]
         kinds = [kind for kind in kinds if kind is not None]
         useful = [kind for kind in kinds if kind is not type(None)]
         return typing.Union[tuple(kinds)] if useful else None  # noqa: UP007

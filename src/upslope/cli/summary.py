@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -11,6 +11,9 @@ from rich.table import Table
 from upslope.cli.figures import number, rate, seconds
 from upslope.engine.progress import Evaluation, Summary
 from upslope.training.statistics import bootstrap_interval, interquartile_mean
+
+if TYPE_CHECKING:
+    from upslope.training.config import RunConfig
 
 MAX_ROWS = 16
 
@@ -103,8 +106,8 @@ def evaluation_table(
             add(str(seed), seed)
     else:
         order = np.argsort(returns)
-        for name, share in (("best", 1.0), ("75 %", 0.75), ("median", 0.5), ("25 %", 0.25),
-                            ("worst", 0.0)):  # fmt: skip
+        shares = {"best": 1.0, "75 %": 0.75, "median": 0.5, "25 %": 0.25, "worst": 0.0}
+        for name, share in shares.items():
             seed = int(order[round(share * (returns.size - 1))])
             add(f"{name}: {seed}", seed)
     return table
@@ -123,7 +126,7 @@ def interval_text(evaluation: Evaluation) -> str:
     )
 
 
-def title_of(config: Any) -> str:
+def title_of(config: RunConfig) -> str:
     """`ppo on CartPole-v1, 4 seeds`."""
     seeds = "1 seed" if config.seeds == 1 else f"{config.seeds} seeds"
     return f"{config.method} on {config.environment}, {seeds}"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from upslope.cli.argv import Argv
 from upslope.cli.flags import Group, parse
 from upslope.cli.setting import Setting, method_settings_from, settings_from
 from upslope.core.checks import StorageError, UpslopeError, check_switch
+
+if TYPE_CHECKING:
+    from upslope.training.config import RunConfig
 
 RUN_HELP: dict[str, tuple[Any, str]] = {
     "total_timesteps": (int, "Environment steps of each seed."),
@@ -43,7 +46,7 @@ OUTPUT = [
 class Request(NamedTuple):
     """What the user asked `upslope train` for."""
 
-    config: Any  # RunConfig
+    config: RunConfig
     output: dict[str, Any]
 
 
@@ -101,7 +104,7 @@ def read_request(words: Sequence[str]) -> Request:
 
 def flag_groups(
     environment: str | None,
-    defaults: Any,
+    defaults: RunConfig,
     policy: str | None,
     file: FileSettings,
     use_preset: bool,

@@ -201,8 +201,8 @@ def _given(name: str, thing: Estimator, inputs: Inputs, critics: Critics) -> Est
                 thing, behaviour=MaskedObservation(actor, Seen.of(inputs.seen))
             )
         declared = thing.declaration_for(inputs.objective)
-        if all(isinstance(leaf, jax.Array | np.ndarray | int | float) for leaf in
-               jax.tree.leaves(thing)):  # fmt: skip
+        numbers = jax.Array | np.ndarray | int | float
+        if all(isinstance(leaf, numbers) for leaf in jax.tree.leaves(thing)):
             return EstimatorUnderTest(name, estimate_by, thing, None, declared, actor, of_state)
         kept = thing  # something in it is no number: a critic that is a plain function
         return EstimatorUnderTest(

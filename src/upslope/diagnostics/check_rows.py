@@ -167,7 +167,14 @@ def population_rows(setup: Setup, subject: EstimatorUnderTest) -> list[Row]:
         taken, seconds = taken + steps, seconds + spent
     found = sums.measured()
     row = Row(
-        subject.name, setup.judged(sums), subject.declaration, size, taken / found.count, 0.0,
-        seconds / found.count, found.mean, found.variance,
-    )  # fmt: skip
+        name=subject.name,
+        verdict=setup.judged(sums),
+        declaration=subject.declaration,
+        episodes=size,
+        steps=taken / found.count,
+        seconds=0.0,
+        sampling_seconds=seconds / found.count,
+        mean=found.mean,
+        variance=found.variance,
+    )
     return [row]

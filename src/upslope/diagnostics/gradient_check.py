@@ -83,8 +83,8 @@ def gradcheck(
     """
     began = time.perf_counter()
     check_number("gradcheck", "batch", batch, at_least=2, integer=True)
-    check_number("gradcheck", "episodes", episodes, at_least=2 * batch, integer=True,
-                 why=f"An estimate takes batch={batch} of them.")  # fmt: skip
+    why = f"An estimate takes batch={batch} of them."
+    check_number("gradcheck", "episodes", episodes, at_least=2 * batch, integer=True, why=why)
     check_number("gradcheck", "false_alarms", false_alarms, above=0, below=1)
     made = make(environment)
     if not isinstance(made, Environment):
@@ -121,9 +121,17 @@ def gradcheck(
             keys["reference"], made, policy, objective, batch, REFERENCE_SHARE * batches, limit
         )
     setup = Setup(
-        keys["sample"], made, inputs, batch, batches, limit, reference,
-        false_alarms / len(chosen.estimators), progress, {} if estimators is None else None,
-    )  # fmt: skip
+        key=keys["sample"],
+        environment=made,
+        inputs=inputs,
+        batch=batch,
+        batches=batches,
+        limit=limit,
+        reference=reference,
+        false_alarms=false_alarms / len(chosen.estimators),
+        progress=progress,
+        broken={} if estimators is None else None,
+    )
     rows = [row for group in grouped(chosen.estimators) for row in measured_rows(setup, group)]
     order = [subject.name for subject in chosen.estimators]
     rows.sort(key=lambda row: order.index(row.name))

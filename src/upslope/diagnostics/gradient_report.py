@@ -61,9 +61,10 @@ class Row:
     @property
     def episodes_for_direction(self) -> float:
         """Episodes after which the mean estimate points uphill with probability 0.95."""
-        return math.ceil(self.verdict.estimates_for_direction * self.episodes - 1e-9) if (
-            math.isfinite(self.verdict.estimates_for_direction)
-        ) else math.inf  # fmt: skip
+        estimates = self.verdict.estimates_for_direction
+        if not math.isfinite(estimates):
+            return math.inf
+        return math.ceil(estimates * self.episodes - 1e-9)
 
     @property
     def contradiction(self) -> str:
@@ -145,11 +146,9 @@ class GradientReport:
 
     def table(self) -> list[tuple[str, ...]]:
         """The heading of each column, then a row of text for each estimator."""
-        head = (
-            "estimator", "verdict", "declared", "along g, %", "SNR", "cos", "95 % at", "var*steps",
-            "µs",
-        )  # fmt: skip
-        rows: list[tuple[str, ...]] = [head]
+        findings = ("estimator", "verdict", "declared", "along g, %")
+        quality = ("SNR", "cos", "95 % at", "var*steps", "µs")
+        rows: list[tuple[str, ...]] = [findings + quality]
         for row in self.rows:
             found = row.verdict
             mark = " !" if row.contradiction else ""

@@ -207,8 +207,6 @@ def _arrows(axes: Axes, samples: np.ndarray, vectors: np.ndarray, colors: np.nda
     """All to one scale, the longest `MAX_LENGTH` long."""
     longest = float(np.max(np.linalg.norm(vectors, axis=1)))
     axes.scatter(samples[:, 0], samples[:, 1], s=9, color="0.15", zorder=3, linewidths=0)
-    axes.quiver(
-        samples[:, 0], samples[:, 1], vectors[:, 0], vectors[:, 1], color=list(colors),
-        angles="xy", scale_units="xy", scale=max(longest, 1e-12) / MAX_LENGTH,
-        width=0.006, zorder=2,
-    )  # fmt: skip
+    scale = max(longest, 1e-12) / MAX_LENGTH
+    to_scale = {"angles": "xy", "scale_units": "xy", "scale": scale}
+    axes.quiver(*samples.T, *vectors.T, color=list(colors), width=0.006, zorder=2, **to_scale)

@@ -59,8 +59,8 @@ def learning_curves(
         fewest = min(returns.shape[1], fewest or returns.shape[1])
     if goal is not None:
         axes.axhline(goal, color="0.3", linestyle="--", linewidth=1)
-        axes.annotate(goal_label, (1, goal), xycoords=("axes fraction", "data"), ha="right",
-                      va="bottom", fontsize=8, color="0.3")  # fmt: skip
+        font = {"fontsize": 8, "color": "0.3", "ha": "right", "va": "bottom"}
+        axes.annotate(goal_label, (1, goal), xycoords=("axes fraction", "data"), **font)
     axes.set_xlabel("environment steps of each seed")
     axes.set_ylabel("return of held-out episodes")
     axes.set_title(title, loc="left", fontsize=10)

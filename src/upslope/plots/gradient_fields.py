@@ -66,8 +66,8 @@ def policy_simplex(
         filled = axes.tricontourf(places[:, 0], places[:, 1], heights, 14, cmap="cividis")
         where, go = inside @ CORNERS, motion @ CORNERS
         scale = float(np.max(np.linalg.norm(go, axis=1))) * resolution * 0.9
-        axes.quiver(where[:, 0], where[:, 1], go[:, 0], go[:, 1], color="w", angles="xy",
-                    scale_units="xy", scale=max(scale, 1e-12), width=0.005)  # fmt: skip
+        to_scale = {"angles": "xy", "scale_units": "xy", "scale": max(scale, 1e-12)}
+        axes.quiver(*where.T, *go.T, color="w", width=0.005, **to_scale)
         for corner, name, (across, up) in zip(
             CORNERS, actions, ((-0.06, -0.05), (0.06, -0.05), (0.0, 0.04)), strict=True
         ):
@@ -123,8 +123,7 @@ def value_surface(
         field = np.asarray(field)
         length = np.linalg.norm(field, axis=1, keepdims=True)
         unit = field / np.where(length > 0, length, 1.0)
-        axes.quiver(coarse[:, 0], coarse[:, 1], unit[:, 0], unit[:, 1], color="w", width=0.005,
-                    scale=resolution * 1.5)  # fmt: skip
+        axes.quiver(*coarse.T, *unit.T, color="w", width=0.005, scale=resolution * 1.5)
         axes.set_title(title, loc="left", fontsize=10)
         axes.set_xlabel(names[0])
         bare(axes)

@@ -64,9 +64,9 @@ def state_map(
         place = getattr(environment, name, None)
         if place is not None:
             row, column = divmod(int(np.asarray(place)), columns)
-            axes.text(column, row, mark, ha="center", va="center", color="w", fontsize=13,
-                      fontweight="bold",
-                      bbox={"boxstyle": "circle,pad=0.15", "fc": "0.1", "ec": "none"})  # fmt: skip
+            disc = {"boxstyle": "circle,pad=0.15", "fc": "0.1", "ec": "none"}
+            font = {"color": "w", "fontsize": 13, "fontweight": "bold"}
+            axes.text(column, row, mark, ha="center", va="center", bbox=disc, **font)
     if policy is not None:
         _arrows(
             axes,
@@ -89,6 +89,7 @@ def _arrows(axes: Axes, policy: np.ndarray, walls: np.ndarray, goal: int) -> Non
             f"({walls.size}, 2) for a row of states."
         )
     columns = walls.shape[1]
+    head = {"arrowstyle": "-|>", "mutation_scale": 7, "shrinkA": 0, "shrinkB": 0}
     for state in np.flatnonzero(~walls.ravel()):
         if state == goal:
             continue
@@ -99,6 +100,5 @@ def _arrows(axes: Axes, policy: np.ndarray, walls: np.ndarray, goal: int) -> Non
                     "",
                     (column + 0.45 * chance * right, row + 0.45 * chance * down),
                     (column, row),
-                    arrowprops={"arrowstyle": "-|>", "color": "w", "lw": 1.2, "shrinkA": 0,
-                                "shrinkB": 0, "mutation_scale": 7},
-                )  # fmt: skip
+                    arrowprops={"color": "w", "lw": 1.2, **head},
+                )

@@ -15,8 +15,9 @@ STEPS = 7
 class _Stream:
     """Seven steps of a stream in which an episode ends after the third and the fifth."""
 
-    def __init__(self, seed: int, terminated: tuple[int, ...], truncated: tuple[int, ...],
-                 gae_lambda: float):  # fmt: skip
+    def __init__(
+        self, seed: int, terminated: tuple[int, ...], truncated: tuple[int, ...], gae_lambda: float
+    ):
         rng = np.random.default_rng(seed)
         self.reward, self.value = rng.normal(size=STEPS), rng.normal(size=STEPS)
         self.terminated = np.isin(np.arange(STEPS), terminated)

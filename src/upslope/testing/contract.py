@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from upslope.core.checks import UpslopeError
 
@@ -183,7 +184,7 @@ def relative_error(answer: np.ndarray, truth: np.ndarray) -> float:
     return float(np.max(np.abs(answer - truth))) / (scale if scale > 0 else 1.0)
 
 
-def flat(*arrays: Any) -> np.ndarray:
+def flat(*arrays: ArrayLike) -> np.ndarray:
     """Arrays as one vector, in double precision."""
     return np.concatenate([np.asarray(array, float).ravel() for array in arrays])
 

@@ -39,22 +39,32 @@ CLIP_BY_NORM = Contract(
     clip,
     (
         _clip_case("long", "direction and length", [[3.0, 0.0], [0.4, 3.98]], 1 / 25.0004**0.5),
-        _clip_case("one entry", "one large entry among small ones", [[4.0, 0.3], [0.2]],
-                   1 / 16.13**0.5),
+        _clip_case(
+            "one entry", "one large entry among small ones", [[4.0, 0.3], [0.2]], 1 / 16.13**0.5
+        ),
         _clip_case("short", "what is short enough stays", [[0.3, -0.2], [0.4]], 1.0),
     ),
     (
-        Bug("clip by value", "Each entry on its own: the direction changes.",
-            "rejax's max_grad_norm",
-            lambda g, m: [np.clip(array, -m, m) for array in g]),
-        Bug("each array by its own norm", "Layers are weighed against each other anew.",
-            "optimizers that clip per parameter",
-            lambda g, m: [clip([array], m)[0] for array in g]),
-        Bug("always scaled to the norm", "Small gradients are blown up.",
-            "normalisation taken for clipping",
-            lambda g, m: [array * m / norm(g) for array in g]),
+        Bug(
+            name="clip by value",
+            why="Each entry on its own: the direction changes.",
+            seen="rejax's max_grad_norm",
+            wrong=lambda g, m: [np.clip(array, -m, m) for array in g],
+        ),
+        Bug(
+            name="each array by its own norm",
+            why="Layers are weighed against each other anew.",
+            seen="optimizers that clip per parameter",
+            wrong=lambda g, m: [clip([array], m)[0] for array in g],
+        ),
+        Bug(
+            name="always scaled to the norm",
+            why="Small gradients are blown up.",
+            seen="normalisation taken for clipping",
+            wrong=lambda g, m: [array * m / norm(g) for array in g],
+        ),
     ),
-)  # fmt: skip
+)
 
 # --- the gradient of a KL penalty --------------------------------------------------------------
 
@@ -102,18 +112,29 @@ KL_GRADIENT = Contract(
         _kl_case("other way", "the same with their places exchanged", REFERENCE, PI),
     ),
     (
-        Bug("k3 in the loss", "Differentiated sample by sample it is KL(reference || pi) that "
-            "falls: the estimate of the value is unbiased, that of the gradient is not.",
-            "huggingface/trl#4967",
-            lambda p, q, a: (1.0 - np.exp(-ratio(p, q, a))) * score(p, a)),
-        Bug("k1 in the loss", "The log-ratio's own gradient is the score, whose mean is zero.",
-            "KL penalties differentiated through the sample",
-            lambda p, q, a: score(p, a)),
-        Bug("the direction exchanged", "KL(reference || pi) by sampling from pi.",
-            "arguments in the wrong order",
-            lambda p, q, a: -kl_gradient(p, q, a)),
+        Bug(
+            name="k3 in the loss",
+            why=(
+                "Differentiated sample by sample it is KL(reference || pi) that falls: "
+                "the estimate of the value is unbiased, that of the gradient is not."
+            ),
+            seen="huggingface/trl#4967",
+            wrong=lambda p, q, a: (1.0 - np.exp(-ratio(p, q, a))) * score(p, a),
+        ),
+        Bug(
+            name="k1 in the loss",
+            why="The log-ratio's own gradient is the score, whose mean is zero.",
+            seen="KL penalties differentiated through the sample",
+            wrong=lambda p, q, a: score(p, a),
+        ),
+        Bug(
+            name="the direction exchanged",
+            why="KL(reference || pi) by sampling from pi.",
+            seen="arguments in the wrong order",
+            wrong=lambda p, q, a: -kl_gradient(p, q, a),
+        ),
     ),
-)  # fmt: skip
+)
 
 # --- backtracking line search ------------------------------------------------------------------
 
@@ -150,7 +171,9 @@ def _searched(improves: bool, bounded: bool, restored: bool) -> Callable[..., np
 START, STEP = np.array([1.0, -2.0]), np.array([-0.8, 1.2])
 
 
-def _line_case(name: str, asks: str, loss: Any, max_kl: float, share: float) -> Case:
+def _line_case(
+    name: str, asks: str, loss: Callable[[np.ndarray], np.ndarray], max_kl: float, share: float
+) -> Case:
     def answer(function: Callable[..., Any]) -> np.ndarray:
         def kl(at: np.ndarray) -> float:
             return float(np.sum(np.square(np.asarray(at) - START)))
@@ -169,20 +192,33 @@ LINE_SEARCH = Contract(
     (
         _line_case("full step", "the first try is good", lambda at: at @ at, 10.0, 1.0),
         _line_case("too far", "the KL must shrink first", lambda at: at @ at, 0.2, 0.25),
-        _line_case("overshoot", "the loss rises before it falls",
-                   lambda at: abs(at[0] - 0.8), 10.0, 0.25),
+        _line_case(
+            "overshoot", "the loss rises before it falls", lambda at: abs(at[0] - 0.8), 10.0, 0.25
+        ),
         _line_case("nothing helps", "every step makes it worse", lambda at: -(at @ at), 10.0, 0.0),
         _line_case("nothing fits", "no step stays within the KL", lambda at: at @ at, 1e-9, 0.0),
     ),
     (
-        Bug("failed search not restored", "The last rejected parameters are kept.",
-            "thu-ml/tianshou#1287", _searched(True, True, False)),
-        Bug("accepts what does not improve", "The loss is never looked at.",
-            "backtracking on the KL alone", _searched(False, True, True)),
-        Bug("KL not looked at", "The trust region is left.",
-            "backtracking on the loss alone", _searched(True, False, True)),
+        Bug(
+            name="failed search not restored",
+            why="The last rejected parameters are kept.",
+            seen="thu-ml/tianshou#1287",
+            wrong=_searched(True, True, False),
+        ),
+        Bug(
+            name="accepts what does not improve",
+            why="The loss is never looked at.",
+            seen="backtracking on the KL alone",
+            wrong=_searched(False, True, True),
+        ),
+        Bug(
+            name="KL not looked at",
+            why="The trust region is left.",
+            seen="backtracking on the loss alone",
+            wrong=_searched(True, False, True),
+        ),
     ),
-)  # fmt: skip
+)
 
 # --- running moments ---------------------------------------------------------------------------
 
@@ -225,16 +261,29 @@ RUNNING_MOMENTS = Contract(
         _moments_case("one", "a batch of one", [1.0, 2.0], [-3.0]),
     ),
     (
-        Bug("variance without the shift of the means", "The spread between batches is lost.",
-            "hand-written normalisers", _moments_without_shift),
-        Bug("batches weighed alike", "Old and new count half each, however many they are.",
-            "running averages without a count", _moments_averaged),
-        Bug("count of batches", "Each update counts as one observation.",
-            "hand-written normalisers",
-            lambda mean, variance, count, batch: (
-                *moments(mean, variance, count, batch)[:2], count + 1)),
+        Bug(
+            name="variance without the shift of the means",
+            why="The spread between batches is lost.",
+            seen="hand-written normalisers",
+            wrong=_moments_without_shift,
+        ),
+        Bug(
+            name="batches weighed alike",
+            why="Old and new count half each, however many they are.",
+            seen="running averages without a count",
+            wrong=_moments_averaged,
+        ),
+        Bug(
+            name="count of batches",
+            why="Each update counts as one observation.",
+            seen="hand-written normalisers",
+            wrong=lambda mean, variance, count, batch: (
+                *moments(mean, variance, count, batch)[:2],
+                count + 1,
+            ),
+        ),
     ),
-)  # fmt: skip
+)
 
 # --- the best so far ---------------------------------------------------------------------------
 
@@ -265,7 +314,9 @@ def _least(best, best_fitness, candidates, fitness):
 CANDIDATES = np.array([[1.0, 2.0], [3.0, -1.0], [0.5, 0.5]])
 
 
-def _incumbent_case(name: str, asks: str, fitness: list[float], before: float, kept: Any) -> Case:
+def _incumbent_case(
+    name: str, asks: str, fitness: list[float], before: float, kept: tuple[list[float], float]
+) -> Case:
     def answer(function: Callable[..., Any]) -> np.ndarray:
         found = function(np.array([9.0, 9.0]), before, CANDIDATES.copy(), np.array(fitness))
         return flat(*found)
@@ -281,14 +332,28 @@ INCUMBENT = Contract(
     (
         _incumbent_case("better", "a new best", [5.0, 7.0, 6.0], 4.0, ([3.0, -1.0], 7.0)),
         _incumbent_case("worse", "the old one stays", [1.0, 2.0, 0.0], 4.0, ([9.0, 9.0], 4.0)),
-        _incumbent_case("negative", "all are negative", [-5.0, -2.0, -3.0], -4.0,
-                        ([3.0, -1.0], -2.0)),
+        _incumbent_case(
+            "negative", "all are negative", [-5.0, -2.0, -3.0], -4.0, ([3.0, -1.0], -2.0)
+        ),
     ),
     (
-        Bug("fitness after shaping", "Ranks of one generation are compared with another's.",
-            "RobertTLange/evosax#32", _ranked),
-        Bug("best of the last generation", "What was found before is forgotten.",
-            "populations without an archive", _last),
-        Bug("minimised", "The worst is kept.", "a sign convention", _least),
+        Bug(
+            name="fitness after shaping",
+            why="Ranks of one generation are compared with another's.",
+            seen="RobertTLange/evosax#32",
+            wrong=_ranked,
+        ),
+        Bug(
+            name="best of the last generation",
+            why="What was found before is forgotten.",
+            seen="populations without an archive",
+            wrong=_last,
+        ),
+        Bug(
+            name="minimised",
+            why="The worst is kept.",
+            seen="a sign convention",
+            wrong=_least,
+        ),
     ),
-)  # fmt: skip
+)
