@@ -10,7 +10,6 @@ import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from upslope.core.annotations import PyTree
 from upslope.core.moments import Moments
 from upslope.core.non_trainable import NonTrainable
 

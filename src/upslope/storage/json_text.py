@@ -12,7 +12,7 @@ import numpy as np
 from upslope.core.checks import StorageError
 
 # What JSON can say. A stranger's file may say any of it.
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 MAX_BYTES = 16 << 20
 MAX_DEPTH = 64
