@@ -30,6 +30,8 @@ def fault(found: Import) -> str | None:
     here, there = found.importer.split("."), found.imported.split(".")
     if here == ["upslope"]:
         return None  # the facade names everything, and loads nothing before it is used
+    if here == ["upslope", "__main__"]:
+        return None  # the command itself: nobody imports it
     where = f"{found.importer}:{found.line} imports {found.imported}"
     if len(there) < 2 or there[1] not in FLOORS:
         return f"{where}: the top level is the users' facade, the library does not use it"

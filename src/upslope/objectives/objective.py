@@ -39,7 +39,7 @@ class Objective(eqx.Module):
         """gamma as it enters returns and bootstraps (1 where nothing is discounted)."""
 
     @abc.abstractmethod
-    def step_weights(self, n_steps: int) -> Array:
+    def step_weights(self, n_steps: int) -> Float[Array, " T"]:
         """What the score of step t is multiplied with besides its advantage, [T]."""
 
     @abc.abstractmethod
@@ -63,7 +63,7 @@ class Objective(eqx.Module):
             )
         return self.discount * jnp.where(trajectories.valid, trajectories.discount, 1.0)
 
-    def return_weight(self, episodes: Trajectories) -> Array:
+    def return_weight(self, episodes: Trajectories) -> Float[Array, "T ..."]:
         r"""What the reward of step t counts in the return of its episode.
 
         .. math:: \prod_{k<t} \gamma d_k
@@ -73,7 +73,7 @@ class Objective(eqx.Module):
         """
         return cumulative_discount(self.step_discount(episodes), episodes.reward.shape[0])
 
-    def step_weight(self, episodes: Trajectories) -> Array:
+    def step_weight(self, episodes: Trajectories) -> Float[Array, "T ..."]:
         r"""`step_weights` for each step of whole episodes that start at t = 0, [T, 1].
 
         Where the environment has a discount d of its own it is part of the weight, which is
@@ -85,7 +85,7 @@ class Objective(eqx.Module):
             return weights
         return weights * own_weight(episodes)
 
-    def credit(self, episodes: Trajectories, credit: Credit) -> Array:
+    def credit(self, episodes: Trajectories, credit: Credit) -> Float[Array, "T N"]:
         r"""What each action is credited with, [T, N], such that the weighted sum is unbiased.
 
         With `"reward-to-go"` step t gets :math:`G_t = r_t + \gamma d_t G_{t+1}`, where d is the
@@ -102,7 +102,8 @@ class Objective(eqx.Module):
             return to_go
         weight = self.step_weight(episodes)
         decay = weight / weight[:1]  # a common factor stays in the weight
-        counts = jnp.abs(decay) > jnp.finfo(decay.dtype).eps
+        eps = float(jnp.finfo(decay.dtype).eps)  # pyright: ignore  # without types in JAX
+        counts = jnp.abs(decay) > eps
         return jnp.where(counts, to_go[:1] / jnp.where(counts, decay, 1.0), 0.0)
 
     def average(self, trajectories: Trajectories) -> Array:
@@ -136,14 +137,11 @@ def discounted_to_go(
     return jax.lax.scan(back_each, start, (reward, jnp.asarray(discount)), reverse=True)[1]
 
 
-def own_weight(trajectories: Trajectories) -> Array:
+def own_weight(trajectories: Trajectories) -> Float[Array, "T N"]:
     r"""The product of the environment's own discounts before each step of its episode, [T, N]."""
     if trajectories.discount is None:
         return jnp.ones_like(trajectories.reward)
-    if trajectories.discount is None:
-        return jnp.ones_like(trajectories.reward)
     ended = trajectories.terminated | trajectories.truncated
-    assert trajectories.discount is not None
     discount = jnp.where(trajectories.valid, trajectories.discount, 1.0)
 
     def forth(weight: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -153,7 +151,7 @@ def own_weight(trajectories: Trajectories) -> Array:
     return jax.lax.scan(forth, jnp.ones_like(discount[0]), (discount, ended))[1]
 
 
-def cumulative_discount(discount: float | Array, n_steps: int) -> Array:
+def cumulative_discount(discount: float | Array, n_steps: int) -> Float[Array, "T ..."]:
     r"""The product of the discounts before each step, :math:`\prod_{k<t} \gamma_k`.
 
     Args:
@@ -193,7 +191,7 @@ class EpisodicReturn(Objective):
     def discount(self) -> float:
         return 1.0
 
-    def step_weights(self, n_steps: int) -> Array:
+    def step_weights(self, n_steps: int) -> Float[Array, " T"]:
         return jnp.ones(n_steps)
 
     def episode_return(self, discounted_sum: Array, length: Array) -> Array:
@@ -238,12 +236,12 @@ class DiscountedReturn(Objective):
     def discount(self) -> float | Array:
         return self.gamma
 
-    def step_weight(self, episodes: Trajectories) -> Array:
+    def step_weight(self, episodes: Trajectories) -> Float[Array, "T ..."]:
         if self.weights == "undiscounted":
             return self.step_weights(episodes.reward.shape[0])[:, None]
         return super().step_weight(episodes)
 
-    def step_weights(self, n_steps: int) -> Array:
+    def step_weights(self, n_steps: int) -> Float[Array, " T"]:
         if self.weights == "undiscounted":
             return jnp.ones(n_steps)
         return self.gamma ** jnp.arange(n_steps, dtype=float)
@@ -271,7 +269,7 @@ class AverageReward(Objective):
     def discount(self) -> float:
         return 1.0
 
-    def step_weights(self, n_steps: int) -> Array:
+    def step_weights(self, n_steps: int) -> Float[Array, " T"]:
         return jnp.full(n_steps, 1.0 / n_steps)
 
     def episode_return(self, discounted_sum: Array, length: Array) -> Array:
@@ -304,7 +302,7 @@ class AverageValue(Objective):
     def discount(self) -> float:
         return 1.0
 
-    def step_weights(self, n_steps: int) -> Array:
+    def step_weights(self, n_steps: int) -> Float[Array, " T"]:
         return jnp.full(n_steps, 1.0 / n_steps) / (1.0 - self.gamma)
 
     def episode_return(self, discounted_sum: Array, length: Array) -> Array:

@@ -30,8 +30,8 @@ class ProblemSpec(NamedTuple):
     """The problem that a method is configured for: shapes and static facts, no numbers."""
 
     observation: PyTree  # ShapeDtypeStructs of one observation; None for a function
-    observation_space: spaces.Space | None
-    action_space: spaces.Space | None
+    observation_space: spaces.Space[Any] | None
+    action_space: spaces.Space[Any] | None
     policy: PyTree  # shapes of the policy the search starts from
     objective: Objective
     environment: Environment | None  # None on simulators
