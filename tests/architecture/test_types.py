@@ -8,7 +8,7 @@ from imports import SOURCE
 ROOT = SOURCE.parents[1]
 
 # Parameters annotated with exactly `Any`: today's count. Lower it with every one that gets a type.
-CEILING = 197
+CEILING = 190
 
 
 def any_parameters(tree):
