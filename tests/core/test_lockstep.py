@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upslope.core.unbatched_reductions import anywhere, largest
+from upslope.core.unbatched_reductions import any_across_batch, max_across_batch
 
 
 def count_down(start):
@@ -17,14 +17,14 @@ def count_down(start):
         return jnp.maximum(left - 1, 0), trips + 1
 
     return jax.lax.while_loop(
-        lambda carry: anywhere(carry[0] > 0), body, (start, jnp.zeros((), int))
+        lambda carry: any_across_batch(carry[0] > 0), body, (start, jnp.zeros((), int))
     )
 
 
 def test_alone_it_is_any_and_max():
-    assert not bool(anywhere(jnp.zeros(3, bool)))
-    assert bool(anywhere(jnp.asarray([False, True])))
-    assert int(largest(jnp.asarray([3, 1]))) == 3
+    assert not bool(any_across_batch(jnp.zeros(3, bool)))
+    assert bool(any_across_batch(jnp.asarray([False, True])))
+    assert int(max_across_batch(jnp.asarray([3, 1]))) == 3
 
 
 def test_in_a_batch_every_row_runs_as_long_as_the_longest():
@@ -48,5 +48,5 @@ def test_the_condition_is_not_batched():
 
 
 def test_largest_of_a_batch():
-    got = jax.vmap(lambda x: largest(x) + 0 * x)(jnp.asarray([1, 4, 2]))
+    got = jax.vmap(lambda x: max_across_batch(x) + 0 * x)(jnp.asarray([1, 4, 2]))
     np.testing.assert_array_equal(got, [4, 4, 4])

@@ -26,7 +26,7 @@ from upslope.estimators import (
     TDError,
 )
 from upslope.objectives import AverageReward, DiscountedReturn, EpisodicReturn
-from upslope.policies.unroll import along
+from upslope.policies.unroll import unroll
 
 MDP = MDPS["ending"]
 OBJECTIVE = DiscountedReturn(GAMMA)
@@ -91,7 +91,7 @@ def test_the_report_is_a_table_and_plain_json(report):
 
 def score_sum(policy, episodes, weight):
     ended = episodes.terminated | episodes.truncated
-    distribution, _ = along(policy, episodes.observation, ended, ())
+    distribution, _ = unroll(policy, episodes.observation, ended, ())
     log_prob = jax.vmap(jax.vmap(lambda d, a: d.log_prob(a)))(distribution, episodes.action)
     return jnp.sum(jnp.where(episodes.valid, weight * log_prob, 0.0)) / weight.shape[1]
 

@@ -16,7 +16,7 @@ from upslope.policies import (
 )
 from upslope.policies.critics import state_value
 from upslope.policies.policy import respond
-from upslope.policies.unroll import along
+from upslope.policies.unroll import unroll
 
 KEY = jax.random.key(0)
 
@@ -40,14 +40,14 @@ def test_the_memory_starts_anew_after_an_episode(normalised):
     ended = jnp.array([False, False, True, False, False, False])[:, None]
     for model in (policy, value):
         fresh = model.initial_memory()[None]
-        whole, memory = along(model, observation, ended, fresh)
-        head, _ = along(model, observation[:3], ended[:3], fresh)
-        tail, last = along(model, observation[3:], ended[3:], fresh)
+        whole, memory = unroll(model, observation, ended, fresh)
+        head, _ = unroll(model, observation[:3], ended[:3], fresh)
+        tail, last = unroll(model, observation[3:], ended[3:], fresh)
         for both, one, two in zip(*map(jax.tree.leaves, (whole, head, tail)), strict=True):
             np.testing.assert_allclose(both, jnp.concatenate([one, two]), atol=1e-6)
         np.testing.assert_allclose(memory, last, atol=1e-6)
         assert np.abs(np.asarray(memory)).max() > 1e-3
-        never, _ = along(model, observation, jnp.zeros_like(ended), fresh)
+        never, _ = unroll(model, observation, jnp.zeros_like(ended), fresh)
         leaf = jax.tree.leaves(whole)[0] - jax.tree.leaves(never)[0]
         assert np.abs(np.asarray(leaf)).max() > 1e-4
 

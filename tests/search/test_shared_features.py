@@ -10,7 +10,7 @@ from upslope.core.records import Trajectories
 from upslope.objectives import DiscountedReturn
 from upslope.policies import default_policy
 from upslope.policies.critics import FeatureValue, StateValue, state_value
-from upslope.policies.unroll import along
+from upslope.policies.unroll import unroll
 from upslope.search.gradient.clipped_surrogate import clipped_surrogate
 from upslope.search.gradient.on_policy_batch import on_policy_batch
 from upslope.search.gradient.ppo import PPO
@@ -124,7 +124,7 @@ def test_a_policy_with_memory_or_without_features_keeps_a_critic_of_its_own():
         hidden=(4, 4),
     )
     assert not recurrent.shares_features
-    value, _ = along(
+    value, _ = unroll(
         state_value(jax.random.key(1), recurrent, share_features=True),
         jnp.zeros((T, N, 3)),
         jnp.zeros((T, N), bool),

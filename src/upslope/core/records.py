@@ -105,6 +105,6 @@ def first_nonfinite(reward: Array, observation: Observation) -> tuple[Array, Arr
     """
     fine = finite_steps(reward, observation)
     index = jnp.argmin(fine.reshape(-1))
-    broken = ~jnp.all(fine)
+    nonfinite = ~jnp.all(fine)
     n_envs = reward.shape[1]
-    return jnp.where(broken, index % n_envs + 1, 0), jnp.where(broken, index // n_envs, 0)
+    return jnp.where(nonfinite, index % n_envs + 1, 0), jnp.where(nonfinite, index // n_envs, 0)

@@ -8,7 +8,7 @@ from jax.custom_batching import custom_vmap
 
 
 @custom_vmap
-def anywhere(flags: Array) -> Array:
+def any_across_batch(flags: Array) -> Array:
     """Whether any flag is set, here or in any other row of every enclosing vmap; a scalar.
 
     As the condition of a `lax.while_loop` it keeps the trip count common to the batch. With a
@@ -18,20 +18,20 @@ def anywhere(flags: Array) -> Array:
     return jnp.any(flags)
 
 
-@anywhere.def_vmap
-def _anywhere_in_batch(axis_size: int, in_batched: list[bool], flags: Array) -> tuple[Array, bool]:
-    return anywhere(flags), False
+@any_across_batch.def_vmap
+def _any_in_batch(axis_size: int, in_batched: list[bool], flags: Array) -> tuple[Array, bool]:
+    return any_across_batch(flags), False
 
 
 @custom_vmap
-def largest(count: Array) -> Array:
+def max_across_batch(count: Array) -> Array:
     """The largest count, here or in any other row of every enclosing vmap; a scalar."""
     return jnp.max(count)
 
 
-@largest.def_vmap
-def _largest_in_batch(axis_size: int, in_batched: list[bool], count: Array) -> tuple[Array, bool]:
-    return largest(count), False
+@max_across_batch.def_vmap
+def _max_in_batch(axis_size: int, in_batched: list[bool], count: Array) -> tuple[Array, bool]:
+    return max_across_batch(count), False
 
 
-__all__ = ["anywhere", "largest"]
+__all__ = ["any_across_batch", "max_across_batch"]

@@ -8,11 +8,11 @@ from jax import Array
 
 from upslope.core import tree
 from upslope.core.annotations import Memory, Observation, PyTree
-from upslope.core.unbatched_reductions import anywhere
+from upslope.core.unbatched_reductions import any_across_batch
 from upslope.policies.policy import Policy, ValueFunction, respond
 
 
-def along(
+def unroll(
     model: Policy | ValueFunction, observation: Observation, ended: Array, memory: Memory
 ) -> tuple[PyTree, Memory]:
     """Calls a policy or a value function at every step of streams.
@@ -70,7 +70,7 @@ def successor_values(
         last = value_of(jax.tree.map(lambda leaf: leaf[-1:], successor))
         shifted = jnp.concatenate([value[1:], last])
         following = jax.lax.cond(
-            anywhere(truncated),
+            any_across_batch(truncated),
             lambda: jnp.where(truncated, value_of(successor), shifted),
             lambda: shifted,
         )

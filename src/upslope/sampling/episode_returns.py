@@ -12,7 +12,7 @@ from upslope.core import tree
 from upslope.core.compensated_sum import CompensatedSum
 from upslope.core.moments import Moments
 from upslope.core.records import Act, EpisodeStatistics, Returns, finite_steps
-from upslope.core.unbatched_reductions import anywhere
+from upslope.core.unbatched_reductions import any_across_batch
 from upslope.environments.environment import Environment
 from upslope.objectives.objective import Objective
 from upslope.policies.actor import Actor
@@ -89,7 +89,7 @@ def sample_returns(
         act_all = jax.vmap(jax.vmap(act, in_axes=(None, 0, 0, 0)))
 
         def unfinished(carry: Any) -> Array:
-            return (carry["time"] < limit) & anywhere(carry["alive"])
+            return (carry["time"] < limit) & any_across_batch(carry["alive"])
 
         def body(carry: Any) -> Any:
             time, alive = carry["time"], carry["alive"]

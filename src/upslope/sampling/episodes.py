@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core.records import EpisodeStatistics, Trajectories, first_nonfinite
-from upslope.core.unbatched_reductions import anywhere
+from upslope.core.unbatched_reductions import any_across_batch
 from upslope.environments.environment import Environment
 from upslope.policies.actor import Actor
 from upslope.sampling.action_bounds import action_clipper
@@ -63,7 +63,7 @@ def sample_episodes(
 
     def unfinished(carry: Any) -> Array:
         time, alive, *_ = carry
-        return (time < limit) & anywhere(alive)
+        return (time < limit) & any_across_batch(alive)
 
     def body(carry: Any) -> Any:
         time, alive, state, observation, memory, buffers = carry
@@ -96,13 +96,13 @@ def sample_episodes(
     start = (jnp.asarray(0), jnp.ones(n_episodes, bool), state, observation, memory, buffers)
     episodes = jax.lax.while_loop(unfinished, body, start)[-1]
     lengths = jnp.sum(episodes.valid, axis=0)
-    broken, nonfinite_step = first_nonfinite(episodes.reward, episodes.next_observation)
+    nonfinite_env, nonfinite_step = first_nonfinite(episodes.reward, episodes.next_observation)
     statistics = EpisodeStatistics(
         returns=jnp.mean(jnp.sum(episodes.reward, axis=0)),
         lengths=jnp.mean(lengths.astype(episodes.reward.dtype)),
         episodes=jnp.asarray(n_episodes, int),
         steps=jnp.sum(lengths),
-        nonfinite_env=broken,
+        nonfinite_env=nonfinite_env,
         nonfinite_step=nonfinite_step,
     )
     return episodes, statistics

@@ -127,13 +127,13 @@ def sample_steps(
     )
     ended = terminated | truncated
     episodes = jnp.sum(ended)
-    broken, nonfinite_step = first_nonfinite(reward, successor)
+    nonfinite_env, nonfinite_step = first_nonfinite(reward, successor)
     statistics = EpisodeStatistics(
         returns=jnp.sum(jnp.where(ended, returns, 0.0)) / episodes,
         lengths=jnp.sum(jnp.where(ended, age, 0)) / episodes,
         episodes=episodes,
         steps=jnp.asarray(n_steps * n_envs, int),
-        nonfinite_env=broken,
+        nonfinite_env=nonfinite_env,
         nonfinite_step=nonfinite_step,
     )
     return trajectories, after, statistics

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool
 
-from upslope.core.unbatched_reductions import largest
+from upslope.core.unbatched_reductions import max_across_batch
 
 T = TypeVar("T")
 Rows = TypeVar("Rows")
@@ -55,7 +55,7 @@ def blockwise_sum(
         index, total = carry
         return index + 1, jax.tree.map(jnp.add, total, summand(*rows(index)))
 
-    blocks = largest(-(-count // block))
+    blocks = max_across_batch(-(-count // block))
     shape = jax.eval_shape(lambda: summand(*rows(jnp.asarray(0))))
     zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
     return jax.lax.while_loop(lambda carry: carry[0] < blocks, add, (jnp.asarray(0), zero))[1]

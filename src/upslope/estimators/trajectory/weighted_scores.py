@@ -15,7 +15,7 @@ from upslope.estimators.expectation.blockwise import blockwise_sum
 from upslope.estimators.expectation.score_function import surrogate
 from upslope.estimators.gradient_estimator import Estimate
 from upslope.policies.policy import Policy
-from upslope.policies.unroll import along
+from upslope.policies.unroll import unroll
 
 Columns = TypeVar("Columns")
 # Of half of the episodes: their steps, w and c of `weighted_scores`.
@@ -92,7 +92,7 @@ def spread(advantage: Array, valid: Array) -> Array:
 def log_probs(policy: Policy, episodes: Trajectories) -> Array:
     """log pi of the actions taken, [T, N], a function of the policy; zero where not valid."""
     ended = episodes.terminated | episodes.truncated
-    distribution, _ = along(policy, episodes.observation, ended, episodes.memory)
+    distribution, _ = unroll(policy, episodes.observation, ended, episodes.memory)
     log_prob = jax.vmap(jax.vmap(lambda d, a: d.log_prob(a)))(distribution, episodes.action)
     return jnp.where(episodes.valid, log_prob, 0.0)
 
@@ -100,7 +100,7 @@ def log_probs(policy: Policy, episodes: Trajectories) -> Array:
 def mean_entropy(policy: Policy, episodes: Trajectories) -> Array:
     """The mean entropy of the action over the valid steps, a scalar, nats."""
     ended = episodes.terminated | episodes.truncated
-    distribution, _ = along(policy, episodes.observation, ended, episodes.memory)
+    distribution, _ = unroll(policy, episodes.observation, ended, episodes.memory)
     entropy = jax.vmap(jax.vmap(lambda d: d.entropy()))(distribution)
     steps = jnp.maximum(jnp.sum(episodes.valid), 1)
     return jnp.sum(jnp.where(episodes.valid, entropy, 0.0)) / steps
@@ -129,7 +129,7 @@ def whole_gradient(
 
     def objective(policy: Policy) -> tuple[Array, Array]:
         ended = episodes.terminated | episodes.truncated
-        distribution, _ = along(policy, episodes.observation, ended, episodes.memory)
+        distribution, _ = unroll(policy, episodes.observation, ended, episodes.memory)
         log_prob = jax.vmap(jax.vmap(lambda d, a: d.log_prob(a)))(distribution, episodes.action)
         entropy = jax.vmap(jax.vmap(lambda d: d.entropy()))(distribution)
         seen = jnp.sum(jnp.where(valid, entropy, 0.0))

@@ -344,7 +344,7 @@ class GymnasiumSampler(HostSampler):
             self._memory = self._first_memory(actions)
         memory = first_memory = actions.restart(self._memory, self._fresh.reshape(grid))
         fresh = np.zeros(self._count, bool)
-        alive = self._stepper.broken < 0
+        alive = self._stepper.nonfinite_step < 0
         rows, returns, lengths = [], np.zeros(self._count), np.zeros(self._count, int)
         for time in range(n_steps):
             observation = copies(buffer.observation)
@@ -377,7 +377,7 @@ class GymnasiumSampler(HostSampler):
                 alive, time, buffer.reward, *buffer.successor, *buffer.observation
             )
         self._memory, self._fresh = memory, fresh
-        self._waiting = self._stepper.broken >= 0
+        self._waiting = self._stepper.nonfinite_step >= 0
         self._fresh |= self._waiting
         self._returns_so_far[self._waiting] = 0.0
         self._age[self._waiting] = 0
@@ -391,7 +391,7 @@ class GymnasiumSampler(HostSampler):
         buffer = self._backend.buffer
         memory = first_memory = actions.initial_memory()
         fresh = np.zeros(self._count, bool)
-        alive = self._stepper.broken < 0
+        alive = self._stepper.nonfinite_step < 0
         rows, time = [], 0
         while alive.any() or not rows:
             observation = copies(buffer.observation)
@@ -420,7 +420,7 @@ class GymnasiumSampler(HostSampler):
         for movers in self._rounds:
             self._stepper.reset(movers)
             memory, discount, time = actions.initial_memory(), np.ones(self._count), 0
-            alive = movers & (self._stepper.broken < 0)
+            alive = movers & (self._stepper.nonfinite_step < 0)
             while alive.any():
                 _, memory, _ = self._stepper.step(actions, time, memory, fresh, alive)
                 reward = np.where(alive, buffer.reward, 0.0)
@@ -487,8 +487,8 @@ class GymnasiumSampler(HostSampler):
         if episodes is None:
             episodes = np.full(self._grid[0], lengths.shape[1])
             steps = lengths.sum(axis=1)
-        broken = self._stepper.broken.reshape(flat)
-        self.statistics = host_statistics(returns, lengths, episodes, steps, broken)
+        nonfinite = self._stepper.nonfinite_step.reshape(flat)
+        self.statistics = host_statistics(returns, lengths, episodes, steps, nonfinite)
 
 
 def part_of(state: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ def host_statistics(
     lengths: np.ndarray,
     episodes: np.ndarray,
     steps: np.ndarray,
-    broken: np.ndarray,
+    nonfinite: np.ndarray,
 ) -> EpisodeStatistics:
     """What training curves show, leaves [S].
 
@@ -23,16 +23,16 @@ def host_statistics(
       lengths: [S, N], likewise.
       episodes: [S], how many ended.
       steps: [S], environment steps taken.
-      broken: [S, N], the step at which a NaN or an infinity appeared; -1 for none.
+      nonfinite: [S, N], the step at which a NaN or an infinity appeared; -1 for none.
     """
     count = np.where(episodes > 0, episodes, np.nan)
     means = [(np.sum(sums, axis=1) / count).astype(np.float32) for sums in (returns, lengths)]
-    at = np.where(broken >= 0, broken, np.iinfo(broken.dtype).max)
+    at = np.where(nonfinite >= 0, nonfinite, np.iinfo(nonfinite.dtype).max)
     first = np.argmin(at, axis=1)
-    found = (broken >= 0).any(axis=1)
+    found = (nonfinite >= 0).any(axis=1)
     step = at[np.arange(len(at)), first]
-    broken_index, nonfinite_step = np.where(found, first + 1, 0), np.where(found, step, 0)
-    leaves: list[Any] = [*means, episodes, steps, broken_index, nonfinite_step]
+    nonfinite_env, nonfinite_step = np.where(found, first + 1, 0), np.where(found, step, 0)
+    leaves: list[Any] = [*means, episodes, steps, nonfinite_env, nonfinite_step]
     return EpisodeStatistics(*leaves)
 
 

@@ -21,7 +21,7 @@ ENDLESS = 1_000_000  # steps after which an episode without any limit is taken t
 
 
 class HostStepper:
-    """Simulators, the seeds of their episodes, and which of them broke.
+    """Simulators, the seeds of their episodes, and which of them showed a NaN.
 
     Args:
       backend: the simulators, in the order of the flattened grid.
@@ -33,7 +33,7 @@ class HostStepper:
       common_random_numbers: episode e of every candidate starts from the same seed.
 
     Attributes:
-      broken: [S N] int, the step of the call at which a simulator first showed a NaN or an
+      nonfinite_step: [S N] int, the step of the call at which a simulator first showed a NaN or an
         infinity, else -1. Such a simulator stands still for the rest of the call.
     """
 
@@ -52,7 +52,7 @@ class HostStepper:
         self.observations = observations
         self.common_random_numbers = common_random_numbers
         self.count = math.prod(grid)
-        self.broken = np.full(self.count, -1)
+        self.nonfinite_step = np.full(self.count, -1)
         self._autoreset = autoreset
 
     @property
@@ -61,9 +61,9 @@ class HostStepper:
         return self.backend.buffer
 
     def reset_counters(self) -> None:
-        """A new call of the sampler begins: nothing is broken yet."""
+        """A new call of the sampler begins: no NaN has been seen."""
         self.backend.reset_counters()
-        self.broken = np.full(self.count, -1)
+        self.nonfinite_step = np.full(self.count, -1)
 
     def reset(self, rows: np.ndarray) -> None:
         """Starts new episodes in some simulators."""
@@ -89,9 +89,9 @@ class HostStepper:
         for column in columns:
             if np.issubdtype(column.dtype, np.floating) and not np.isfinite(column).all():
                 bad |= ~np.isfinite(column.reshape(self.count, -1)).all(axis=1)
-        bad &= rows & (self.broken < 0)
+        bad &= rows & (self.nonfinite_step < 0)
         if bad.any():
-            self.broken[bad] = time
+            self.nonfinite_step[bad] = time
             for leaf in self.buffer.observation:
                 leaf[bad] = 0
         return bad

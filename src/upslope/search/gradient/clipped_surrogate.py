@@ -11,7 +11,7 @@ from jax import Array
 
 from upslope.core.annotations import Memory
 from upslope.policies.policy import Policy, ValueFunction
-from upslope.policies.unroll import along
+from upslope.policies.unroll import unroll
 from upslope.search.gradient.on_policy_batch import OnPolicyBatch
 
 Models = tuple[Policy, ValueFunction | None]
@@ -84,9 +84,9 @@ def clipped_surrogate(
         policy, critic = models
         value = batch.value
         if policy.has_memory:
-            distribution, _ = along(policy, batch.observation, batch.ended, memories[0])
+            distribution, _ = unroll(policy, batch.observation, batch.ended, memories[0])
             if critic is not None:
-                value, _ = along(critic, batch.seen, batch.ended, memories[1])
+                value, _ = unroll(critic, batch.seen, batch.ended, memories[1])
             each = lambda f: jax.vmap(jax.vmap(f))  # noqa: E731
         elif critic is not None and critic.reads_features:
             features = jax.vmap(policy.features)(batch.observation)

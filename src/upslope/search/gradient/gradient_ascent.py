@@ -25,7 +25,7 @@ from upslope.estimators.trajectory.likelihood_ratio import LikelihoodRatio
 from upslope.objectives.objective import Credit, Objective
 from upslope.policies.critics import state_value
 from upslope.policies.policy import Policy, ValueFunction
-from upslope.policies.unroll import along
+from upslope.policies.unroll import unroll
 from upslope.sampling.experience import Episodes
 from upslope.search.gradient.ascent import SCHEDULES, clip_by_norm, remaining
 from upslope.search.gradient.optimizer import Optimizer, ascend, check_optimizer, start_ascent
@@ -161,7 +161,7 @@ class GradientAscent(SearchMethod[GradientAscentState, Trajectories]):
                 lambda leaf: jnp.broadcast_to(leaf, (self.n_episodes, *jnp.shape(leaf))),
                 critic.initial_memory(),
             )
-            values, _ = along(critic, seen, ended, memory)
+            values, _ = unroll(critic, seen, ended, memory)
         estimate = self.estimator.estimate(
             policy, experience, objective, values, half_batch_gradients=self.n_episodes % 2 == 0
         )

@@ -14,7 +14,7 @@ from upslope.core.records import Trajectories
 from upslope.estimators.trajectory.advantages import generalized_advantages
 from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy, ValueFunction
-from upslope.policies.unroll import along, successor_values
+from upslope.policies.unroll import successor_values, unroll
 from upslope.search.gradient.reward_scale import RewardScale
 
 
@@ -101,7 +101,7 @@ def on_policy_batch(
         say = jax.vmap(jax.vmap(policy.from_features))
         distribution, seen = say(seen, experience.observation), ()
     else:
-        distribution, _ = along(policy, experience.observation, ended, experience.memory)
+        distribution, _ = unroll(policy, experience.observation, ended, experience.memory)
     log_prob = jax.vmap(jax.vmap(lambda d, a: d.log_prob(a)))(distribution, experience.action)
     batch = OnPolicyBatch(
         observation=experience.observation,

@@ -10,7 +10,7 @@ from jax.flatten_util import ravel_pytree
 
 from upslope.core.annotations import Memory, Observation
 from upslope.policies.policy import ValueFunction
-from upslope.policies.unroll import along
+from upslope.policies.unroll import unroll
 from upslope.search.gradient.optimizer import ascend
 
 
@@ -57,7 +57,7 @@ def fit_values(
     start, unravel = ravel_pytree(critic)
 
     def fit(theta: Array) -> Array:
-        value, _ = along(unravel(theta), *seen)
+        value, _ = unroll(unravel(theta), *seen)
         return -jnp.sum(jnp.where(valid, jnp.square(value - target), 0.0)) / steps
 
     def epoch(_: Array, carry: tuple[Array, optax.OptState]) -> tuple[Array, optax.OptState]:
