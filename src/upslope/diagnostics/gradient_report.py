@@ -115,7 +115,7 @@ class GradientReport:
     episodes: int
     false_alarms: float
     seconds: float
-    left_out: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict[str, str])
 
     def __getitem__(self, name: str) -> Row:
         for row in self.rows:

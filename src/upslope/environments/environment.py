@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 import numpy as np
@@ -64,12 +64,12 @@ class Environment(eqx.Module):
 
     @property
     @abc.abstractmethod
-    def observation_space(self) -> "spaces.Space":
+    def observation_space(self) -> "spaces.Space[Any]":
         """A Gymnasium space that contains every observation."""
 
     @property
     @abc.abstractmethod
-    def action_space(self) -> "spaces.Space":
+    def action_space(self) -> "spaces.Space[Any]":
         """A Gymnasium space of the actions that `step` understands."""
 
     def action_bounds(self) -> tuple[ArrayLike, ArrayLike] | None:
