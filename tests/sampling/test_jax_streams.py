@@ -164,3 +164,30 @@ def test_seeds_side_by_side_are_the_seeds_one_by_one():
     together = jax.jit(jax.vmap(one))(keys)
     alone = jax.jit(one)
     same_rows(together, [alone(key) for key in keys])
+
+
+class Tenths(Clock):
+    """A reward that single precision cannot hold, step after step."""
+
+    def step(self, key, state, action):
+        state, out = super().step(key, state, action)
+        return state, out._replace(reward=jnp.asarray(0.1))
+
+
+def test_a_long_training_return_is_not_the_sum_of_its_rounding_errors():
+    """Carried from batch to batch: 200 batches of 500 steps are one episode."""
+    world, limit = Tenths(time_limit=100_000), 100_000
+
+    @jax.jit
+    def all_batches(streams):
+        def batch(streams, key):
+            _, streams, said = sample_steps(key, world, POLICY, streams, 500, limit)
+            return streams, said.returns
+
+        return jax.lax.scan(batch, streams, jax.random.split(jax.random.key(1), 200))[1]
+
+    returns = all_batches(start_streams(jax.random.key(0), world, 1, POLICY))
+    assert np.isnan(returns[:-1]).all()
+    np.testing.assert_allclose(returns[-1], 10_000, rtol=1e-6)
+    plain = np.cumsum(np.full(limit, 0.1, np.float32))[-1]
+    assert abs(plain / 10_000 - 1) > 1e-5

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from rings import RINGS, NumpyRing
 
+from upslope.core.checks import UpslopeError
 from upslope.core.records import Trajectories
 from upslope.sampling.experience import Replay, Steps
 from upslope.sampling.replay import rows_of
@@ -358,3 +359,38 @@ def test_numpys_tree_is_the_sum_of_its_leaves():
     assert (tree.priority(np.arange(2)[:, None], drawn) > 0).all()
     expected = np.asarray(reference.draw(jnp.asarray(uniform[1], jnp.float32)))
     assert (drawn[1] == expected).mean() > 0.99  # at the borders float32 rounds
+
+
+@pytest.mark.parametrize("kind", RINGS)
+def test_padding_leaves_the_step_before_it_alone(kind):
+    """Padding holds an observation of its own, which is nobody's successor."""
+    spec = Replay(Steps(1, 1), 20, 1, 64)
+    steps = counted(6, 1, (100,))
+    valid = jnp.asarray([True, True, True, False, False, False])[:, None]
+    buffer = filled(kind, spec, steps._replace(valid=valid), 6)
+    drawn = buffer.draw(0, steps)
+    start = np.asarray(drawn.batches.observation)[0, 0, :, 1]
+    after = np.asarray(drawn.batches.next_observation)[0, 0, :, 1]
+    assert set(zip(start.tolist(), after.tolist(), strict=True)) == {(0, 1), (1, 2), (2, 3)}
+
+
+@pytest.mark.parametrize("kind", RINGS)
+def test_windows_at_the_end_of_an_abandoned_episode_are_drawn_by_priority_too(kind):
+    spec = Replay(Steps(1, 4), 40, 1, 256, 3, True)
+    first, second = counted(4, 1, (100,)), counted(4, 1, (100,), start=8)
+    buffer = filled(kind, spec, first, 4)
+    buffer.add(second._replace(restarted=jnp.array([True])))
+    drawn = buffer.draw(0, first)
+    started = {int(number) for number in np.asarray(drawn.batches.observation)[0, 0, :, 1]}
+    # Steps 0 to 3, a row that is no step, steps 8000 to 8003: the windows of 3 rows that are whole.
+    assert started == {0, 1, 2, 3, 8000, 8001}
+
+
+@pytest.mark.parametrize("kind", RINGS)
+def test_priorities_that_nothing_asked_for_are_refused(kind):
+    spec = Replay(Steps(1, 4), 40, 1, 8)
+    steps = counted(4, 1, (100,))
+    buffer = filled(kind, spec, steps, 4)
+    drawn = buffer.draw(0, steps)
+    with pytest.raises(UpslopeError, match="prioritized=True"):
+        buffer.set_priorities(drawn, np.ones((1, 8)))

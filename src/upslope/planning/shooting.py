@@ -126,9 +126,8 @@ class CrossEntropyPlanner(ShootingPlanner):
     .. math:: \mu, \sigma \leftarrow \text{mean and deviation of the } K \text{ best of } N
               \text{ sequences } a_{0:H} \sim N(\mu, \sigma^2)
 
-    The first action of the last elites' **mean** is taken: the best single sample owes its return
-    to some of its actions, and the others are merely lucky company (`act_by="best"` takes it all
-    the same). For discrete actions mean and deviation are the elites' frequencies, and the most
+    The first action of the last elites' **mean** is taken, or that of the best sequence sampled
+    (`act_by="best"`), whose return owes more to chance. For discrete actions mean and deviation are the elites' frequencies, and the most
     frequent action is taken.
 
     Attributes:

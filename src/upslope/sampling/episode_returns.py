@@ -42,7 +42,7 @@ def sample_returns(
 
     Args:
       key: consumed.
-      candidates: a population, leaves [P, ...].
+      candidates: a population, leaves [P, ...]; an actor without any is one candidate.
       limit: after how many steps an episode is truncated.
       deterministic: act by the mode of the policy instead of a draw from it.
       common_random_numbers: episode e of every candidate meets the same randomness.
@@ -54,7 +54,8 @@ def sample_returns(
       The returns [P, E] under the objective and their lengths, and statistics. Where the policy
       normalises its observations, the moments of all observations visited too.
     """
-    population = jax.tree.leaves(candidates)[0].shape[0]
+    numbers = jax.tree.leaves(candidates)
+    population = numbers[0].shape[0] if numbers else 1
     episodes = episodes_per_candidate
     clip = action_clipper(environment)
     normalises = candidates.observation_moments is not None

@@ -9,9 +9,15 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.checks import UpslopeError
 from upslope.core.records import Replayed, Trajectories
 from upslope.sampling.experience import Replay
 from upslope.sampling.sum_tree import SumTree, importance_weights
+
+UNASKED_PRIORITIES = (
+    "A method's priorities() gave some for the windows that it was given, and its experience is "
+    "Replay(prioritized=False): use Replay(..., prioritized=True), or return None."
+)
 
 
 class Rows(NamedTuple):
@@ -82,11 +88,14 @@ def add_steps(spec: Replay, buffer: ReplayBuffer, steps: Trajectories) -> Replay
     length = spec.sequence_length
 
     def one(buffer: ReplayBuffer, step: Trajectories) -> tuple[ReplayBuffer, None]:
-        here, following = buffer.written % size, (buffer.written + 1) % size
+        # Padding is not kept: its stream stays where it is, and a slot beyond the last is no slot.
+        nowhere = jnp.where(step.valid, 0, size)
+        here = buffer.written % size + nowhere
+        following = (buffer.written + 1) % size + nowhere
         ended = step.terminated | step.truncated
 
         def put(column: Array, slot: Array, values: Array) -> Array:
-            return column.at[slot, streams].set(values.astype(column.dtype))
+            return column.at[slot, streams].set(values.astype(column.dtype), mode="drop")
 
         def put_all(columns: Any, slot: Array, values: Any) -> Any:
             return jax.tree.map(lambda column, value: put(column, slot, value), columns, values)
@@ -98,7 +107,6 @@ def add_steps(spec: Replay, buffer: ReplayBuffer, steps: Trajectories) -> Replay
         # After an end the next row is no step; else the next step writes it anew.
         kept["valid"] = put(kept["valid"], following, jnp.zeros(n_envs, bool))
         rows = Rows(observation=observation, **kept)
-        # A step that is padding is not kept: its stream stays where it is.
         taken = step.valid.astype(int)
         written = buffer.written + taken + (ended & step.valid).astype(int)
         tree = buffer.tree
@@ -108,12 +116,12 @@ def add_steps(spec: Replay, buffer: ReplayBuffer, steps: Trajectories) -> Replay
         return ReplayBuffer(rows, written, tree, buffer.largest), None
 
     if steps.restarted is not None:
-        buffer = _abandon(buffer, steps.restarted)
+        buffer = _abandon(buffer, steps.restarted, length)
     light = steps._replace(memory=(), restarted=None)
     return jax.lax.scan(one, buffer, light)[0]
 
 
-def _abandon(buffer: ReplayBuffer, restarted: Array) -> ReplayBuffer:
+def _abandon(buffer: ReplayBuffer, restarted: Array, length: int) -> ReplayBuffer:
     """Ends the episodes of streams that begin anew: their last step is a truncated one."""
     size, n_envs = buffer.rows.reward.shape
     streams = jnp.arange(n_envs)
@@ -121,7 +129,11 @@ def _abandon(buffer: ReplayBuffer, restarted: Array) -> ReplayBuffer:
     over = restarted & (buffer.written > 0) & buffer.rows.valid[last, streams]
     truncated = buffer.rows.truncated.at[last, streams].max(over)
     rows = buffer.rows._replace(truncated=truncated)
-    return buffer._replace(rows=rows, written=buffer.written + over.astype(int))
+    written = buffer.written + over.astype(int)
+    tree = buffer.tree
+    if tree is not None:
+        tree = _admit(tree, buffer, rows, written, length)
+    return buffer._replace(rows=rows, written=written, tree=tree)
 
 
 def _admit(tree: SumTree, before: ReplayBuffer, rows: Rows, written: Array, length: int) -> SumTree:
@@ -235,8 +247,8 @@ def set_priorities(
     spec: Replay, buffer: ReplayBuffer, drawn: Replayed, priorities: Array
 ) -> ReplayBuffer:
     """The buffer with new priorities p_i >= 0 [B, M] of the windows that were drawn."""
-    assert buffer.tree is not None
-    assert buffer.largest is not None
+    if buffer.tree is None or buffer.largest is None:
+        raise UpslopeError(UNASKED_PRIORITIES)
     leaves = drawn.indices.reshape(-1)
     known = drawn.weights.reshape(-1) > 0
     powers = priorities.reshape(-1) ** spec.priority_exponent

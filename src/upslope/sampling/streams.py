@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from upslope.core import tree
+from upslope.core.compensated_sum import CompensatedSum
 from upslope.core.records import EpisodeStatistics, Trajectories, first_nonfinite
 from upslope.environments.environment import Environment
 from upslope.policies.actor import Actor
@@ -27,7 +28,7 @@ class Streams(NamedTuple):
     observation: Any  # [N, ...] what the actor sees next
     memory: Any  # [N, ...] the actor's memory
     age: Array  # [N] int: steps taken in the current episode
-    returns: Array  # [N] undiscounted return of the current episode so far
+    returns: CompensatedSum  # [N] undiscounted return of the current episode so far
 
 
 def start_streams(key: Array, environment: Environment, n_envs: int, actor: Actor) -> Streams:
@@ -36,7 +37,8 @@ def start_streams(key: Array, environment: Environment, n_envs: int, actor: Acto
     memory = jax.tree.map(
         lambda leaf: jnp.broadcast_to(leaf, (n_envs, *jnp.shape(leaf))), actor.initial_memory()
     )
-    return Streams(state, observation, memory, jnp.zeros(n_envs, int), jnp.zeros(n_envs))
+    returns = CompensatedSum.start(jnp.zeros(n_envs))
+    return Streams(state, observation, memory, jnp.zeros(n_envs, int), returns)
 
 
 def sample_steps(
@@ -79,7 +81,7 @@ def sample_steps(
         action, memory, extras = jax.vmap(actor.act)(noise, streams.observation, streams.memory)
         state, out = jax.vmap(environment.step)(step_keys, streams.state, clip(action))
         age = streams.age + 1
-        returns = streams.returns + out.reward
+        returns = streams.returns.add(out.reward)
         terminated = out.terminated
         truncated = jnp.zeros_like(terminated) if limit is None else ~terminated & (age >= limit)
         ended = terminated | truncated
@@ -90,7 +92,7 @@ def sample_steps(
             out.reward,
             out.observation,
             jnp.stack([terminated, truncated]),
-            jnp.stack([returns, age.astype(returns.dtype)]),
+            jnp.stack([returns.value, age.astype(returns.total.dtype)]),
             extras,
             out.discount,
         )
@@ -103,7 +105,7 @@ def sample_steps(
                 first_memory,
             ),
             jnp.where(ended, 0, age),
-            jnp.where(ended, 0.0, returns),
+            tree.where(ended, CompensatedSum.start(returns.total), returns),
         )
         return streams, record
 

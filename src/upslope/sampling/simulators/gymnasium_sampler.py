@@ -201,8 +201,7 @@ class GymnasiumSampler(HostSampler):
     def set_priorities(self, drawn: Replayed, priorities: np.ndarray, seeds: np.ndarray) -> None:
         """Sets priorities [S, B, M] of the windows that the last call drew, for some seeds [S]."""
         assert self.replay is not None
-        if self.replay.tree is not None:
-            self.replay.set_priorities(drawn, priorities, seeds)
+        self.replay.set_priorities(drawn, priorities, seeds)
 
     def take_back(self, seeds: np.ndarray) -> None:
         """The last call did not count for some seeds [S]: their next whole episodes are the same.

@@ -8,9 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from upslope.core.checks import UpslopeError
 from upslope.core.records import Replayed, Trajectories
 from upslope.sampling.experience import Replay
-from upslope.sampling.replay import Rows, rows_of
+from upslope.sampling.replay import UNASKED_PRIORITIES, Rows, rows_of
 from upslope.sampling.simulators.numpy_sum_tree import NumpySumTree, importance_weights
 
 
@@ -151,7 +152,8 @@ class NumpyReplay:
 
     def set_priorities(self, drawn: Replayed, priorities: Any, seeds: np.ndarray) -> None:
         """Sets priorities p_i >= 0 [S, B, M] of the windows that were drawn, for some seeds [S]."""
-        assert self.tree is not None
+        if self.tree is None:
+            raise UpslopeError(UNASKED_PRIORITIES)
         weights = np.asarray(drawn.weights)
         known = np.nonzero((weights > 0) & np.asarray(seeds)[:, None, None])
         powers = np.asarray(priorities, float)[known] ** self.spec.priority_exponent
@@ -196,7 +198,10 @@ class NumpyReplay:
         over = rows.valid[seed, last, stream]
         seed, stream, last = seed[over], stream[over], last[over]
         rows.truncated[seed, last, stream] = True
+        before = self.written.copy()
         self.written[seed, stream] += 1
+        if self.tree is not None:
+            self._admit(self.tree, rows, before)
 
     def _admit(self, tree: NumpySumTree, rows: Any, before: np.ndarray) -> None:
         """Gives windows that have become whole the largest priority, what is overwritten none."""
