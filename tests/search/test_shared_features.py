@@ -64,7 +64,7 @@ def test_values_and_gradients_are_those_of_two_separate_looks(masked):
         """The same function, which looks for itself."""
 
         def __call__(self, observation, memory=()):
-            return shared.output(self.body.features(observation))[0]
+            return shared.output(self.body.extract_features(observation))[0]
 
     separate = Separate(policy.body)
     batch, objective = surrogate(policy, shared, experience)
@@ -87,7 +87,9 @@ def test_from_features_is_the_policy():
     policy, experience = image_policy(True), steps(True)
     look = jax.tree.map(lambda leaf: leaf[0, 0], experience.observation)
     np.testing.assert_allclose(
-        policy.from_features(policy.features(look), look).logits, policy(look).logits, rtol=1e-6
+        policy.from_features(policy.extract_features(look), look).logits,
+        policy(look).logits,
+        rtol=1e-6,
     )
 
 

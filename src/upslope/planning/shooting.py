@@ -127,8 +127,8 @@ class CrossEntropyPlanner(ShootingPlanner):
               \text{ sequences } a_{0:H} \sim N(\mu, \sigma^2)
 
     The first action of the last elites' **mean** is taken, or that of the best sequence sampled
-    (`act_by="best"`), whose return owes more to chance. For discrete actions mean and deviation are the elites' frequencies, and the most
-    frequent action is taken.
+    (`act_by="best"`), whose return owes more to chance. For discrete actions mean and deviation
+    are the elites' frequencies, and the most frequent action is taken.
 
     Attributes:
       environment: in which it simulates.

@@ -62,8 +62,8 @@ class NetworkPolicy(Policy):
         mask = action_mask(observation)
         return self.head(output) if mask is None else self.head(output, mask)
 
-    def features(self, observation: Observation) -> Array:
-        return self.body.features(observation)
+    def extract_features(self, observation: Observation) -> Array:
+        return self.body.extract_features(observation)
 
     def read_out_like(self, key: Array, n_outputs: int) -> Linear:
         return self.body.read_out_like(key, n_outputs)

@@ -48,8 +48,8 @@ class NormalizedPolicy(Policy):
         """Whether the inner policy has features to share."""
         return self.policy.shares_features
 
-    def features(self, observation: Observation) -> Array:
-        return self.policy.features(self.normalize(observation))
+    def extract_features(self, observation: Observation) -> Array:
+        return self.policy.extract_features(self.normalize(observation))
 
     def read_out_like(self, key: Array, n_outputs: int) -> Linear:
         return self.policy.read_out_like(key, n_outputs)

@@ -34,7 +34,7 @@ class Policy(Actor):
 
     has_memory: ClassVar[bool] = False
     differentiable: ClassVar[bool] = True  # whether log pi can be differentiated
-    shares_features: ClassVar[bool] = False  # whether it has `features` that a critic may read
+    shares_features: ClassVar[bool] = False  # whether a critic may read its features
 
     @abc.abstractmethod
     def __call__(self, observation: Observation, memory: Memory = None) -> Any:
@@ -66,7 +66,7 @@ class Policy(Actor):
             "'gaussian'; a policy of your own defines network_like."
         )
 
-    def features(self, observation: Observation) -> Array:
+    def extract_features(self, observation: Observation) -> Array:
         """What the last layer reads, [F]; of policies with `shares_features`, such as convolutional
         ones, whose critics can save themselves a second look at the image."""
         raise NotImplementedError
@@ -76,7 +76,7 @@ class Policy(Actor):
         raise NotImplementedError
 
     def from_features(self, features: Array, observation: Observation) -> Distribution:
-        """The distribution, given `features(observation)`; the observation for its mask alone."""
+        """The distribution, given the features of an observation, which is read for its mask."""
         raise NotImplementedError
 
     def normalize(self, observation: Observation) -> Observation:
@@ -123,7 +123,7 @@ class Greedy(Actor):
 
 class ValueFunction(eqx.Module):
     """V(s), unbatched. It reads `policy.normalize(observation)`, so it shares the policy's moments;
-    or, where `reads_features` says so, `policy.features(observation)`.
+    or, where `reads_features` says so, `policy.extract_features(observation)`.
 
     With memory: `value(observation, memory) -> (V, memory)`; `initial_memory` as for policies.
     """

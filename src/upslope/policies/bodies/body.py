@@ -23,7 +23,7 @@ class Body(eqx.Module):
     """
 
     has_memory: ClassVar[bool] = False
-    # Whether `features` are costly enough that a critic had better share them.
+    # Whether the features cost so much that a critic had better share them.
     shares_features: ClassVar[bool] = False
 
     @abc.abstractmethod
@@ -51,12 +51,12 @@ class Body(eqx.Module):
           UpslopeError: where the architecture cannot read extra inputs.
         """
 
-    def features(self, observation: Observation) -> Array:
+    def extract_features(self, observation: Observation) -> Array:
         """What the outputs are linear in, [F]; of bodies with `shares_features`."""
         raise NotImplementedError
 
     def read_out(self, features: Array) -> Array:
-        """The outputs [O] of features [F]: `body(o)` is `read_out(features(o))`."""
+        """The outputs [O] of features [F]: `body(o)` is `read_out(extract_features(o))`."""
         raise NotImplementedError
 
     def read_out_like(self, key: Array, n_outputs: int) -> Linear:

@@ -51,7 +51,7 @@ class ConvolutionalBody(Body):
         """Whether nothing but the image is read: the convolutions are nearly all of the work."""
         return self.merge is None
 
-    def features(self, observation: Observation) -> Array:
+    def extract_features(self, observation: Observation) -> Array:
         (image,) = jax.tree.leaves(without_mask(observation))
         return self.network.features(image)
 
@@ -64,7 +64,7 @@ class ConvolutionalBody(Body):
     def __call__(
         self, observation: Observation, memory: Memory = (), extra: Array | None = None
     ) -> tuple[Array, Memory]:
-        output = self.read_out(self.features(observation))
+        output = self.read_out(self.extract_features(observation))
         if self.merge is None:
             return output, memory
         features = activate(self.network.activation, output)

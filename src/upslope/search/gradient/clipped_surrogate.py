@@ -89,7 +89,7 @@ def clipped_surrogate(
                 value, _ = unroll(critic, batch.seen, batch.ended, memories[1])
             each = lambda f: jax.vmap(jax.vmap(f))  # noqa: E731
         elif critic is not None and critic.reads_features:
-            features = jax.vmap(policy.features)(batch.observation)
+            features = jax.vmap(policy.extract_features)(batch.observation)
             distribution = jax.vmap(policy.from_features)(features, batch.observation)
             value = jax.vmap(critic)(features)
             each = jax.vmap

@@ -84,7 +84,9 @@ def on_policy_batch(
         reward, reward_scale = reward_scale(reward, ended, valid, discount, experience.restarted)
     if objective.differential:
         reward = reward - objective.average(experience._replace(reward=reward))
-    look = jax.vmap(jax.vmap(policy.features if critic.reads_features else policy.normalize))
+    look = jax.vmap(
+        jax.vmap(policy.extract_features if critic.reads_features else policy.normalize)
+    )
     seen = look(experience.observation)
     value, next_value, next_critic_memory = successor_values(
         critic,
