@@ -128,6 +128,12 @@ def start(method, key, world=None, policy=None, objective=OBJECTIVE):
     return state, JaxSampler.create(make, world, method.experience, objective, candidates)
 
 
+@functools.cache
+def started(name):
+    """What `start` makes of a small method and the first key, by one program."""
+    return jax.jit(functools.partial(start, small(name)))(jax.random.key(0))
+
+
 def once(method, objective, state, sampler, key):
     return iterate(key, method, objective, state, sampler)
 
@@ -160,7 +166,7 @@ def test_signatures(name):
 def test_tell_keeps_the_state_as_it_is(name):
     """Structure, shapes and types, from `init` on: a scan may carry it, a checkpoint restore it."""
     method = small(name)
-    carry = start(method, jax.random.key(0))
+    carry = jax.eval_shape(functools.partial(start, method), jax.random.key(0))
     step = functools.partial(once, method, OBJECTIVE)
     state, sampler, diagnostics = jax.eval_shape(step, *carry, jax.random.key(1))
     assert kinds(state) == kinds(carry[0])
@@ -173,7 +179,8 @@ def test_tell_keeps_the_state_as_it_is(name):
 @pytest.mark.parametrize("name", METHOD_NAMES)
 def test_asking_for_candidates_keeps_to_the_experience(name):
     method = small(name)
-    state, _ = start(method, jax.random.key(0))
+    carry = jax.eval_shape(functools.partial(start, method), jax.random.key(0))
+    state, _ = carry
     asked = jax.eval_shape(method.ask, jax.random.key(1), state)
     if isinstance(method.experience, EpisodeReturns):
         lead = (method.experience.population_size,)
@@ -181,10 +188,8 @@ def test_asking_for_candidates_keeps_to_the_experience(name):
         for got, one in zip(jax.tree.leaves(asked), policy, strict=True):
             assert got.shape == lead + one.shape
     else:  # an actor, the same one at every iteration
-        carry = start(method, jax.random.key(0))
-        state, _, _ = jax.eval_shape(
-            lambda key: once(method, OBJECTIVE, *carry, key), jax.random.key(2)
-        )
+        step = functools.partial(once, method, OBJECTIVE)
+        state, _, _ = jax.eval_shape(step, *carry, jax.random.key(2))
         again = jax.eval_shape(method.ask, jax.random.key(1), state)
         assert kinds(asked) == kinds(again)
         assert isinstance(asked, Actor)
@@ -201,7 +206,7 @@ def test_a_new_number_costs_no_compilation_and_a_new_size_one(name):
         return once(method, OBJECTIVE, state, sampler, key)
 
     method = small(name)
-    state, sampler = start(method, jax.random.key(0))
+    state, sampler = started(name)
     state, sampler, _ = program(method, state, sampler, jax.random.key(1))
     for value in (0.123, 0.321):
         state, sampler, _ = program(
@@ -211,7 +216,9 @@ def test_a_new_number_costs_no_compilation_and_a_new_size_one(name):
     if size is None:  # it has none
         return
     other = small(name, **{size: SMALL[name][0][size] - 1})
-    program(other, *start(other, jax.random.key(0)), jax.random.key(1))
+    # The second program need only be asked for, not compiled.
+    carry = jax.eval_shape(functools.partial(start, other), jax.random.key(0))
+    program.trace(other, *carry, jax.random.key(1))
     assert len(traces) == 2
 
 
@@ -251,9 +258,15 @@ def test_seeds_side_by_side_are_the_seeds_one_by_one(name):
 def test_the_cost_counted_is_the_cost_taken(name):
     """`statistics.steps` against the experience itself."""
     method = small(name)
-    state, sampler = start(method, jax.random.key(0))
-    candidates = method.ask(jax.random.key(1), state)
-    experience, sampler = jax.jit(lambda s, k: s.sample(k, candidates))(sampler, jax.random.key(2))
+
+    @jax.jit
+    def look(state, sampler):
+        candidates = method.ask(jax.random.key(1), state)
+        experience, sampler = sampler.sample(jax.random.key(2), candidates)
+        told, _ = method.tell(jax.random.key(3), state, candidates, experience, OBJECTIVE)
+        return experience, sampler.statistics.steps, getattr(told, "steps", None)
+
+    experience, steps, counted = look(*started(name))
     if isinstance(method.experience, EpisodeReturns):
         taken = int(experience.lengths.sum())
     elif looks(method):  # a look counts as one
@@ -261,9 +274,7 @@ def test_the_cost_counted_is_the_cost_taken(name):
     else:
         fresh = experience.fresh if isinstance(experience, Replayed) else experience
         taken = int(fresh.valid.sum())
-    assert int(sampler.statistics.steps) == taken > 0
-    tell = jax.jit(lambda *given: method.tell(*given, OBJECTIVE)[0])
-    counted = getattr(tell(jax.random.key(3), state, candidates, experience), "steps", None)
+    assert int(steps) == taken > 0
     assert counted is None or int(getattr(counted, "value", counted)) == taken
 
 
