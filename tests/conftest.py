@@ -3,6 +3,7 @@
 Tests of exact identities ask for the `x64` fixture.
 """
 
+import gc
 import itertools
 import os
 from importlib.metadata import version
@@ -41,6 +42,9 @@ import pytest
 import compiled_programs
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Tracing makes millions of small objects that live as long as their programs: the collector, left
+# to its defaults, goes through all of them again and again, for a tenth of the time.
+gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture
