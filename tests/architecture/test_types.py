@@ -8,7 +8,7 @@ from imports import SOURCE
 ROOT = SOURCE.parents[1]
 
 # Parameters annotated with exactly `Any`: today's count. Lower it with every one that gets a type.
-CEILING = 190
+CEILING = 133
 
 
 def any_parameters(tree):

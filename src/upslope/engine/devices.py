@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from jax.sharding import Sharding
 
 from upslope.core.small_loops import ENVIRONMENT_LOOP_BYTES, ask_for_small_loops
+
+T = TypeVar("T")  # a tree of arrays
 
 
 def prepare(seeds: int | None = None, *, populations: bool = False) -> None:
@@ -68,7 +71,7 @@ def devices_for_populations(seeds: int, population: int) -> np.ndarray:
     return np.asarray(devices[: rows * columns]).reshape(rows, columns)
 
 
-def place_empty(arrays: Any, sharding: Any) -> Any:
+def place_empty(arrays: T, sharding: Sharding) -> T:
     """The same tree with its arrays of no elements where a compiled program wants them.
 
     JAX hands them back whole, whatever sharding they should have, and then refuses them.

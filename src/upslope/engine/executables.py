@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import jax
+from jax.stages import Compiled
 
 # Options that this version of XLA was found not to have: it drops some and renames others.
 _UNKNOWN: set[str] = set()
 
 
-def compiled(lowered: Any, *, optimize: Literal["speed", "compile_time"] = "speed") -> Any:
+class Lowered(Protocol):
+    """A `jax.stages.Lowered`, as far as compiling it goes."""
+
+    def compile(self, compiler_options: dict[str, Any] | None = None) -> Compiled:
+        """The executable."""
+        ...
+
+
+def compiled(lowered: Lowered, *, optimize: Literal["speed", "compile_time"] = "speed") -> Compiled:
     """The executable of a lowered program.
 
     On CPUs LLVM's first optimisation level is asked for: it takes about half the time and less
@@ -35,7 +44,7 @@ def compiled(lowered: Any, *, optimize: Literal["speed", "compile_time"] = "spee
     return lowered.compile()
 
 
-def _compiled(lowered: Any, options: dict[str, Any]) -> Any:
+def _compiled(lowered: Lowered, options: dict[str, Any]) -> Compiled:
     """The executable, compiled with those of the options that this version of XLA has.
 
     They change how long compiling takes and how fast the program is, never its meaning: one that

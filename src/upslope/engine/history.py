@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from upslope.engine.progress import Evaluation, Progress
-from upslope.engine.rows import BEST
+from upslope.engine.rows import BEST, Records
 
 KEYS = ("seed", "iteration", "steps")
 
@@ -28,7 +28,7 @@ class History:
         self._iterations: np.ndarray | None = None
         self._latest: dict[str, np.ndarray] = {}
 
-    def add(self, records: Any, steps: np.ndarray) -> np.ndarray:
+    def add(self, records: Records, steps: np.ndarray) -> np.ndarray:
         """Adds the rows of one call of `advance`; returns the steps [S] each seed has taken now."""
         statistics = records.statistics
         values = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -11,16 +12,30 @@ import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.stages import Wrapped
 
 from upslope.core import tree
-from upslope.core.records import Replayed, Returns
+from upslope.core.actor import Actor
+from upslope.core.annotations import PyTree
+from upslope.core.records import EpisodeStatistics, Replayed, Returns
 from upslope.engine.devices import devices_for, place_empty
 from upslope.engine.evaluator import Evaluator
 from upslope.engine.host_evaluator import HostEvaluator
 from upslope.engine.iteration import iteration_key, may_stop, stream_key
 from upslope.engine.problem import Problem
-from upslope.engine.rows import Records, RowSums, add, iterations_per_row, no_sums, row_of
+from upslope.engine.rows import (
+    Diagnostics,
+    Outcome,
+    Records,
+    RowSums,
+    add,
+    iterations_per_row,
+    no_sums,
+    row_of,
+)
+from upslope.objectives.objective import Objective
 from upslope.sampling.sampler import HostEngine
+from upslope.search.search_method import SearchMethod
 from upslope.storage.leaves import AnyBytes
 from upslope.storage.tensors import pack, unpack
 
@@ -82,13 +97,17 @@ class HostProgram:
         method, objective = problem.method, problem.objective
         rows, everything = PartitionSpec("seeds"), PartitionSpec()
 
-        def shard(function: Any, inputs: tuple[PartitionSpec, ...], donate: Any = ()) -> Any:
+        def shard(
+            function: Callable[..., PyTree],
+            inputs: tuple[PartitionSpec, ...],
+            donate: int | tuple[int, ...] = (),
+        ) -> Wrapped:
             mapped = jax.shard_map(
                 function, mesh=mesh, in_specs=inputs, out_specs=rows, check_vma=False
             )
             return jax.jit(mapped, donate_argnums=donate)
 
-        def start(method: Any, objective: Any, keys: Array) -> HostCarry:
+        def start(method: SearchMethod, objective: Objective, keys: Array) -> HostCarry:
             def one(key: Array) -> HostCarry:
                 policy_key, method_key = jax.random.split(key)
                 state = method.init(method_key, problem.policy(policy_key), objective)
@@ -96,14 +115,21 @@ class HostProgram:
 
             return jax.vmap(one)(keys)
 
-        def ask(method: Any, keys: Array, state: Any) -> Any:
+        def ask(method: SearchMethod, keys: Array, state: PyTree) -> Actor:
             # A copy: the state itself is donated to `tell`.
             return jax.lax.optimization_barrier(jax.vmap(method.ask)(keys, state))
 
         def tell(
-            method: Any, objective: Any, keys: Array, candidates: Any, experience: Any, state: Any
-        ) -> Any:
-            def one(key: Array, state: Any, candidates: Any, experience: Any) -> Any:
+            method: SearchMethod,
+            objective: Objective,
+            keys: Array,
+            candidates: Actor,
+            experience: PyTree,
+            state: PyTree,
+        ) -> tuple[PyTree, Diagnostics, Array, Array | None]:
+            def one(
+                key: Array, state: PyTree, candidates: Actor, experience: PyTree
+            ) -> tuple[PyTree, Diagnostics, Array, Array | None]:
                 state, diagnostics = method.tell(key, state, candidates, experience, objective)
                 finite = jnp.all(jnp.isfinite(ravel_pytree(method.solution(state))[0]))
                 replayed = isinstance(experience, Replayed)
@@ -119,11 +145,15 @@ class HostProgram:
             drawn = jax.vmap(one)(jnp.arange(seeds), iteration)
             return tuple(drawn[:, i] for i in range(3))
 
-        def add_row(sums: Any, active: Array, statistics: Any, diagnostics: Any) -> Any:
+        def add_row(
+            sums: RowSums, active: Array, statistics: EpisodeStatistics, diagnostics: Diagnostics
+        ) -> RowSums:
             return tree.where(active, jax.vmap(add)(sums, statistics, diagnostics), sums)
 
-        def close_row(sums: Any, ends: Array, last: Any, finite: Array) -> tuple[Any, Records]:
-            def one(sums: Any, last: Any, finite: Array) -> tuple[Any, Records]:
+        def close_row(
+            sums: RowSums, ends: Array, last: Outcome, finite: Array
+        ) -> tuple[RowSums, Records]:
+            def one(sums: RowSums, last: Outcome, finite: Array) -> tuple[RowSums, Records]:
                 return no_sums(last[1]), row_of(sums, last, finite)
 
             following, row = jax.vmap(one)(sums, last, finite)
@@ -141,7 +171,7 @@ class HostProgram:
         self._add, self._close = jax.jit(add_row), jax.jit(close_row)
         self._may_stop = may_stop(method)
         self._stops = jax.jit(lambda method, state: jax.vmap(method.stopped)(state))
-        self._row: Any = None  # sums of the log row under way
+        self._row: RowSums | None = None  # sums of the log row under way
         self._stored_row: list[np.ndarray] = []  # its leaves, from a checkpoint
         self.sampler = engine(
             problem.environment,
@@ -284,12 +314,12 @@ class HostProgram:
         diagnostics, finite = jax.device_get((diagnostics, finite))
         return new, Records(iterations, statistics, diagnostics, np.asarray(finite))
 
-    def solutions(self, carry: HostCarry) -> Any:
+    def solutions(self, carry: HostCarry) -> Actor:
         """The policies to keep, leaves [S, ...], as numpy arrays."""
         return jax.device_get(jax.vmap(self.problem.method.solution)(carry.state))
 
     def evaluate(
-        self, policies: Any, episodes: int, evaluation_index: int, deterministic: bool = True
+        self, policies: Actor, episodes: int, evaluation_index: int, deterministic: bool = True
     ) -> Returns:
         """Held-out undiscounted returns [S, E] of the policies (see `Evaluator`)."""
         return self.evaluator.evaluate(policies, episodes, evaluation_index, deterministic)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any
 
 import jax
 from jax import Array
 
 from upslope.core.records import Replayed
+from upslope.engine.rows import Diagnostics
 from upslope.objectives.objective import Objective
-from upslope.search.search_method import SearchMethod
+from upslope.sampling.jax_sampler import JaxSampler
+from upslope.search.search_method import Experience, SearchMethod, State
 from upslope.search.wrappers.method_wrapper import MethodWrapper
 
 
 def iterate(
-    key: Array, method: SearchMethod, objective: Objective, state: Any, sampler: Any
-) -> tuple[Any, Any, Any]:
-    """ask, sample, tell. Pure where the sampler is: jit it, vmap it over seeds, scan it.
+    key: Array,
+    method: SearchMethod[State, Experience],
+    objective: Objective,
+    state: State,
+    sampler: JaxSampler,
+) -> tuple[State, JaxSampler, Diagnostics]:
+    """ask, sample, tell. Pure: jit it, vmap it over seeds, scan it.
 
     Args:
       key: of this iteration, consumed: `iteration_key(run_key, seed, iteration)`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from upslope.core import tree
+from upslope.core.actor import Actor
 from upslope.core.records import EpisodeStatistics, Returns
 from upslope.engine.devices import devices_for_populations, place_empty
 from upslope.engine.evaluator import Evaluator
@@ -22,7 +23,9 @@ from upslope.engine.iteration import iterate, iteration_key, may_stop, stream_ke
 from upslope.engine.jax_evaluator import JaxEvaluator
 from upslope.engine.problem import Problem
 from upslope.engine.rows import (
+    Outcome,
     Records,
+    RowSums,
     add,
     iterations_per_row,
     no_sums,
@@ -30,8 +33,10 @@ from upslope.engine.rows import (
     row_of,
 )
 from upslope.environments.environment import Environment
+from upslope.objectives.objective import Objective
 from upslope.sampling.experience import Dynamics, Replay, Steps
 from upslope.sampling.jax_sampler import JaxSampler
+from upslope.search.search_method import SearchMethod
 
 # Rows of the log between two returns to the host, at most.
 MAX_ROWS = 128
@@ -44,6 +49,14 @@ class Carry(NamedTuple):
     sampler: Any  # what of the sampler goes on: streams, replay
     iteration: Array  # int: how many this seed has done
     row: Any  # sums of the log row under way; () where every iteration is a row
+
+
+# What a compiled call reads and does not change: everything with hyper-parameters.
+Numbers: TypeAlias = tuple[SearchMethod, Objective, Environment]
+
+# Rows written, iterations done, the seeds, the steps [S] each has taken, whether everything was
+# finite, and the rows [K, S].
+SearchLoop: TypeAlias = tuple[Array, Array, Carry, Array, Array, Records]
 
 
 class JaxProgram:
@@ -96,7 +109,7 @@ class JaxProgram:
 
     # What is compiled.
 
-    def _start_seed(self, numbers: Any, seed: Array, index: Array) -> Carry:
+    def _start_seed(self, numbers: Numbers, seed: Array, index: Array) -> Carry:
         method, objective, environment = numbers
         key = jax.random.fold_in(stream_key(seed, "start"), index)
         policy_key, method_key, sampler_key = jax.random.split(key, 3)
@@ -114,7 +127,9 @@ class JaxProgram:
         shapes = jax.eval_shape(self._iterate, numbers, key, index, carry)
         return carry._replace(row=no_sums(shapes[1][1]))
 
-    def _iterate(self, numbers: Any, key: Array, index: Array, carry: Carry) -> Any:
+    def _iterate(
+        self, numbers: Numbers, key: Array, index: Array, carry: Carry
+    ) -> tuple[Carry, Outcome]:
         """One iteration of one seed: where it is then, and what happened."""
         method, objective, environment = numbers
         streams, replay = carry.sampler
@@ -135,15 +150,17 @@ class JaxProgram:
             new = new._replace(row=add(carry.row, sampler.statistics, diagnostics))
         return new, (sampler.statistics, diagnostics)
 
-    def _row(self, solution: Any, sums: Any, last: Any) -> tuple[Any, Records]:
+    def _row(
+        self, solution: Actor, sums: RowSums | tuple[()], last: Outcome
+    ) -> tuple[RowSums | tuple[()], Records]:
         """The log row that ends here, of one seed, and the sums of the next one."""
         finite = jnp.all(jnp.isfinite(ravel_pytree(solution)[0]))
-        if self.iterations_per_row == 1:
+        if not isinstance(sums, RowSums):  # every iteration is a row
             return sums, record_of(last, finite)
         return no_sums(last[1]), row_of(sums, last, finite)
 
     def _search(
-        self, numbers: Any, key: Array, index: Array, carry: Carry, wanted: Array, count: Array
+        self, numbers: Numbers, key: Array, index: Array, carry: Carry, wanted: Array, count: Array
     ) -> tuple[Carry, Records]:
         """Up to `count` iterations of one seed, or of the seeds that are vmapped.
 
@@ -166,7 +183,7 @@ class JaxProgram:
             halted = lambda _: 0  # noqa: E731
         per_row = self.iterations_per_row
 
-        def body(loop: Any) -> Any:
+        def body(loop: SearchLoop) -> SearchLoop:
             number, done, carry, taken, healthy, buffers = loop
             active = (taken < wanted) & (halted(carry.state) == 0)
             new, last = step(numbers, key, index, carry)
@@ -179,7 +196,9 @@ class JaxProgram:
                 over = (taken >= wanted) | (halted(new.state) != 0)
                 ends = active & ((new.iteration % per_row == 0) | over)
 
-            def write(solution: Any, row: Any, buffers: Records) -> tuple[Any, Records, Array]:
+            def write(
+                solution: Actor, row: RowSums | tuple[()], buffers: Records
+            ) -> tuple[RowSums | tuple[()], Records, Array]:
                 following, record = close(solution, row, last)
                 record = record._replace(iterations=jnp.where(ends, record.iterations, 0))
                 buffers = jax.tree.map(
@@ -207,7 +226,7 @@ class JaxProgram:
             healthy = healthy & finite & jnp.all(~active | (statistics.nonfinite_env == 0))
             return number + jnp.any(ends), done + 1, new, taken, healthy, buffers
 
-        def going(loop: Any) -> Array:
+        def going(loop: SearchLoop) -> Array:
             number, done, carry, taken, healthy, _ = loop
             active = (taken < wanted) & (halted(carry.state) == 0)
             return (number < MAX_ROWS) & (done < count) & healthy & jnp.any(active)
@@ -222,7 +241,13 @@ class JaxProgram:
         return carry, buffers
 
     def _advance_shard(
-        self, numbers: Any, seed: Array, indices: Array, carry: Carry, wanted: Array, count: Array
+        self,
+        numbers: Numbers,
+        seed: Array,
+        indices: Array,
+        carry: Carry,
+        wanted: Array,
+        count: Array,
     ) -> tuple[Carry, Records]:
         key = stream_key(seed, "search")
         seeds = indices.shape[0]
@@ -232,7 +257,7 @@ class JaxProgram:
         if batches_seeds(seeds, parameters, sequential=solves):
             return self._search(numbers, key, indices, carry, wanted, count)
 
-        def one(mine: Any) -> tuple[Carry, Records]:
+        def one(mine: tuple[Array, Carry, Array]) -> tuple[Carry, Records]:
             index, carry, wanted = mine
             return self._search(numbers, key, index, carry, wanted, count)
 
@@ -334,12 +359,12 @@ class JaxProgram:
         )
         return place_empty(carry, self.split), jax.device_get(records)
 
-    def solutions(self, carry: Carry) -> Any:
+    def solutions(self, carry: Carry) -> Actor:
         """The policies to keep, leaves [S, ...], as numpy arrays."""
         return jax.device_get(jax.vmap(self.problem.method.solution)(carry.state))
 
     def evaluate(
-        self, policies: Any, episodes: int, evaluation_index: int, deterministic: bool = True
+        self, policies: Actor, episodes: int, evaluation_index: int, deterministic: bool = True
     ) -> Returns:
         """Held-out undiscounted returns [S, E] of the policies (see `Evaluator`)."""
         return self.evaluator.evaluate(policies, episodes, evaluation_index, deterministic)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from upslope.core.actor import Actor
 from upslope.core.records import Returns
 from upslope.engine.finite_checks import check_finite, check_returns
 from upslope.engine.history import History
@@ -19,8 +20,11 @@ PROGRESS_INTERVAL = 0.3
 # Iterations of one call, at most.
 MAX_ITERATIONS = 1 << 20
 
+# All that the seeds of a program need to go on: its own class, leaves [S, ...].
+C = TypeVar("C")
 
-class Program(Protocol):
+
+class Program(Protocol[C]):
     """What runs S seeds side by side: compiled (`JaxProgram`) or on simulators."""
 
     seeds: int
@@ -33,41 +37,46 @@ class Program(Protocol):
     def compile(self, block: int, deterministic: bool = True) -> None:
         """Gets everything ready, for evaluations of `block` episodes at a time, of that kind."""
 
-    def start(self) -> Any:
+    def start(self) -> C:
         """All seeds before their first iteration."""
+        ...
 
-    def advance(self, carry: Any, wanted: np.ndarray, count: int) -> tuple[Any, Records | None]:
+    def advance(self, carry: C, wanted: np.ndarray, count: int) -> tuple[C, Records | None]:
         """Up to `count` iterations; each seed stops when it has taken the `wanted` steps.
 
         What happened is None where no row of the log has ended.
         """
         ...
 
-    def solutions(self, carry: Any) -> Any:
+    def solutions(self, carry: C) -> Actor:
         """The policies to keep, leaves [S, ...]."""
+        ...
 
     def evaluate(
-        self, policies: Any, episodes: int, evaluation_index: int, deterministic: bool = True
+        self, policies: Actor, episodes: int, evaluation_index: int, deterministic: bool = True
     ) -> Returns:
         """Held-out returns [S, E]."""
         ...
 
-    def pending_steps(self, carry: Any) -> np.ndarray:
+    def pending_steps(self, carry: C) -> np.ndarray:
         """Steps [S] in the row of the log under way: taken, and not yet in what happened."""
         ...
 
-    def stops(self, carry: Any) -> np.ndarray:
+    def stops(self, carry: C) -> np.ndarray:
         """Codes [S] of why a seed's search cannot be expected to move any more; 0 while it can."""
         ...
 
-    def shapes(self) -> Any:
+    def shapes(self) -> C:
         """The shapes and types of a carry, for reading a checkpoint."""
+        ...
 
-    def place(self, carry: Any) -> Any:
+    def place(self, carry: C) -> C:
         """A carry read from a checkpoint, put where the program wants it."""
+        ...
 
-    def checkpoint(self, carry: Any) -> Any:
+    def checkpoint(self, carry: C) -> C:
         """All that going on from here needs; `place` brings it back. It changes no number."""
+        ...
 
     def close(self) -> None:
         """Ends what the program has started."""
@@ -104,10 +113,10 @@ class RunSchedule(NamedTuple):
         return np.unique(np.ceil(share * self.total_timesteps).astype(np.int64))
 
 
-class Cursor(NamedTuple):
+class Cursor(NamedTuple, Generic[C]):
     """Where a run stands: everything a checkpoint holds."""
 
-    carry: Any  # of the program, leaves [S, ...]
+    carry: C  # of the program, leaves [S, ...]
     steps: np.ndarray  # [S] int64
     evaluated: int  # how many of the schedule's targets are behind
 
@@ -117,18 +126,18 @@ class Hooks(NamedTuple):
 
     reporter: Reporter = Silent()
     record: Callable[[History, int], None] | None = None  # rows since an index were added
-    save: Callable[[Cursor], None] | None = None  # a checkpoint is due
+    save: Callable[[Cursor[Any]], None] | None = None  # a checkpoint is due
     stopping: Callable[[], bool] = lambda: False  # somebody wants the run to end
 
 
 def search(
-    program: Program,
+    program: Program[C],
     schedule: RunSchedule,
     history: History,
     times: Times,
     hooks: Hooks | None = None,
-    position: Cursor | None = None,
-) -> tuple[Cursor, bool]:
+    position: Cursor[C] | None = None,
+) -> tuple[Cursor[C], bool]:
     """Runs all seeds to the end of the schedule, or until somebody wants it to stop.
 
     Args:
@@ -221,8 +230,8 @@ def search(
 
 
 def evaluate_solutions(
-    program: Program,
-    carry: Any,
+    program: Program[C],
+    carry: C,
     steps: np.ndarray,
     episodes: int,
     evaluation_index: int,

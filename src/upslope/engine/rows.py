@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,25 @@ MAX_LOGGED_ROWS = 2000
 BEST = ("best", "population_best")
 
 
+class Diagnostics(Protocol):
+    """What a method notes of an iteration: scalars, in a NamedTuple class of its own."""
+
+    _fields: ClassVar[tuple[str, ...]]
+
+    def __iter__(self) -> Iterator[Any]:
+        """The scalars, in the order of `_fields`."""
+        ...
+
+    @classmethod
+    def _make(cls: type[D], iterable: Iterable[Any], /) -> D: ...
+
+
+D = TypeVar("D", bound=Diagnostics)
+
+# What happened in one iteration of one seed, or of those that are vmapped.
+Outcome: TypeAlias = tuple[EpisodeStatistics, Diagnostics]
+
+
 class RowSums(NamedTuple):
     """The sums of a row under way, of one seed."""
 
@@ -29,7 +49,7 @@ class RowSums(NamedTuple):
     lengths: Array  # scalar: their lengths, summed
     nonfinite_env: Array  # scalar int: as in `EpisodeStatistics`, of the first iteration with one
     nonfinite_step: Array  # scalar int
-    diagnostics: Any  # scalars: sums of what is not NaN
+    diagnostics: Any  # of the method's class, scalars: sums of what is not NaN
     known: Any  # scalars: how many were not NaN
 
 
@@ -59,7 +79,7 @@ def iterations_per_row(experience: ExperienceSpec, total_timesteps: int) -> int:
     return max(-(-iterations // MAX_LOGGED_ROWS), 1)
 
 
-def no_sums(diagnostics: Any) -> RowSums:
+def no_sums(diagnostics: Diagnostics) -> RowSums:
     """The sums of no iterations; `diagnostics` has the structure of a method's."""
     zero = jnp.zeros((), int)
     blank = _by_name(diagnostics, lambda name, _: jnp.full((), -jnp.inf if name in BEST else 0.0))
@@ -67,7 +87,7 @@ def no_sums(diagnostics: Any) -> RowSums:
     return RowSums(zero, zero, zero, jnp.zeros(()), jnp.zeros(()), zero, zero, blank, none)
 
 
-def add(sums: RowSums, statistics: EpisodeStatistics, diagnostics: Any) -> RowSums:
+def add(sums: RowSums, statistics: EpisodeStatistics, diagnostics: Diagnostics) -> RowSums:
     """The sums with one more iteration."""
     ended = statistics.episodes > 0
     numbers = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), diagnostics)
@@ -76,12 +96,10 @@ def add(sums: RowSums, statistics: EpisodeStatistics, diagnostics: Any) -> RowSu
         numbers,
         lambda name, leaf: jnp.where(jnp.isnan(leaf), -jnp.inf if name in BEST else 0.0, leaf),
     )
-    both = list(zip(_fields(sums.diagnostics), _fields(kept), strict=True))
-    total = type(diagnostics)(
-        *(
-            jnp.maximum(a, b) if name in BEST else a + b
-            for name, (a, b) in zip(diagnostics._fields, both, strict=True)
-        )
+    both = list(zip(sums.diagnostics, kept, strict=True))
+    total = diagnostics._make(
+        jnp.maximum(a, b) if name in BEST else a + b
+        for name, (a, b) in zip(diagnostics._fields, both, strict=True)
     )
     first = sums.nonfinite_env == 0
     return RowSums(
@@ -97,7 +115,7 @@ def add(sums: RowSums, statistics: EpisodeStatistics, diagnostics: Any) -> RowSu
     )
 
 
-def row_of(sums: RowSums, last: Any, finite: Array) -> Records:
+def row_of(sums: RowSums, last: Outcome, finite: Array) -> Records:
     """The row that the sums make: means, weighted by episodes where they are of episodes.
 
     Args:
@@ -114,20 +132,14 @@ def row_of(sums: RowSums, last: Any, finite: Array) -> Records:
     def mean(total: Array, single: Array) -> Array:
         return jnp.where(alone, single, jnp.where(ended, total / episodes, jnp.nan))
 
-    means = type(diagnostics)(
-        *(
-            jnp.where(
-                alone,
-                jnp.asarray(single, float),
-                jnp.where(known > 0, total if name in BEST else total / known, jnp.nan),
-            )
-            for name, single, total, known in zip(
-                diagnostics._fields,
-                _fields(diagnostics),
-                _fields(sums.diagnostics),
-                _fields(sums.known),
-                strict=True,
-            )
+    means = diagnostics._make(
+        jnp.where(
+            alone,
+            jnp.asarray(single, float),
+            jnp.where(known > 0, total if name in BEST else total / known, jnp.nan),
+        )
+        for name, single, total, known in zip(
+            diagnostics._fields, diagnostics, sums.diagnostics, sums.known, strict=True
         )
     )
     return Records(
@@ -145,7 +157,7 @@ def row_of(sums: RowSums, last: Any, finite: Array) -> Records:
     )
 
 
-def record_of(last: Any, finite: Array) -> Records:
+def record_of(last: Outcome, finite: Array) -> Records:
     """The row of a single iteration."""
     statistics, diagnostics = last
     return Records(jnp.ones((), int), statistics, diagnostics, finite)
@@ -156,10 +168,6 @@ def count_rows(records: Records) -> int:
     return int(np.count_nonzero(np.asarray(records.iterations).any(axis=1)))
 
 
-def _fields(diagnostics: Any) -> tuple[Any, ...]:
-    return tuple(diagnostics)
-
-
-def _by_name(diagnostics: Any, function: Any) -> Any:
+def _by_name(diagnostics: D, function: Callable[[str, Array], Array]) -> D:
     named = zip(diagnostics._fields, diagnostics, strict=True)
-    return type(diagnostics)(*(function(name, leaf) for name, leaf in named))
+    return diagnostics._make(function(name, leaf) for name, leaf in named)
