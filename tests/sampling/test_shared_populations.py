@@ -10,7 +10,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 import upslope
 from upslope.core.moments import Moments
-from upslope.engine.devices import devices_for_populations
+from upslope.engine.devices import layout_for
 from upslope.environments import make
 from upslope.objectives import EpisodicReturn
 from upslope.policies import default_policy
@@ -108,15 +108,15 @@ def test_moments_of_streams_together_are_those_of_all_samples():
 
 class TestDevices:
     def test_seeds_come_first(self):
-        assert devices_for_populations(2, 64).shape == (2, 1)
-        assert devices_for_populations(4, 64).shape == (2, 1)
+        assert layout_for(2, 64) == (2, 1)
+        assert layout_for(4, 64) == (2, 1)
 
     def test_what_seeds_leave_shares_the_population(self):
-        assert devices_for_populations(1, 64).shape == (1, 2)
-        assert devices_for_populations(3, 64).shape == (1, 2)
+        assert layout_for(1, 64) == (1, 2)
+        assert layout_for(3, 64) == (1, 2)
 
     def test_one_candidate_is_not_shared(self):
-        assert devices_for_populations(1, 1).shape == (1, 1)
+        assert layout_for(1, 1) == (1, 1)
 
     @pytest.mark.parametrize(("method", "does"), [("cem", True), ("ppo", False)])
     def test_who_tries_populations(self, method, does):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import time
@@ -72,8 +73,10 @@ def resume(argv: list[str], began: float) -> int:
         from upslope.training.configure import configure
         from upslope.training.run_folder import RunFolder
 
-    config = RunConfig.from_dict(RunFolder.open(path, lock=False).config())
-    configure(config.seeds, populations=tries_populations(config))
+    run = RunFolder.open(path, lock=False)
+    config, layout = RunConfig.from_dict(run.config()), run.device_layout()
+    devices = None if layout is None else math.prod(layout)
+    configure(config.seeds, populations=tries_populations(config), devices=devices)
     imports = time.perf_counter() - began
     with display(config, quiet, plain) as reporter:
         result = training.resume(path, reporter=reporter, loggers=loggers, import_seconds=imports)

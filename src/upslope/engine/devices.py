@@ -5,18 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import NamedTuple, TypeVar
 
 import jax
 import numpy as np
 from jax.sharding import Sharding
 
+from upslope.core.checks import UpslopeError
 from upslope.core.small_loops import ENVIRONMENT_LOOP_BYTES, ask_for_small_loops
 
 T = TypeVar("T")  # a tree of arrays
 
 
-def prepare(seeds: int | None = None, *, populations: bool = False) -> None:
+def prepare(
+    seeds: int | None = None, *, populations: bool = False, devices: int | None = None
+) -> None:
     """One host device per core that seeds can use, and compiled programs kept between processes.
 
     Does nothing to what is already decided: a backend that has started keeps its devices, so the
@@ -28,9 +31,11 @@ def prepare(seeds: int | None = None, *, populations: bool = False) -> None:
       seeds: how many will run side by side; a single one runs fastest on a single device. None for
         as many as there are cores.
       populations: each seed tries populations, which share the cores that seeds leave.
+      devices: how many host devices, whatever number of cores there is; None: see above.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    host_devices = cores if seeds is None or populations else max(1, min(cores, seeds))
+    useful = cores if seeds is None or populations else max(1, min(cores, seeds))
+    host_devices = useful if devices is None else devices
     asked = "JAX_NUM_CPU_DEVICES" in os.environ or "host_platform_device_count" in os.environ.get(
         "XLA_FLAGS", ""
     )
@@ -51,24 +56,46 @@ def cache_folder() -> Path:
     return Path(base) / "upslope" / "jax"
 
 
-def devices_for(seeds: int) -> list[Any]:
-    """The most devices over which that many seeds divide evenly."""
-    devices = jax.devices()
-    count = max(d for d in range(1, min(seeds, len(devices)) + 1) if seeds % d == 0)
-    return devices[:count]
+class DeviceLayout(NamedTuple):
+    """How a run is spread over devices: a grid of seeds by shares of each population.
+
+    It decides what is batched together, hence how matrix products round: a run keeps the layout
+    that it began with. Host devices are virtual, so a machine with fewer cores can have as many.
+    """
+
+    seeds: int  # devices over which the seeds are spread evenly
+    population: int  # devices that share the population of each seed
+
+    @property
+    def size(self) -> int:
+        """How many devices it takes."""
+        return self.seeds * self.population
+
+    def devices(self) -> np.ndarray:
+        """The first devices of this process as the grid [seeds, population].
+
+        Raises:
+          UpslopeError: this process has fewer.
+        """
+        found = jax.devices()
+        if len(found) < self.size:
+            raise UpslopeError(
+                f"The layout {tuple(self)} takes {self.size} devices; this process has "
+                f"{len(found)}. Call upslope.configure(devices={self.size}) before JAX starts."
+            )
+        return np.asarray(found[: self.size]).reshape(self)
 
 
-def devices_for_populations(seeds: int, population: int) -> np.ndarray:
-    """Devices [seeds, population]: seeds are spread first, and what is left shares populations.
+def layout_for(seeds: int, population: int = 1) -> DeviceLayout:
+    """The layout of a run that begins in this process: devices that seeds leave over share.
 
     Args:
-      seeds: how many run side by side.
+      seeds: S, spread evenly over the most devices that divide them.
       population: candidates of an iteration, 1 where there are none.
     """
-    devices = jax.devices()
-    rows = len(devices_for(seeds))
-    columns = max(min(len(devices) // rows, population), 1)
-    return np.asarray(devices[: rows * columns]).reshape(rows, columns)
+    count = len(jax.devices())
+    rows = max(d for d in range(1, min(seeds, count) + 1) if seeds % d == 0)
+    return DeviceLayout(rows, max(min(count // rows, population), 1))
 
 
 def place_empty(arrays: T, sharding: Sharding) -> T:

@@ -18,7 +18,7 @@ from upslope.core import tree
 from upslope.core.actor import Actor
 from upslope.core.annotations import PyTree
 from upslope.core.records import EpisodeStatistics, Replayed, Returns
-from upslope.engine.devices import devices_for, place_empty
+from upslope.engine.devices import DeviceLayout, layout_for, place_empty
 from upslope.engine.evaluator import Evaluator
 from upslope.engine.host_evaluator import HostEvaluator
 from upslope.engine.iteration import iteration_key, may_stop, stream_key
@@ -67,6 +67,7 @@ class HostProgram:
       workers: how many processes the engine may use; `"auto"` leaves it to the engine.
       total_timesteps: of the whole run: how many iterations a row of the log sums up follows.
       evaluator: of held-out episodes; None: in the same environment, by the same engine.
+      layout: on devices; None: that of a run that begins in this process.
     """
 
     def __init__(
@@ -78,13 +79,15 @@ class HostProgram:
         workers: int | str = "auto",
         total_timesteps: int | None = None,
         evaluator: Evaluator | None = None,
+        layout: DeviceLayout | None = None,
     ):
         self.iterations_per_row = iterations_per_row(
             problem.method.experience, total_timesteps or 1
         )
         self.problem, self.engine = problem, engine
         self.seeds, self.seed, self.workers = seeds, seed, workers
-        mesh = Mesh(np.asarray(devices_for(seeds)), ("seeds",))
+        self.layout = layout or layout_for(seeds)
+        mesh = Mesh(self.layout.devices()[:, 0], ("seeds",))
         self.split = NamedSharding(mesh, PartitionSpec("seeds"))
         self.whole = NamedSharding(mesh, PartitionSpec())
         self.search_key = stream_key(seed, "search")

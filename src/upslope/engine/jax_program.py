@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from upslope.core import tree
 from upslope.core.actor import Actor
 from upslope.core.records import EpisodeStatistics, Returns
-from upslope.engine.devices import devices_for_populations, place_empty
+from upslope.engine.devices import DeviceLayout, layout_for, place_empty
 from upslope.engine.evaluator import Evaluator
 from upslope.engine.executables import batches_seeds, compiled
 from upslope.engine.iteration import iterate, iteration_key, may_stop, stream_key
@@ -72,6 +72,7 @@ class JaxProgram:
       seed: the run's seed.
       total_timesteps: of the whole run: how many iterations a row of the log sums up follows.
       evaluator: of held-out episodes; None: in the same environment.
+      layout: on devices; None: that of a run that begins in this process.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class JaxProgram:
         seed: int,
         total_timesteps: int | None = None,
         evaluator: Evaluator | None = None,
+        layout: DeviceLayout | None = None,
     ):
         assert isinstance(problem.environment, Environment)
         self.problem = problem
@@ -89,7 +91,8 @@ class JaxProgram:
         )
         self.seeds = seeds
         population = getattr(problem.method.experience, "population_size", 1)
-        devices = devices_for_populations(seeds, population)
+        self.layout = layout or layout_for(seeds, population)
+        devices = self.layout.devices()
         self.devices = devices.reshape(-1).tolist()
         mesh = Mesh(devices, ("seeds", "population"))
         self._axis = "population" if devices.shape[1] > 1 else None

@@ -10,6 +10,7 @@ import numpy as np
 
 from upslope.core.actor import Actor
 from upslope.core.records import Returns
+from upslope.engine.devices import DeviceLayout
 from upslope.engine.finite_checks import check_finite, check_returns
 from upslope.engine.history import History
 from upslope.engine.progress import Evaluation, Reporter, Silent, Times
@@ -28,6 +29,7 @@ class Program(Protocol[C]):
     """What runs S seeds side by side: compiled (`JaxProgram`) or on simulators."""
 
     seeds: int
+    layout: DeviceLayout
 
     @property
     def compile_seconds(self) -> float:

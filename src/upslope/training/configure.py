@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from upslope.core.checks import check_number
 from upslope.core.small_loops import FUNCTION_LOOP_BYTES, ask_for_small_loops
 from upslope.engine.devices import prepare
 
 
-def configure(seeds: int | None = None, *, populations: bool = False) -> None:
+def configure(
+    seeds: int | None = None, *, populations: bool = False, devices: int | None = None
+) -> None:
     """Sets this process up for fast runs: call it before JAX starts, or not at all.
 
     One host device per core that seeds can share, small loops compiled as one function (an XLA
@@ -19,6 +22,13 @@ def configure(seeds: int | None = None, *, populations: bool = False) -> None:
     Args:
       seeds: how many will run side by side; None for as many as there are cores.
       populations: each seed tries populations, which share the cores that seeds leave.
+      devices: how many host devices, whatever number of cores there is: as many as a run began
+        with make `resume` continue it bit for bit on another machine. None: see above.
+
+    Raises:
+      UpslopeError: `devices` is no whole number above 0.
     """
+    if devices is not None:
+        check_number("configure()", "devices", devices, at_least=1, integer=True)
     ask_for_small_loops(FUNCTION_LOOP_BYTES)
-    prepare(seeds, populations=populations)
+    prepare(seeds, populations=populations, devices=devices)

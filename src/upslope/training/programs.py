@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from upslope.core.checks import UpslopeError
+from upslope.engine.devices import DeviceLayout
 from upslope.engine.evaluator import Evaluator
 from upslope.engine.jax_evaluator import JaxEvaluator
 from upslope.engine.jax_program import JaxProgram
@@ -27,8 +28,13 @@ def schedule_of(config: RunConfig) -> RunSchedule:
     )
 
 
-def make_program(config: RunConfig, built: Built) -> Program:
+def make_program(config: RunConfig, built: Built, layout: DeviceLayout | None = None) -> Program:
     """What runs the problem: compiled as a whole, or around an engine of the host.
+
+    Args:
+      config: of the run.
+      built: what it names.
+      layout: on devices; None: that of a run that begins in this process.
 
     Raises:
       UpslopeError: an engine that cannot serve the environment.
@@ -43,6 +49,7 @@ def make_program(config: RunConfig, built: Built) -> Program:
             config.seed,
             total_timesteps=config.total_timesteps,
             evaluator=evaluator,
+            layout=layout,
         )
     from upslope.engine.host_program import HostProgram
 
@@ -54,6 +61,7 @@ def make_program(config: RunConfig, built: Built) -> Program:
         config.workers,
         total_timesteps=config.total_timesteps,
         evaluator=evaluator,
+        layout=layout,
     )
 
 

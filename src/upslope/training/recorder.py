@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from upslope.core.checks import NumericalError, StorageError, UpslopeError
+from upslope.engine.devices import DeviceLayout
 from upslope.engine.history import KEYS, History
 from upslope.engine.loop import Cursor, RunSchedule
 from upslope.engine.progress import Evaluation
@@ -65,6 +66,32 @@ class RunRecorder:
     def path(self) -> Path | None:
         """The run folder's path."""
         return None if self.folder is None else self.folder.path
+
+    def layout(self, note: Callable[[str], None]) -> DeviceLayout | None:
+        """The device layout that the run began with; None where it is unknown or cannot be had.
+
+        Args:
+          note: is told where this process has too few devices for it.
+        """
+        numbers = None if self.folder is None else self.folder.device_layout()
+        if numbers is None or self.config.seeds % numbers[0]:
+            return None
+        layout, count = DeviceLayout(*numbers), len(jax.devices())
+        if count < layout.size:
+            note(
+                f"The run began on {layout.size} devices and is resumed on {count}: the result "
+                "equals that of the run without the interruption up to rounding. For the same "
+                f"bits, call upslope.configure(devices={layout.size}) before JAX starts; the "
+                "command `upslope resume` does, unless JAX_NUM_CPU_DEVICES or XLA_FLAGS set "
+                "another number."
+            )
+            return None
+        return layout
+
+    def record_layout(self, layout: DeviceLayout) -> None:
+        """Writes down how the run is laid out on devices, unless its beginning is known."""
+        if self.folder is not None and self.folder.device_layout() is None:
+            self.folder.record_device_layout((layout.seeds, layout.population))
 
     def record(self, history: History, since: int) -> None:
         """Logs the rows that were added since an index."""

@@ -20,6 +20,8 @@ from upslope.training.provenance import command_line, provenance
 from upslope.training.slug import inside, slug
 
 State = Literal["running", "done", "failed", "stopped"]
+# A damaged or foreign folder must not make this process ask for any number of devices.
+MOST_DEVICES = 1024
 STATES: tuple[State, ...] = ("running", "done", "failed", "stopped")
 
 
@@ -29,7 +31,8 @@ class RunFolder:
     ::
 
         config.yaml        the resolved settings: they run it again exactly
-        environment.json   versions, machine, flags, the names as typed, the settings it began with
+        environment.json   versions, machine, flags, the names as typed, the settings and the
+                           device layout it began with
         command.txt        the command line
         status.json        state, exit code, step, message; always whole
         metrics.jsonl      one row of metrics a line
@@ -214,6 +217,27 @@ class RunFolder:
     def record_provenance(self) -> None:
         """Adds versions, machine and flags to `environment.json` (this starts JAX)."""
         self._write_json("environment.json", self.environment() | provenance())
+
+    def record_device_layout(self, layout: tuple[int, int]) -> None:
+        """Adds the device layout to `environment.json`, where that can be read."""
+        with contextlib.suppress(StorageError):  # going on needs nothing of what that file says
+            found = self.environment()
+            self._write_json("environment.json", found | {"device_layout": list(layout)})
+
+    def device_layout(self) -> tuple[int, int] | None:
+        """How many devices seeds are spread over, and how many share each population.
+
+        None where `environment.json` says nothing sensible about it.
+        """
+        try:
+            found = self.environment().get("device_layout")
+        except StorageError:
+            return None
+        if isinstance(found, list) and len(found) == 2 and all(type(n) is int for n in found):
+            seeds, population = found
+            if min(seeds, population) > 0 and seeds * population <= MOST_DEVICES:
+                return seeds, population
+        return None
 
     def environment(self) -> dict[str, Any]:
         """What `environment.json` says."""

@@ -155,7 +155,8 @@ def resume(
     """Goes on with a run that was stopped, from its last whole checkpoint.
 
     The result is that of the run without the interruption, bit for bit; on simulators, too, if they
-    are reproducible from their seeds.
+    are reproducible from their seeds. A process with fewer devices than the run began with gives it
+    up to rounding, and says so in a note: see `upslope.configure(devices=...)`.
 
     Args:
       path: the run folder.
@@ -205,7 +206,9 @@ def _go(
     program = None
     with StopSignals(lambda: reporter.phase("stopping")) as signals:
         try:
-            program = make_program(config, built)
+            layout = recorder.layout(reporter.note) if resuming else None
+            program = make_program(config, built, layout)
+            recorder.record_layout(program.layout)
             reporter.phase("compiling")
             schedule = schedule_of(config)
             with times.spent_on("bookkeeping", lambda: program.compile_seconds):
