@@ -8,7 +8,7 @@ from imports import SOURCE
 ROOT = SOURCE.parents[1]
 
 # Parameters annotated with exactly `Any`: today's count. Lower it with every one that gets a type.
-CEILING = 133
+CEILING = 65
 
 
 def any_parameters(tree):
@@ -30,7 +30,7 @@ def test_parameters_of_any_kind_become_fewer():
         for path in SOURCE.rglob("*.py")
     }
     total = sum(counts.values())
-    assert total > 100  # the count counts
+    assert len(counts) > 300  # the source is found; what is counted in it, the next test says
     most = sorted(counts, key=lambda path: -counts[path])[:5]
     assert total <= CEILING, f"{total} parameters are Any, most in {[str(path) for path in most]}"
 

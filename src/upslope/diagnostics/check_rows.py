@@ -40,7 +40,7 @@ class Setup(NamedTuple):
     reference: Reference
     false_alarms: float  # of one row
     progress: Callable[[str], None] | None
-    broken: dict[str, str] | None  # why what gave no numbers is left out; None to raise instead
+    nonfinite: dict[str, str] | None  # why what gave such numbers is left out; None to raise
 
     def tell(self, name: str) -> None:
         """Whose turn it is."""
@@ -60,16 +60,16 @@ class Setup(NamedTuple):
                 f"the policy has {size}: return a tree of the policy's structure."
             )
         bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-        if bad.size and self.broken is None:
+        if bad.size and self.nonfinite is None:
             raise UpslopeError(
                 f"The estimator {subject.name!r} gave NaN or infinity in {bad.size} of {len(rows)} "
                 "estimates: a policy that gives an action taken no probability has no score, and "
                 "importance weights and the returns of unstable systems may overflow."
             )
         if bad.size:
-            assert self.broken is not None
-            self.broken[subject.name] = f"NaN or infinity in {bad.size} of {len(rows)} estimates"
-        return self.broken is None or subject.name not in self.broken
+            assert self.nonfinite is not None
+            self.nonfinite[subject.name] = f"NaN or infinity in {bad.size} of {len(rows)} estimates"
+        return self.nonfinite is None or subject.name not in self.nonfinite
 
     def judged(self, sums: RunningMoments) -> Verdict:
         """The verdict on what was summed up."""
@@ -133,7 +133,7 @@ def measured_rows(setup: Setup, group: list[EstimatorUnderTest]) -> list[Row]:
             sums.measured().variance,
         )
         for subject, program, sums in zip(group, programs, moments, strict=True)
-        if subject.name not in (setup.broken or {})
+        if subject.name not in (setup.nonfinite or {})
     ]
 
 

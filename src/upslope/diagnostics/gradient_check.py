@@ -130,7 +130,7 @@ def gradcheck(
         reference=reference,
         false_alarms=false_alarms / len(chosen.estimators),
         progress=progress,
-        broken={} if estimators is None else None,
+        nonfinite={} if estimators is None else None,
     )
     rows = [row for group in grouped(chosen.estimators) for row in measured_rows(setup, group)]
     order = [subject.name for subject in chosen.estimators]
@@ -145,5 +145,5 @@ def gradcheck(
         batches * batch,
         false_alarms,
         time.perf_counter() - began,
-        {**chosen.left_out, **(setup.broken or {})},
+        {**chosen.left_out, **(setup.nonfinite or {})},
     )

@@ -10,6 +10,8 @@ from upslope.engine.progress import Evaluation, Progress
 from upslope.engine.rows import BEST, Records
 
 KEYS = ("seed", "iteration", "steps")
+# Columns in the logs of earlier versions, and what they are called now.
+EARLIER_NAMES = {"broken": "nonfinite_share"}
 
 
 class History:
@@ -85,6 +87,7 @@ class History:
         """
         seeds = iterations.size
         self._iterations = np.zeros(seeds, np.int64)
+        rows = [{EARLIER_NAMES.get(k, k): v for k, v in row.items()} for row in rows]
         names = [name for row in rows[:1] for name in row if name not in KEYS]
         self._latest = {name: np.full(seeds, np.nan) for name in names}
         for saved in rows:

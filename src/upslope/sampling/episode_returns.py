@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from upslope.core import tree
+from upslope.core.annotations import Memory, Observation, PyTree
 from upslope.core.compensated_sum import CompensatedSum
 from upslope.core.moments import Moments
 from upslope.core.records import Act, EpisodeStatistics, Returns, finite_steps
@@ -20,6 +22,8 @@ from upslope.sampling.action_bounds import action_clipper
 
 # Episodes at a time; more take turns, so that their memory does not grow with the population.
 SLICE = 2**16
+
+T = TypeVar("T")
 
 
 def sample_returns(
@@ -62,7 +66,7 @@ def sample_returns(
     if deterministic:
         candidates = candidates.greedy()
 
-    def rollout(indices: Array) -> Any:
+    def rollout(indices: Array) -> dict[str, PyTree]:
         """The episodes of some candidates [N]; numbers beyond the population are padding."""
         policies = tree.take(candidates, jnp.minimum(indices, population - 1))
         count = indices.shape[0]
@@ -83,16 +87,16 @@ def sample_returns(
             jax.vmap(lambda policy: jax.tree.map(jnp.asarray, policy.initial_memory()))(policies),
         )
 
-        def act(actor: Actor, key: Array, observation: Any, memory: Any) -> Act:
+        def act(actor: Actor, key: Array, observation: Observation, memory: Memory) -> Act:
             return actor.act(actor.noise(key), observation, memory)
 
         # A candidate is shared by its episodes: the inner map is over episodes alone.
         act_all = jax.vmap(jax.vmap(act, in_axes=(None, 0, 0, 0)))
 
-        def unfinished(carry: Any) -> Array:
+        def unfinished(carry: dict[str, PyTree]) -> Array:
             return (carry["time"] < limit) & any_across_batch(carry["alive"])
 
-        def body(carry: Any) -> Any:
+        def body(carry: dict[str, PyTree]) -> dict[str, PyTree]:
             time, alive = carry["time"], carry["alive"]
             done = act_all(
                 policies,
@@ -166,7 +170,7 @@ def sample_returns(
     return Returns(returns, end["length"], moments), statistics
 
 
-def in_slices(rollout: Any, population: int, most: int, axis: str | None) -> Any:
+def in_slices(rollout: Callable[[Array], T], population: int, most: int, axis: str | None) -> T:
     """`rollout(indices [N])` of a population, leaves [P, ...]: shared by devices, in slices.
 
     Args:

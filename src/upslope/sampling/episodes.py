@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from upslope.core.records import EpisodeStatistics, Trajectories, first_nonfinite
+from upslope.core.annotations import EnvironmentState, Memory, Observation, PyTree
+from upslope.core.records import Act, EpisodeStatistics, Step, Trajectories, first_nonfinite
 from upslope.core.unbatched_reductions import any_across_batch
 from upslope.environments.environment import Environment
 from upslope.policies.actor import Actor
 from upslope.sampling.action_bounds import action_clipper
+
+# The time, which episodes [N] go on, the environments, what they show, what the actor remembers of
+# each, and the steps so far.
+Loop: TypeAlias = tuple[Array, Array, EnvironmentState, Observation, Memory, Trajectories]
 
 
 def sample_episodes(
@@ -35,7 +40,9 @@ def sample_episodes(
     )
     clip = action_clipper(environment)
 
-    def move(time: Array, state: Any, observation: Array, memory: Any) -> Any:
+    def move(
+        time: Array, state: EnvironmentState, observation: Observation, memory: Memory
+    ) -> tuple[EnvironmentState, Act, Step]:
         act_keys = jax.random.split(jax.random.fold_in(act_key, time), n_episodes)
         step_keys = jax.random.split(jax.random.fold_in(step_key, time), n_episodes)
         done = jax.vmap(actor.act)(jax.vmap(actor.noise)(act_keys), observation, memory)
@@ -44,7 +51,7 @@ def sample_episodes(
 
     _, done, out = jax.eval_shape(move, 0, state, observation, memory)
 
-    def blank(shapes: Any) -> Any:
+    def blank(shapes: PyTree) -> PyTree:
         return jax.tree.map(lambda leaf: jnp.zeros((limit, *leaf.shape), leaf.dtype), shapes)
 
     flags = jnp.zeros((limit, n_episodes), bool)
@@ -61,17 +68,17 @@ def sample_episodes(
         discount=blank(out.discount),
     )
 
-    def unfinished(carry: Any) -> Array:
+    def unfinished(carry: Loop) -> Array:
         time, alive, *_ = carry
         return (time < limit) & any_across_batch(alive)
 
-    def body(carry: Any) -> Any:
+    def body(carry: Loop) -> Loop:
         time, alive, state, observation, memory, buffers = carry
         state, done, out = move(time, state, observation, memory)
         terminated = alive & out.terminated
         truncated = alive & ~out.terminated & (time + 1 >= limit)
 
-        def put(buffers: Any, values: Any) -> Any:
+        def put(buffers: PyTree, values: PyTree) -> PyTree:
             def one(buffer: Array, value: Array) -> Array:
                 mask = alive.reshape(alive.shape + (1,) * (value.ndim - 1))
                 return buffer.at[time].set(jnp.where(mask, value, jnp.zeros_like(value)))

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
+from upslope.core.annotations import Action, Key, Memory, Observation, PyTree
 from upslope.core.checks import UpslopeError, check_path
 from upslope.policies.actor import Actor
 from upslope.policies.twin.actor import generator
@@ -53,11 +55,11 @@ class Agent:
 
     def predict(
         self,
-        observation: Any,
-        state: Any = None,
-        episode_start: Any = None,
+        observation: Observation,
+        state: Memory | None = None,
+        episode_start: ArrayLike | None = None,
         deterministic: bool = False,
-    ) -> tuple[Any, Any]:
+    ) -> tuple[Action, Memory | None]:
         """Actions for one observation or a batch of them, as in Stable-Baselines3.
 
         Args:
@@ -74,7 +76,7 @@ class Agent:
           UpslopeError: for an observation, a state or an episode_start of another shape.
         """
         batch, n, single = self._reader(observation)
-        memory: Any = ()
+        memory: Memory = ()
         if self._has_memory or state is not None or episode_start is not None:
             memory = self._memory(state, episode_start, n)
         if self._twin is not None:
@@ -89,7 +91,7 @@ class Agent:
         action = self._to_space(action)
         return (action[0] if single else action), (memory if self._has_memory else None)
 
-    def _memory(self, state: Any, episode_start: Any, n: int) -> Any:
+    def _memory(self, state: Memory | None, episode_start: ArrayLike | None, n: int) -> Memory:
         """The memories [n, ...], those of the policy's start where episodes begin."""
         if self._twin is not None:
             fresh = self._twin.initial_memory(n)
@@ -112,7 +114,7 @@ class Agent:
             return fresh
         begins = np.broadcast_to(starts.reshape(-1), n)
 
-        def restart(new: np.ndarray, old: Any) -> np.ndarray:
+        def restart(new: np.ndarray, old: ArrayLike) -> np.ndarray:
             return np.where(begins.reshape(n, *(1,) * (new.ndim - 1)), new, np.asarray(old))
 
         return jax.tree.map(restart, fresh, state)
@@ -137,21 +139,23 @@ class Agent:
         )
 
 
-def choose(policy: Actor, observation: Any, memory: Any, keys: Any, deterministic: bool) -> Any:
+def choose(
+    policy: Actor, observation: Observation, memory: Memory, keys: Key, deterministic: bool
+) -> tuple[Action, Memory]:
     """Actions and memories of a batch by an actor in JAX."""
     actor = policy.greedy() if deterministic else policy
 
-    def one(observation: Any, memory: Any, key: Any) -> Any:
+    def one(observation: Observation, memory: Memory, key: Key) -> tuple[Action, Memory]:
         act = actor.act(actor.noise(key), observation, memory)
         return act.action, act.memory
 
     return jax.vmap(one)(observation, memory, keys)
 
 
-def check_state(state: Any, fresh: Any, batch: int) -> None:
+def check_state(state: Memory, fresh: Memory, batch: int) -> None:
     """Raises unless a state is like that of a policy which begins in each of the observations."""
 
-    def shapes(tree: Any) -> Any:
+    def shapes(tree: PyTree) -> tuple[jax.tree_util.PyTreeDef, list[tuple[int, ...]]]:
         return jax.tree.structure(tree), [np.shape(leaf) for leaf in jax.tree.leaves(tree)]
 
     try:

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jax import Array
 
+from upslope.core.annotations import PyTree
 from upslope.core.checks import UpslopeError, check_number
 from upslope.engine.problem import Problem
 from upslope.environments import ENVIRONMENTS, make
@@ -124,7 +125,7 @@ def method_of(config: RunConfig) -> SearchMethod:
     return wrapped(target(**settings), **wrappers)
 
 
-def observation_shapes(environment: Any, space: spaces.Space) -> Any:
+def observation_shapes(environment: object, space: spaces.Space) -> PyTree:
     """Shapes and types of one observation."""
     if isinstance(environment, Environment):
         return jax.eval_shape(environment.reset, jax.random.key(0))[1]
@@ -139,7 +140,7 @@ def tries_populations(config: RunConfig) -> bool:
         return False
 
 
-def check_score(name: str, method: SearchMethod, policy: Any, kind: str | None) -> None:
+def check_score(name: str, method: SearchMethod, policy: object, kind: str | None) -> None:
     """Refuses a method that follows scores a policy that has none.
 
     Raises:
@@ -154,7 +155,7 @@ def check_score(name: str, method: SearchMethod, policy: Any, kind: str | None) 
     )
 
 
-def name_of(environment: Any) -> tuple[str, dict[str, Any]]:
+def name_of(environment: object) -> tuple[str, dict[str, Any]]:
     """The name and the settings from which `make` builds this very environment again.
 
     An environment that no name stands for gets one that `make` does not know, so that going on
@@ -205,7 +206,7 @@ def check_same_spaces(
             )
 
 
-def same_kind(have: Any, want: Any) -> bool:
+def same_kind(have: spaces.Space, want: spaces.Space) -> bool:
     """Whether a policy for one space can be used with another: only bounds may differ."""
     parts, others = getattr(have, "spaces", None), getattr(want, "spaces", None)
     if isinstance(parts, Mapping) and isinstance(others, Mapping):

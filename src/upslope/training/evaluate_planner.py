@@ -9,7 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from upslope.core.actor import Actor
+from upslope.core.annotations import Key
 from upslope.core.checks import UpslopeError, check_number, check_settings, check_table
+from upslope.core.records import Returns
 from upslope.engine.finite_checks import check_returns
 from upslope.engine.progress import Evaluation
 from upslope.environments import FullyObserved, make
@@ -71,7 +74,7 @@ def evaluate_planner(
     limit = simulated.time_limit
 
     @jax.jit
-    def play(key: Any, environment: Any, population: Any) -> Any:
+    def play(key: Key, environment: Environment, population: Actor) -> Returns:
         return sample_returns(key, environment, population, EpisodicReturn(), episodes, limit)[0]
 
     observed = FullyObserved(simulated)  # pyright: ignore[reportCallIssue] (time_limit is the inner one's)
@@ -118,5 +121,5 @@ def build_planner(
     return target(environment, objective=objective, **settings)
 
 
-def _name(planner: Any) -> str:
+def _name(planner: str | Planner) -> str:
     return planner if isinstance(planner, str) else type(planner).__name__

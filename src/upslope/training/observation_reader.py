@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from upslope.core.annotations import Observation
 from upslope.core.checks import UpslopeError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class ObservationReader:
             named = {str(k): part for k, part in enumerate(inner)} if self._is_tuple else inner
             self._parts = {name: ObservationReader(part) for name, part in named.items()}
 
-    def __call__(self, observation: Any) -> tuple[Any, int, bool]:
+    def __call__(self, observation: Observation) -> tuple[Any, int, bool]:
         """The batch [N, ...], N, and whether it was one observation.
 
         Raises:
@@ -61,7 +62,9 @@ class ObservationReader:
             x = x - self._start
         return x, x.shape[0], single
 
-    def _tree(self, observation: Any, parts: dict[str, ObservationReader]) -> tuple[Any, int, bool]:
+    def _tree(
+        self, observation: Observation, parts: dict[str, ObservationReader]
+    ) -> tuple[Any, int, bool]:
         try:
             given = dict(enumerate(observation)) if self._is_tuple else dict(observation)
             given = {str(name): part for name, part in given.items()}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from upslope.core.actor import Actor
 from upslope.core.checks import StorageError, check_number, check_path
 from upslope.engine.history import History
 from upslope.engine.progress import Evaluation, Summary
@@ -34,7 +35,7 @@ class Run:
     def __init__(
         self,
         config: RunConfig,
-        policies: Any,
+        policies: Actor,
         history: History,
         summary: Summary,
         observation_space: spaces.Space,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -38,7 +38,7 @@ def default_of(field: dataclasses.Field[Any]) -> Any:
     return None
 
 
-def choose(settings: Mapping[str, Any], names: Any) -> dict[str, Any]:
+def choose(settings: Mapping[str, Any], names: Container[str]) -> dict[str, Any]:
     """The settings whose names are among `names`."""
     return {name: value for name, value in settings.items() if name in names}
 

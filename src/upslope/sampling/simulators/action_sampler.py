@@ -13,15 +13,17 @@ from jax import Array
 
 from upslope.core import tree
 from upslope.core.actor import Actor
+from upslope.core.annotations import Action, Extras, Key, Memory, Observation
 from upslope.core.moments import Moments
+from upslope.core.records import Act
 
 
 class ActionBatch(NamedTuple):
     """What one call returns; the grid is [S, N] or [S, P, E]."""
 
-    action: Any  # grid + [...]
-    memory: Any  # grid + [...], after the action
-    extras: Any  # grid + [...], what the actor noted of this step
+    action: Action  # grid + [...]
+    memory: Memory  # grid + [...], after the action
+    extras: Extras  # grid + [...], what the actor noted of this step
     moments: Moments | None  # [S, ...] of the observations seen so far, where they are wanted
 
 
@@ -29,7 +31,7 @@ class PolicyProgram(NamedTuple):
     """Compiled functions for actors of one structure."""
 
     act: Callable[..., ActionBatch]
-    restart: Callable[..., Any]
+    restart: Callable[..., Memory]
 
 
 class ActionSampler(Protocol):
@@ -41,17 +43,22 @@ class ActionSampler(Protocol):
 
     moments: Moments | None
 
-    def initial_memory(self) -> Any:
+    def initial_memory(self) -> Memory:
         """The memory of every simulator at the start of an episode; `()` without memory."""
         ...
 
-    def restart(self, memory: Any, fresh: np.ndarray) -> Any:
+    def restart(self, memory: Memory, fresh: np.ndarray) -> Memory:
         """The memory, begun anew where an episode begins."""
         ...
 
     def act(
-        self, time: int, observation: Any, memory: Any, fresh: np.ndarray, seen: np.ndarray
-    ) -> tuple[np.ndarray, Any, Any]:
+        self,
+        time: int,
+        observation: Observation,
+        memory: Memory,
+        fresh: np.ndarray,
+        seen: np.ndarray,
+    ) -> tuple[np.ndarray, Memory, Extras]:
         """Actions, grid + [...], the memory after them, and the extras.
 
         Args:
@@ -101,19 +108,24 @@ class JaxActionSampler:
         )
         self.moments: Moments | None = None
 
-    def initial_memory(self) -> Any:
+    def initial_memory(self) -> Memory:
         """The memory of every simulator at the start of an episode; `()` without memory."""
         return self._program.restart(self._leaves, None, np.ones(self._grid, bool))
 
-    def restart(self, memory: Any, fresh: np.ndarray) -> Any:
+    def restart(self, memory: Memory, fresh: np.ndarray) -> Memory:
         """The memory, begun anew where an episode begins."""
         if not jax.tree.leaves(memory) or not fresh.any():
             return memory
         return self._program.restart(self._leaves, memory, fresh)
 
     def act(
-        self, time: int, observation: Any, memory: Any, fresh: np.ndarray, seen: np.ndarray
-    ) -> tuple[np.ndarray, Any, Any]:
+        self,
+        time: int,
+        observation: Observation,
+        memory: Memory,
+        fresh: np.ndarray,
+        seen: np.ndarray,
+    ) -> tuple[np.ndarray, Memory, Extras]:
         """See `ActionSampler`."""
         out = self._program.act(
             self._leaves,
@@ -135,7 +147,7 @@ def _on_cpu() -> bool:
 
 @functools.lru_cache(maxsize=64)
 def policy_program(
-    structure: Any,
+    structure: jax.tree_util.PyTreeDef,
     grid: tuple[int, ...],
     deterministic: bool,
     common_keys: bool,
@@ -144,7 +156,7 @@ def policy_program(
 ) -> PolicyProgram:
     """The compiled functions for one structure of actors and one layout of simulators."""
 
-    def first(candidates: Actor) -> Any:
+    def first(candidates: Actor) -> Memory:
         make: Any = lambda actor: jax.tree.map(jnp.asarray, actor.initial_memory())  # noqa: E731
         for _ in grid[:-1]:
             make = jax.vmap(make)
@@ -155,7 +167,7 @@ def policy_program(
 
         return jax.tree.map(spread, make(candidates))
 
-    def one(actor: Actor, observation: Any, memory: Any, key: Array) -> Any:
+    def one(actor: Actor, observation: Observation, memory: Memory, key: Key) -> Act:
         return actor.act(actor.noise(key), observation, memory)
 
     # An actor is shared by its own simulators: the innermost map is over them alone.
@@ -170,11 +182,11 @@ def policy_program(
         return jax.random.split(key, grid[1:])
 
     def act(
-        leaves: Any,
+        leaves: list[Array],
         data: Array,
         time: Array,
-        observation: Any,
-        memory: Any,
+        observation: Observation,
+        memory: Memory,
         fresh: Array,
         seen: Array,
         moments: Moments | None,
@@ -191,7 +203,7 @@ def policy_program(
             moments = now if moments is None else jax.vmap(Moments.merge)(moments, now)
         return ActionBatch(action, memory, extras, moments)
 
-    def restart(leaves: Any, memory: Any, fresh: Array) -> Any:
+    def restart(leaves: list[Array], memory: Memory | None, fresh: Array) -> Memory:
         initial = first(jax.tree.unflatten(structure, leaves))
         return initial if memory is None else tree.where(fresh, initial, memory)
 

@@ -192,7 +192,7 @@ def check_step(result: Any, where: str) -> None:
         )
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A short text for any value."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         return f"a {type(value).__name__} of {len(value)} parts"

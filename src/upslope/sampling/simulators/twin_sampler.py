@@ -9,8 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 from jax import Array
+from numpy.typing import ArrayLike
 
 from upslope.core.actor import Actor, NumpyActor
+from upslope.core.annotations import Extras, Memory, Observation, PyTree
 from upslope.core.moments import Moments
 from upslope.sampling.simulators.action_sampler import ActionSampler, JaxActionSampler
 
@@ -55,24 +57,29 @@ class TwinActionSampler:
             bits = np.random.Philox(key=key)
             self._generators.append((np.random.Generator(bits), bits, bits.state))
 
-    def initial_memory(self) -> Any:
+    def initial_memory(self) -> Memory:
         """The memory of every simulator at the start of an episode; `()` without memory."""
         return self._together([twin.initial_memory(self._grid[-1]) for twin in self._twins])
 
-    def restart(self, memory: Any, fresh: np.ndarray) -> Any:
+    def restart(self, memory: Memory, fresh: np.ndarray) -> Memory:
         """The memory, begun anew where an episode begins."""
         if not jax.tree.leaves(memory) or not fresh.any():
             return memory
 
-        def begin(first: np.ndarray, now: Any) -> np.ndarray:
+        def begin(first: np.ndarray, now: ArrayLike) -> np.ndarray:
             where = fresh.reshape(*self._grid, *(1,) * (first.ndim - len(self._grid)))
             return np.where(where, first, np.asarray(now))
 
         return jax.tree.map(begin, self.initial_memory(), memory)
 
     def act(
-        self, time: int, observation: Any, memory: Any, fresh: np.ndarray, seen: np.ndarray
-    ) -> tuple[np.ndarray, Any, Any]:
+        self,
+        time: int,
+        observation: Observation,
+        memory: Memory,
+        fresh: np.ndarray,
+        seen: np.ndarray,
+    ) -> tuple[np.ndarray, Memory, Extras]:
         """See `ActionSampler`."""
         memory = self.restart(memory, fresh)
         acts = [
@@ -95,7 +102,7 @@ class TwinActionSampler:
         bits.state = start
         return drawing
 
-    def _part(self, tree: Any, number: int) -> Any:
+    def _part(self, tree: PyTree, number: int) -> PyTree:
         """What of all simulators is one actor's, leaves [N, ...]."""
         depth = len(self._grid)
         return each(
@@ -109,7 +116,7 @@ class TwinActionSampler:
         )
 
 
-def each(f: Callable[..., np.ndarray], *trees: Any) -> Any:
+def each(f: Callable[..., np.ndarray], *trees: PyTree) -> PyTree:
     """`jax.tree.map`, at a fraction of its cost where there is one array or nothing."""
     if isinstance(trees[0], np.ndarray):
         return f(*trees)

@@ -37,7 +37,7 @@ class FiniteDifferenceDiagnostics(NamedTuple):
     gradient_norm: Array  # before clipping
     population_mean: Array  # of the policies around the one that is improved
     population_best: Array
-    broken: Array  # share of the candidates whose return was not finite
+    nonfinite_share: Array  # share of the candidates whose return was not finite
 
 
 class FiniteDifferenceAscent(SearchMethod[FiniteDifferenceState, Returns]):

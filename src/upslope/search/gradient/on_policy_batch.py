@@ -32,7 +32,7 @@ class OnPolicyBatch(NamedTuple):
     target: Array  # advantage + value
 
 
-class Evaluated(NamedTuple):
+class PreparedBatch(NamedTuple):
     """The steps of an iteration as the policy and the critic of before the update see them."""
 
     batch: OnPolicyBatch
@@ -50,7 +50,7 @@ def on_policy_batch(
     *,
     critic_memory: Memory,
     reward_scale: RewardScale | None = None,
-) -> Evaluated:
+) -> PreparedBatch:
     r"""Log-probabilities, values, generalised advantages and value targets of every step.
 
     .. math:: A_t = \sum_{k \ge 0} \Big(\prod_{i=1}^{k} \gamma d_{t+i-1} \lambda\Big) \delta_{t+k},
@@ -116,7 +116,7 @@ def on_policy_batch(
         advantage=advantage,
         target=advantage + value,
     )
-    return Evaluated(
+    return PreparedBatch(
         batch=batch,
         critic_memory=critic_memory,
         next_critic_memory=next_critic_memory,

@@ -17,7 +17,7 @@ from upslope.policies.policy import Policy
 from upslope.sampling.experience import EpisodeReturns
 from upslope.search.evolution.candidate_returns import finite_mean, observed, ranked_returns
 from upslope.search.evolution.cma.box_transform import BoxTransform
-from upslope.search.evolution.cma.descent import Run, advance, start_run
+from upslope.search.evolution.cma.descent import Descent, advance, start_run
 from upslope.search.evolution.cma.restarts import Restarts, parameters_at, restarted, start_restarts
 from upslope.search.evolution.cma.stopping import REASONS, looked_at, stopping_reasons
 from upslope.search.evolution.cma.strategy_parameters import (
@@ -37,7 +37,7 @@ class CMAESState(NamedTuple):
     """What the next iteration needs."""
 
     policy: Policy  # at the mean (with its observation moments)
-    run: Run
+    run: Descent
     restarts: Restarts | None
     stop: Array  # scalar int: why the run stands still, see `stopping_reasons`; 0 for no reason
 
@@ -208,12 +208,12 @@ class CMAES(SearchMethod[CMAESState, Returns]):
 
     def _advance(
         self,
-        run: Run,
+        run: Descent,
         steps: Array,
         returns: Array,
         parameters: StrategyParameters,
         count: int | Array,
-    ) -> Run:
+    ) -> Descent:
         """The run after a population of which `count` candidates count."""
         gap = self.decomposition_gap / (run.mean.size * (parameters.c_1 + parameters.c_mu))
         widest = self.box.spread(run.mean) / 3 if self.box.active else None
@@ -225,7 +225,7 @@ class CMAES(SearchMethod[CMAESState, Returns]):
 
     def _gather(
         self, key: Array, state: CMAESState, restarts: Restarts, steps: Array, returns: Array
-    ) -> tuple[Run, Restarts, Array]:
+    ) -> tuple[Descent, Restarts, Array]:
         """Holds candidates back until the population of the present run is complete."""
         run, size = state.run, self.population_size
         parameters, count = parameters_at(
@@ -251,7 +251,7 @@ class CMAES(SearchMethod[CMAESState, Returns]):
         # Candidates of an earlier, larger population stand behind this one's, with zero weight.
         known = jnp.where(jnp.arange(restarts.returns.size) < filled, restarts.returns, -jnp.inf)
 
-        def complete() -> tuple[Run, Restarts, Array]:
+        def complete() -> tuple[Descent, Restarts, Array]:
             new = self._advance(run, restarts.steps, known, parameters, count)
             stop = new.history.stop
             after = restarts._replace(filled=jnp.zeros_like(filled))

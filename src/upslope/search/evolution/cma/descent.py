@@ -12,7 +12,7 @@ from upslope.search.evolution.cma.stopping import History
 from upslope.search.evolution.cma.strategy_parameters import StrategyParameters
 
 
-class Run(NamedTuple):
+class Descent(NamedTuple):
     """What the next population of a run needs."""
 
     mean: Array  # [D]
@@ -23,23 +23,27 @@ class Run(NamedTuple):
     history: History
 
 
-def start_run(mean: Array, sigma: float | Array, population_size: int, *, separable: bool) -> Run:
+def start_run(
+    mean: Array, sigma: float | Array, population_size: int, *, separable: bool
+) -> Descent:
     """A run that starts at `mean` [D] with standard deviation `sigma` in every direction."""
     shape = (DiagonalCovariance if separable else FullCovariance).isotropic(mean)
     zero, sigma = jnp.zeros_like(mean), jnp.asarray(sigma, mean.dtype)
     history = History.start(mean.size, population_size, mean.dtype)
-    return Run(mean=mean, sigma=sigma, path_sigma=zero, path_c=zero, shape=shape, history=history)
+    return Descent(
+        mean=mean, sigma=sigma, path_sigma=zero, path_c=zero, shape=shape, history=history
+    )
 
 
 def advance(
-    run: Run,
+    run: Descent,
     parameters: StrategyParameters,
     steps: Array,
     returns: Array,
     count: int | Array,
     gap: float | Array,
     widest: Array | None,
-) -> tuple[Run, Array]:
+) -> tuple[Descent, Array]:
     r"""The run after a population.
 
     .. math:: m \leftarrow m + \sigma \textstyle\sum_i w_i^+ y_{i:P}, \qquad
@@ -84,7 +88,7 @@ def advance(
     if widest is not None:
         shape = shape.times(jnp.minimum(1.0, widest / (sigma * shape.stds)))
     mean = run.mean + run.sigma * shift
-    new = Run(
+    new = Descent(
         mean=mean,
         sigma=sigma,
         path_sigma=path_sigma,

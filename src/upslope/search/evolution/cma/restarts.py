@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 
 from upslope.core import tree
 from upslope.search.evolution.cma.box_transform import BoxTransform
-from upslope.search.evolution.cma.descent import Run, start_run
+from upslope.search.evolution.cma.descent import Descent, start_run
 from upslope.search.evolution.cma.strategy_parameters import StrategyParameters, strategy_parameters
 
 
@@ -21,7 +21,7 @@ class Restarts(NamedTuple):
 
     start: Array  # [D] where the search began
     level: Array  # scalar int k: this run's population is 2^k P
-    largest: Array  # scalar int: k of the last run of growing populations
+    growing_level: Array  # scalar int: k of the last run of growing populations
     count: Array  # scalar int: restarts so far
     small: Array  # scalar bool: this run is one of BIPOP's small ones
     spent: Array  # [2] evaluations by growing and by small runs
@@ -40,7 +40,7 @@ def start_restarts(mean: Array, population_size: int, doublings: int) -> Restart
     return Restarts(
         start=mean,
         level=zero,
-        largest=zero,
+        growing_level=zero,
         count=zero,
         small=zero > 0,
         spent=jnp.zeros(2, int),
@@ -78,7 +78,7 @@ def parameters_at(
 
 def restarted(
     key: Array,
-    run: Run,
+    run: Descent,
     restarts: Restarts,
     stop: Array,
     last_return: Array,
@@ -87,7 +87,7 @@ def restarted(
     population_size: int,
     *,
     bipop: bool,
-) -> tuple[Run, Restarts]:
+) -> tuple[Descent, Restarts]:
     """A fresh run when the last one has stopped, else the run as it is.
 
     IPOP doubles the population at each restart. BIPOP spends as much again on small runs, whose
@@ -103,10 +103,10 @@ def restarted(
     best_return = jnp.where(kept, last_return, restarts.best_return)
 
     top = int(np.log2(restarts.returns.size // population_size))
-    small = bipop & (restarts.spent[1] < restarts.spent[0]) & (restarts.largest > 0)
-    grown = jnp.minimum(restarts.largest + 1, top)
+    small = bipop & (restarts.spent[1] < restarts.spent[0]) & (restarts.growing_level > 0)
+    grown = jnp.minimum(restarts.growing_level + 1, top)
     share, less = jax.random.uniform(size_key), jax.random.uniform(std_key)
-    drawn = jnp.round((restarts.largest - 1) * share**2).astype(grown.dtype)
+    drawn = jnp.round((restarts.growing_level - 1) * share**2).astype(grown.dtype)
     sigma = std * jnp.where(small, 10 ** (-2 * less), 1.0)
     mean = restarts.start
     low, high, _, _ = box.limits(mean)
@@ -116,7 +116,7 @@ def restarted(
     fresh = start_run(mean, sigma, population_size, separable=not hasattr(run.shape, "axes"))
     again = restarts._replace(
         level=jnp.where(small, drawn, grown),
-        largest=jnp.where(small, restarts.largest, grown),
+        growing_level=jnp.where(small, restarts.growing_level, grown),
         count=restarts.count + 1,
         small=small,
         best_mean=best_mean,
