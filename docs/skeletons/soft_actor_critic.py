@@ -164,7 +164,8 @@ class SoftActorCritic(SearchMethod[SoftActorCriticState, Replayed]):
         objective: Objective,
     ) -> tuple[SoftActorCriticState, SoftActorCriticDiagnostics]:
         steps = state.steps + self.n_envs * self.train_freq
-        learns = (steps >= self.learning_starts) & jnp.any(experience.weights > 0)
+        enough = jnp.minimum(self.learning_starts, self.buffer_size)
+        learns = (experience.filled >= enough) & jnp.any(experience.weights > 0)
 
         def update(learnt: Learnt, drawn: tuple[Array, Trajectories, Array]):
             return self._update(*drawn, learnt, objective)

@@ -1,6 +1,8 @@
 """A large state stays where it is: the compiled search copies it at no iteration."""
 
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from large_state import WIDTH, Remembering
+from ring_copies import copies_in_loops
 
 from upslope.engine.jax_program import JaxProgram
 from upslope.engine.problem import Problem
@@ -94,3 +97,24 @@ def test_rows_of_the_log_are_means_of_iterations():
         assert np.asarray(rows.statistics.episodes)[k, 0] == n.sum()
         mean = (n * value).sum() / n.sum() if n.sum() else np.nan
         np.testing.assert_allclose(np.asarray(rows.statistics.returns)[k, 0], mean, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_the_ring_of_a_replay_stays_where_it_is():
+    """As users compile it: XLA would else draw from the old rows with the new ones patched in."""
+    environment = {**os.environ, "XLA_FLAGS": "", "JAX_NUM_CPU_DEVICES": "1"}
+    program = Path(__file__).parent / "ring_copies.py"
+    done = subprocess.run(
+        [sys.executable, str(program)], capture_output=True, text=True, env=environment, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+def test_a_copy_in_a_loop_is_seen():
+    """An array of which a loop needs the old and the new numbers."""
+
+    def turn(carry, _):
+        return carry.at[0].add(1.0) + carry[::-1], carry[1]
+
+    text = jax.jit(lambda x: jax.lax.scan(turn, x, None, 100)).lower(jnp.zeros(5001)).compile()
+    assert copies_in_loops(text.as_text(), r"\[5001\]")

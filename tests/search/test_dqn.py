@@ -299,3 +299,36 @@ class TestRefused:
     def test_numbers_that_make_no_sense(self, settings, said):
         with pytest.raises(UpslopeError, match=said):
             DQN(**settings)
+
+
+def test_a_buffer_that_was_left_out_is_filled_again_before_anything_is_learnt():
+    """Long after `learning_starts`, with a buffer that holds less than that."""
+    method = DQN(learning_starts=100, batch_size=4, total_timesteps=1000)
+    environment = upslope.make("CartPole-v1")
+    spaces_of = environment.observation_space, environment.action_space
+    policy = default_policy(jax.random.key(0), *spaces_of, hidden=(4,))
+    state = method.init(jax.random.key(1), policy, DiscountedReturn(0.9))
+    state = state._replace(iterations=jnp.asarray(10_000))
+    sampler = JaxSampler.create(
+        jax.random.key(2),
+        environment,
+        method.experience,
+        DiscountedReturn(0.9),
+        method.ask(jax.random.key(3), state),
+    )
+
+    @jax.jit
+    def step(key, state, sampler):
+        return iterate(key, method, DiscountedReturn(0.9), state, sampler)
+
+    losses = []
+    for number in range(26):
+        state, sampler, diagnostics = step(jax.random.key(number), state, sampler)
+        losses.append(float(diagnostics.loss))
+    assert np.isnan(losses[:23]).all()  # below 100 rows of steps and ends
+    assert np.isfinite(losses[-1])
+
+
+def test_a_run_too_short_to_learn_says_so():
+    assert DQN().advice({"loss": 0.3}) is None
+    assert "learning_starts=1000" in DQN().advice({"loss": float("nan")})

@@ -57,7 +57,7 @@ class Replayed(NamedTuple):
     batches: Trajectories  # [B, L, M, ...]: B batches of M windows of L consecutive steps
     indices: Array  # [B, M] int: where each window begins in the buffer
     weights: Array  # [B, M] importance weights (N p)^-beta / max; 1 where drawing is uniform
-    filled: Array  # scalar int: how many steps the buffer holds
+    filled: Array  # scalar int: rows the buffer holds, a step or an episode's end each
 
 
 class Returns(NamedTuple):

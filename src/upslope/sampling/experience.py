@@ -79,7 +79,9 @@ class Replay:
 
     def __post_init__(self) -> None:
         for name in ("capacity", "n_batches", "batch_size", "sequence_length"):
-            check_number("Replay", name, getattr(self, name), at_least=1, integer=True)
+            check_number(
+                "Replay", name, getattr(self, name), at_least=1, at_most=2**30, integer=True
+            )
         for name in ("priority_exponent", "importance_exponent"):
             check_number("Replay", name, getattr(self, name), at_least=0)
 

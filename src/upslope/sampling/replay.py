@@ -37,6 +37,46 @@ class Rows(NamedTuple):
     discount: Array | None  # [R, N]
 
 
+# What a row says of itself, as bits of one number: one column instead of three.
+STEP, TERMINATED, TRUNCATED = 1, 2, 4
+
+
+class MarkedRows(NamedTuple):
+    """`Rows` as they are stored: the same rows with their three marks in one column."""
+
+    observation: Any  # [R, N, ...], or a tree of such arrays
+    action: Any  # [R, N, ...]
+    reward: Array  # [R, N]
+    marks: Array  # [R, N] uint8
+    extras: Any  # [R, N, ...]
+    discount: Array | None  # [R, N]
+
+    def plain(self) -> Rows:
+        """All rows, each mark a column."""
+        return Rows(
+            observation=self.observation,
+            action=self.action,
+            reward=self.reward,
+            terminated=has(self.marks, TERMINATED),
+            truncated=has(self.marks, TRUNCATED),
+            valid=has(self.marks, STEP),
+            extras=self.extras,
+            discount=self.discount,
+        )
+
+
+def has(marks: Array, mark: int) -> Array:
+    """Which of the rows' marks include this one."""
+    return (marks & jnp.uint8(mark)) != 0
+
+
+def marks_of(steps: Trajectories) -> Array:
+    """The marks of steps, in their shape."""
+    columns = ((steps.valid, STEP), (steps.terminated, TERMINATED), (steps.truncated, TRUNCATED))
+    zero = jnp.zeros(steps.valid.shape, jnp.uint8)
+    return sum((jnp.where(column, jnp.uint8(mark), zero) for column, mark in columns), zero)
+
+
 class ReplayBuffer(NamedTuple):
     """A ring of R rows per stream.
 
@@ -44,7 +84,7 @@ class ReplayBuffer(NamedTuple):
     holds the observation that follows it, so that R - 1 rows can be drawn.
     """
 
-    rows: Rows
+    rows: MarkedRows
     written: Array  # [N] int: rows written so far, per stream
     tree: SumTree | None  # over slots x streams, where drawing is prioritised
     largest: Array | None  # scalar: the largest priority (to the power alpha) there has been
@@ -68,7 +108,14 @@ def empty_buffer(spec: Replay, steps: Trajectories) -> ReplayBuffer:
     def blank(tree: Any) -> Any:
         return jax.tree.map(lambda leaf: jnp.zeros((size, *leaf.shape[1:]), leaf.dtype), tree)
 
-    rows = Rows(*(blank(getattr(steps, name)) for name in Rows._fields))
+    rows = MarkedRows(
+        observation=blank(steps.observation),
+        action=blank(steps.action),
+        reward=blank(steps.reward),
+        marks=jnp.zeros((size, n_envs), jnp.uint8),
+        extras=blank(steps.extras),
+        discount=blank(steps.discount),
+    )
     tree = SumTree.zeros(size * n_envs) if spec.prioritized else None
     largest = jnp.ones(()) if spec.prioritized else None
     return ReplayBuffer(rows, jnp.zeros(n_envs, int), tree, largest)
@@ -84,7 +131,6 @@ def add_steps(spec: Replay, buffer: ReplayBuffer, steps: Trajectories) -> Replay
     """The buffer with steps [T, N, ...] added, one after the other."""
     size, n_envs = buffer.rows.reward.shape
     streams = jnp.arange(n_envs)
-    names = [name for name in Rows._fields if name != "observation"]
     length = spec.sequence_length
 
     def one(buffer: ReplayBuffer, step: Trajectories) -> tuple[ReplayBuffer, None]:
@@ -103,10 +149,17 @@ def add_steps(spec: Replay, buffer: ReplayBuffer, steps: Trajectories) -> Replay
         rows = buffer.rows
         observation = put_all(rows.observation, here, step.observation)
         observation = put_all(observation, following, step.next_observation)
-        kept = {name: put_all(getattr(rows, name), here, getattr(step, name)) for name in names}
-        # After an end the next row is no step; else the next step writes it anew.
-        kept["valid"] = put(kept["valid"], following, jnp.zeros(n_envs, bool))
-        rows = Rows(observation=observation, **kept)
+        rows = MarkedRows(
+            observation=observation,
+            action=put_all(rows.action, here, step.action),
+            reward=put(rows.reward, here, step.reward),
+            # After an end the next row is no step; else the next step writes it anew.
+            marks=put(
+                put(rows.marks, here, marks_of(step)), following, jnp.zeros(n_envs, jnp.uint8)
+            ),
+            extras=put_all(rows.extras, here, step.extras),
+            discount=put_all(rows.discount, here, step.discount),
+        )
         taken = step.valid.astype(int)
         written = buffer.written + taken + (ended & step.valid).astype(int)
         tree = buffer.tree
@@ -126,9 +179,10 @@ def _abandon(buffer: ReplayBuffer, restarted: Array, length: int) -> ReplayBuffe
     size, n_envs = buffer.rows.reward.shape
     streams = jnp.arange(n_envs)
     last = jnp.maximum(buffer.written - 1, 0) % size
-    over = restarted & (buffer.written > 0) & buffer.rows.valid[last, streams]
-    truncated = buffer.rows.truncated.at[last, streams].max(over)
-    rows = buffer.rows._replace(truncated=truncated)
+    marks = buffer.rows.marks[last, streams]
+    over = restarted & (buffer.written > 0) & has(marks, STEP)
+    ended = jnp.where(over, marks | jnp.uint8(TRUNCATED), marks)
+    rows = buffer.rows._replace(marks=buffer.rows.marks.at[last, streams].set(ended))
     written = buffer.written + over.astype(int)
     tree = buffer.tree
     if tree is not None:
@@ -136,7 +190,9 @@ def _abandon(buffer: ReplayBuffer, restarted: Array, length: int) -> ReplayBuffe
     return buffer._replace(rows=rows, written=written, tree=tree)
 
 
-def _admit(tree: SumTree, before: ReplayBuffer, rows: Rows, written: Array, length: int) -> SumTree:
+def _admit(
+    tree: SumTree, before: ReplayBuffer, rows: MarkedRows, written: Array, length: int
+) -> SumTree:
     """Gives windows that have become whole the largest priority, and what is overwritten none."""
     size, n_envs = rows.reward.shape
     streams = jnp.arange(n_envs)
@@ -152,7 +208,7 @@ def _admit(tree: SumTree, before: ReplayBuffer, rows: Rows, written: Array, leng
         start = written - length - offset
         leaf = (jnp.maximum(start, 0) % size) * n_envs + streams
         whole = (start > before.written - length) & (start >= oldest)
-        whole = whole & rows.valid[leaf // n_envs, streams]
+        whole = whole & has(rows.marks[leaf // n_envs, streams], STEP)
         tree = tree.update(leaf, jnp.where(whole, before.largest, tree.priority(leaf)))
     return tree
 
@@ -169,7 +225,6 @@ def draw_batches(key: Array, spec: Replay, buffer: ReplayBuffer, fresh: Trajecto
     length, shape = spec.sequence_length, (spec.n_batches, spec.batch_size)
     oldest = jnp.maximum(buffer.written - (size - 1), 0)
     starts = jnp.maximum(buffer.written - oldest - length + 1, 0)  # [N] rows that may be a start
-    streams = jnp.arange(n_envs)
     if spec.prioritized:
         assert buffer.tree is not None
         leaf = buffer.tree.draw(jax.random.uniform(key, shape))
@@ -179,8 +234,9 @@ def draw_batches(key: Array, spec: Replay, buffer: ReplayBuffer, fresh: Trajecto
         weights = importance_weights(share, spec.importance_exponent)
     else:
         ends = jnp.cumsum(starts)
-        # A stream with two rows that may be a start has one that is: every other row is a step.
-        ready = jnp.any(starts > 1) | jnp.any((starts == 1) & rows.valid[oldest % size, streams])
+        # Where one row alone may be a start it is the first of its stream, which is a step; of two
+        # neighbours one is.
+        ready = jnp.any(starts > 0)
         slot, stream = _uniform_starts(key, shape, rows, oldest, ends, ready)
         weights = jnp.where(ready, jnp.ones(shape), 0.0)
 
@@ -192,16 +248,17 @@ def draw_batches(key: Array, spec: Replay, buffer: ReplayBuffer, fresh: Trajecto
     def take(tree: Any, slots: Array) -> Any:
         return jax.tree.map(lambda column: column[slots, columns], tree)
 
-    ended = take(rows.terminated, slots) | take(rows.truncated, slots)
+    marks = take(rows.marks, slots)
+    ended = has(marks, TERMINATED | TRUNCATED)
     earlier = jnp.cumsum(ended, axis=1) - ended  # ends before each step of the window
-    valid = take(rows.valid, slots) & (earlier == 0) & ready
+    valid = has(marks, STEP) & (earlier == 0) & ready
     batches = Trajectories(
         observation=take(rows.observation, slots),
         action=take(rows.action, slots),
         reward=take(rows.reward, slots),
         next_observation=take(rows.observation, after),
-        terminated=take(rows.terminated, slots) & valid,
-        truncated=take(rows.truncated, slots) & valid,
+        terminated=has(marks, TERMINATED) & valid,
+        truncated=has(marks, TRUNCATED) & valid,
         valid=valid,
         extras=take(rows.extras, slots),
         discount=None if rows.discount is None else take(rows.discount, slots),
@@ -211,7 +268,7 @@ def draw_batches(key: Array, spec: Replay, buffer: ReplayBuffer, fresh: Trajecto
 
 
 def _uniform_starts(
-    key: Array, shape: tuple[int, ...], rows: Rows, oldest: Array, ends: Array, ready: Array
+    key: Array, shape: tuple[int, ...], rows: MarkedRows, oldest: Array, ends: Array, ready: Array
 ) -> tuple[Array, Array]:
     """Slots and streams of windows, uniform over the steps that can start one: by rejection.
 
@@ -229,13 +286,13 @@ def _uniform_starts(
 
     def wrong(carry: Any) -> Array:
         _, slot, stream = carry
-        return ready & jnp.any(~rows.valid[slot, stream])
+        return ready & ~jnp.all(has(rows.marks[slot, stream], STEP))
 
     def again(carry: Any) -> Any:
         key, slot, stream = carry
         key, mine = jax.random.split(key)
         new_slot, new_stream = draw(mine)
-        step = rows.valid[slot, stream]
+        step = has(rows.marks[slot, stream], STEP)
         return key, jnp.where(step, slot, new_slot), jnp.where(step, stream, new_stream)
 
     key, first = jax.random.split(key)

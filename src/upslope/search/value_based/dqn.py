@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -71,7 +72,7 @@ class DQN(SearchMethod[DQNState, Replayed]):
       n_envs: streams sampled side by side. Static.
       learning_rate: Adam's.
       learning_rate_schedule: `"linear"` falls to zero at `total_timesteps`. Static.
-      buffer_size: steps kept, per seed. Static.
+      buffer_size: rows kept, per seed: a step takes one, the end of an episode another. Static.
       learning_starts: steps of random actions before the first update.
       batch_size: windows per update. Static.
       tau: share of the online network that moves into the target network at an update of it; 1
@@ -231,7 +232,10 @@ class DQN(SearchMethod[DQNState, Replayed]):
         if self.learning_rate_schedule == "linear":
             left = remaining(self._steps(state.iterations), self.total_timesteps)
             learning_rate = learning_rate * left
-        learns = (steps >= self.learning_starts) & jnp.any(experience.weights > 0)
+        # A run that goes on without its buffer waits until that has as much as at the beginning.
+        enough = jnp.minimum(self.learning_starts, self.buffer_size)
+        learns = (steps >= self.learning_starts) & (experience.filled >= enough)
+        learns = learns & jnp.any(experience.weights > 0)
 
         def learn() -> Any:
             return self._improve(
@@ -313,6 +317,14 @@ class DQN(SearchMethod[DQNState, Replayed]):
 
     def priorities(self, state: DQNState) -> Array | None:
         return state.errors + 1e-6 if self.prioritized else None
+
+    def advice(self, diagnostics: dict[str, float]) -> str | None:
+        if not math.isnan(diagnostics["loss"]):
+            return None
+        return (
+            f"dqn never learned: the first update needs learning_starts={self.learning_starts} "
+            f"steps and a window of n_step={self.n_step}. Lower them, or raise total_timesteps."
+        )
 
     def solution(self, state: DQNState) -> Policy:
         return state.policy
