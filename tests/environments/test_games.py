@@ -23,6 +23,7 @@ from upslope.environments.games.game_tree import (
     perft,
 )
 from upslope.environments.games.minimax import tic_tac_toe_minimax
+from upslope.planning import PlanningActor, RandomShooting
 from upslope.sampling.episodes import sample_episodes
 
 GAME = TicTacToe()
@@ -224,6 +225,22 @@ def test_the_opponents_memory_is_in_the_state():
     np.testing.assert_array_equal(np.flatnonzero(state.game.other), [7, 8])
     state, out = environment.step(jax.random.key(0), state, jnp.asarray(3))
     assert (float(out.reward), bool(out.terminated)) == (-1.0, True), "6, 7, 8 is a row"
+
+
+def test_a_planner_of_the_game_can_be_the_opponent():
+    """Looking one move ahead, it completes its row."""
+    opponent = PlanningActor(RandomShooting(GAME, n_candidates=200, horizon=1))
+    environment = AgainstOpponent(GAME, opponent, "second")
+    state, seen = jax.jit(environment.reset)(jax.random.key(0))
+    assert int(seen["board"].sum()) == 1
+    none = jnp.zeros(9, bool)
+    row = state._replace(
+        game=state.game._replace(
+            own=none.at[jnp.array([0, 4])].set(True), other=none.at[jnp.array([2, 5])].set(True)
+        )
+    )
+    _, out = jax.jit(environment.step)(jax.random.key(0), row, jnp.asarray(3))
+    assert (float(out.reward), bool(out.terminated)) == (-1.0, True), "2, 5, 8 is a row"
 
 
 def test_the_learner_plays_the_side_it_asked_for():

@@ -8,13 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gymnasium import spaces
+from jax import Array
 
 sys.path.insert(0, str(Path(__file__).parent))
 from planning_problems import Coin, Graph, Targets, quadratic
 
 from upslope.core.checks import UpslopeError
 from upslope.core.records import Step
-from upslope.environments import CartPole, FullyObserved, Pendulum, make
+from upslope.environments import CartPole, FullyObserved, Pendulum, TicTacToe, make
 from upslope.exact import optimal_control
 from upslope.objectives import DiscountedReturn, EpisodicReturn
 from upslope.planning import MPPI, CrossEntropyPlanner, PlanningActor, RandomShooting, simulate
@@ -286,3 +288,76 @@ def test_diverged_simulations_are_worth_nothing():
 def test_refusals(make_it, reason):
     with pytest.raises(UpslopeError, match=reason):
         make_it()
+
+
+class _Diverges(Targets):
+    """Every reward is the same number, which no planner can choose by."""
+
+    worth: Array | None = None
+
+    def step(self, key, state, action):
+        state, out = super().step(key, state, action)
+        return state, out._replace(reward=self.worth)
+
+
+@pytest.mark.parametrize("worth", [np.nan, -np.inf, np.inf])
+@pytest.mark.parametrize("kind", [CrossEntropyPlanner, MPPI, RandomShooting])
+def test_plans_stay_finite_where_no_return_is(kind, worth):
+    environment = _Diverges(jnp.zeros(40), worth=jnp.asarray(worth))
+    planner = kind(environment, n_candidates=50, horizon=4)
+    found = plan(planner, jnp.zeros((), int))
+    for leaf in jax.tree.leaves((found.action, found.memory)):
+        assert not np.isnan(leaf).any()
+    assert np.isfinite(found.action).all()
+    assert float(found.value) == (np.inf if worth > 0 else -np.inf)
+
+
+def test_mppi_weighs_infinite_returns_by_their_limits():
+    planner = MPPI(Pendulum())
+    for scores, weights in (
+        ([-np.inf, -np.inf], [0.5, 0.5]),
+        ([np.inf, 0.0, np.inf], [0.5, 0.0, 0.5]),
+        ([-np.inf, 1.0, 1.0], [0.0, 0.5, 0.5]),
+    ):
+        np.testing.assert_array_equal(planner.weigh(jnp.asarray(scores)), weights)
+
+
+@pytest.mark.parametrize("kind", [CrossEntropyPlanner, MPPI, RandomShooting])
+def test_the_first_action_is_a_legal_one(kind):
+    """With one legal cell and five candidates, an unmasked plan would nearly always miss it."""
+    game = TicTacToe()
+    state, _ = game.reset(KEY)
+    for cell in (0, 2, 1, 3, 5, 4, 6, 7):
+        state, _ = game.step(KEY, state, jnp.asarray(cell))
+    settings = {"n_elites": 2} if kind is CrossEntropyPlanner else {}
+    planner = kind(game, n_candidates=5, horizon=3, **settings)
+    found = plan(planner, state)
+    assert int(found.action) == 8
+    np.testing.assert_allclose(found.action_weights, jax.nn.one_hot(8, 9), atol=1e-6)
+
+
+def test_planners_never_lose_by_an_illegal_move():
+    environment = make("tic-tac-toe")
+    planner = CrossEntropyPlanner(
+        environment, n_candidates=20, n_elites=4, n_iterations=2, horizon=4
+    )
+    episodes, _ = jax.jit(
+        lambda key, actor: sample_episodes(key, FullyObserved(environment), actor, 20, 5)
+    )(KEY, PlanningActor(planner))
+    seen = np.asarray(episodes.observation.observation["action_mask"])
+    legal = np.take_along_axis(seen, np.asarray(episodes.action)[..., None], -1)[..., 0]
+    assert legal[np.asarray(episodes.valid)].all()
+
+
+class _SecretMask(Graph):
+    """Shows a mask, and does not say what it is in a state."""
+
+    @property
+    def observation_space(self):
+        return spaces.Dict({"action_mask": spaces.MultiBinary(3)})
+
+
+def test_a_mask_that_planners_cannot_ask_for_is_refused():
+    graph = Graph.drawn()
+    with pytest.raises(UpslopeError, match=r"give it a method action_mask\(state\)"):
+        RandomShooting(_SecretMask(graph.successor, graph.reward))

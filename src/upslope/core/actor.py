@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import equinox as eqx
 import numpy as np
@@ -19,7 +19,13 @@ class Actor(eqx.Module):
     A policy is an actor, and so is a planner that acts in a model. Everything is unbatched:
     `jax.vmap` it. The randomness of a step is split off (`noise`), so that a sampler can draw it
     for all steps at once, before the loop over time.
+
+    Attributes:
+      observes_state: whether its observations are `FullState`s, which show the state as well. A
+        class attribute.
     """
+
+    observes_state: ClassVar[bool] = False
 
     def initial_memory(self) -> Memory:
         """The memory at the start of an episode, a tree of arrays; `()` when there is none."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 import numpy as np
+from jax import Array
 from jax.typing import ArrayLike
 
 from upslope.core.annotations import Action, EnvironmentState, Key, Observation
@@ -83,3 +84,11 @@ class Environment(eqx.Module):
         if low is None or high is None or not (np.isfinite(low).any() or np.isfinite(high).any()):
             return None
         return low, high
+
+    def action_mask(self, state: EnvironmentState) -> Array | None:
+        """Which actions [A] are legal in a state, never none of them; None where all always are.
+
+        Policies find the same mask in the observation's field `action_mask`; planners, which see
+        states, ask here.
+        """
+        return None

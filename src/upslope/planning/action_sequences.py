@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -70,6 +71,10 @@ class GaussianSequences(NamedTuple):
         """Nothing: actions are numbers."""
         return ()
 
+    def with_first_among(self, mask: Array) -> GaussianSequences:
+        """The same: a mask is of choices, and these are numbers."""
+        return self
+
     def _clip(self, sequences: Array) -> Array:
         low, high = (
             jnp.broadcast_to(limit, sequences.shape[1:])[None] for limit in (self.low, self.high)
@@ -94,9 +99,9 @@ class CategoricalSequences(NamedTuple):
         return jnp.concatenate([self.best_guess[None], drawn])
 
     def draw_evenly(self, key: Array, n: int) -> Array:
-        """N sequences [N, H], every action with the same probability."""
-        horizon, n_actions = self.probabilities.shape
-        return jax.random.randint(key, (n, horizon), 0, n_actions)
+        """N sequences [N, H], every action that is possible with the same probability."""
+        even = jnp.where(self.probabilities > 0, 0.0, -jnp.inf)
+        return jax.random.categorical(key, even, shape=(n, even.shape[0]))
 
     def fit(self, sequences: Array, weights: Array, keep: Array) -> CategoricalSequences:
         """The weighted frequencies of sequences [N, H], mixed with the present probabilities."""
@@ -120,6 +125,17 @@ class CategoricalSequences(NamedTuple):
         """The probabilities [K] of the first action."""
         return self.probabilities[0]
 
+    def with_first_among(self, mask: Array) -> CategoricalSequences:
+        """The first action is one of those in a mask [K], which is not empty.
+
+        Their probabilities keep their proportions; where all of them are zero they become even.
+        """
+        allowed = jnp.where(mask, self.probabilities[0], 0.0)
+        total = jnp.sum(allowed)
+        known = total > 0
+        first = jnp.where(known, allowed, mask) / jnp.where(known, total, jnp.sum(mask))
+        return CategoricalSequences(self.probabilities.at[0].set(first))
+
 
 Sequences = GaussianSequences | CategoricalSequences
 
@@ -139,12 +155,22 @@ def action_kind(owner: str, environment: Environment) -> ActionKind:
       environment: with numbers that are known: spaces cannot be read in a compiled program.
 
     Raises:
-      UpslopeError: actions that are neither numbers nor one choice.
+      UpslopeError: actions that are neither numbers nor one choice, or observations with an
+        `action_mask` of which the environment does not say what it is in a state.
     """
     from gymnasium import spaces
 
     space = environment.action_space
     if isinstance(space, spaces.Discrete):
+        observed = environment.observation_space
+        if isinstance(observed, spaces.Dict) and "action_mask" in observed.spaces:
+            state, _ = eqx.filter_eval_shape(environment.reset, jax.random.key(0))
+            if eqx.filter_eval_shape(environment.action_mask, state) is None:
+                raise UpslopeError(
+                    f"{owner} got {type(environment).__name__}, which shows an action_mask in its "
+                    "observations but not to planners, who see states: give it a method "
+                    "action_mask(state)."
+                )
         return ActionKind((), int(space.n))
     if isinstance(space, spaces.Box):
         return ActionKind(tuple(int(n) for n in space.shape), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from jax import Array
 from jaxtyping import Float
@@ -32,6 +32,7 @@ class PlanningActor(Actor):
       planner: any.
     """
 
+    observes_state: ClassVar[bool] = True
     planner: Planner
 
     def initial_memory(self) -> Memory:

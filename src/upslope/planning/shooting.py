@@ -32,6 +32,9 @@ class ShootingPlanner(Planner):
     the distribution is fitted to them. The first action is taken, and the rest, moved on by one
     step, is where the next plan begins (`warm_start`). All candidates of a round meet the same
     randomness, and each round another.
+
+    The first of discrete actions is one that the environment's `action_mask` allows in the state.
+    Those after it are not masked: what an illegal one is worth, the environment says.
     """
 
     environment: eqx.AbstractVar[Environment]
@@ -80,6 +83,11 @@ class ShootingPlanner(Planner):
         return self.start() if self.warm_start else ()
 
     def plan(self, key: Array, state: EnvironmentState, memory: Memory) -> PlannerOutput:
+        mask = self.environment.action_mask(state)
+
+        def masked(sequences: Sequences) -> Sequences:
+            return sequences if mask is None else sequences.with_first_among(mask)
+
         def score(key: Array, actions: Array) -> Array:
             return simulate(
                 key,
@@ -102,9 +110,9 @@ class ShootingPlanner(Planner):
             weights = self.weigh(scores)
             fitted = self.refit(sequences, candidates, weights)
             value = jnp.sum(jnp.where(weights > 0, weights * scores, 0.0))
-            return fitted, (candidates, scores, value)
+            return masked(fitted), (candidates, scores, value)
 
-        sequences = memory if self.warm_start else self.start()
+        sequences = masked(memory if self.warm_start else self.start())
         keys = jax.random.split(key, self.n_iterations)
         sequences, (candidates, scores, values) = jax.lax.scan(one_round, sequences, keys)
         chosen = self.choose(sequences, *tree.take((candidates, scores), -1))
@@ -191,7 +199,8 @@ class MPPI(ShootingPlanner):
     .. math:: \mu \leftarrow \sum_i w_i a^i, \qquad
               w_i \propto \exp\big((R_i - \max_j R_j) / \lambda\big)
 
-    The deviation stays as it is.
+    The deviation stays as it is. Where no return is finite the weights are the limits: even among
+    the candidates of the greatest return, be it +inf or (where every simulation diverged) -inf.
 
     Attributes:
       environment: in which it simulates.
@@ -225,7 +234,10 @@ class MPPI(ShootingPlanner):
         check_number("MPPI", "temperature", self.temperature, above=0.0)
 
     def weigh(self, scores: Array) -> Array:
-        return jax.nn.softmax(scores / self.temperature)
+        best = jnp.max(scores)
+        # An infinity minus itself is NaN: the best are set to zero, not subtracted.
+        behind = jnp.where(scores == best, 0.0, scores - best)
+        return jax.nn.softmax(behind / self.temperature)
 
     def refit(self, sequences: Sequences, candidates: Array, weights: Array) -> Sequences:
         return sequences.fit(candidates, weights, jnp.zeros(())).with_initial_spread()

@@ -16,6 +16,7 @@ from upslope.core.checks import UpslopeError, check_choice
 from upslope.core.records import Step
 from upslope.environments.environment import Environment
 from upslope.environments.games.alternating_game import AlternatingGame
+from upslope.environments.wrappers.fully_observed import FullState
 
 if TYPE_CHECKING:
     from gymnasium import spaces
@@ -38,7 +39,8 @@ class AgainstOpponent(Environment):
 
     A step is the learner's move and the opponent's answer. Observations are those of the learner
     when it is to move, rewards and returns are the learner's, and `Step.discount` is 1. The
-    opponent may be any actor: random moves, a policy, a planner; its memory is in the state.
+    opponent may be any actor: random moves, a policy, a planner of the game (which is shown the
+    game's state with the observation); its memory is in the state.
 
     Attributes:
       game: an `AlternatingGame`.
@@ -102,9 +104,13 @@ class AgainstOpponent(Environment):
         self, key: Array, match: Match, observation: Observation
     ) -> tuple[Match, Step]:
         noise_key, step_key = jax.random.split(jax.random.fold_in(key, OPPONENT_STREAM))
-        acted = self.opponent.act(self.opponent.noise(noise_key), observation, match.memory)
+        seen = FullState(observation, match.game) if self.opponent.observes_state else observation
+        acted = self.opponent.act(self.opponent.noise(noise_key), seen, match.memory)
         game, out = self.game.step(step_key, match.game, acted.action)
         return match._replace(game=game, memory=acted.memory), out
+
+    def action_mask(self, state: Match) -> Array:
+        return self.game.action_mask(state.game)
 
     @property
     def observation_space(self) -> spaces.Space:

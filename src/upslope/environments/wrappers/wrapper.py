@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jax import Array
 from jax.typing import ArrayLike
 
 from upslope.core.annotations import Action, EnvironmentState, Key, Observation
@@ -58,3 +59,6 @@ class Wrapper(Environment):
 
     def action_bounds(self) -> tuple[ArrayLike, ArrayLike] | None:
         return self.environment.action_bounds()
+
+    def action_mask(self, state: EnvironmentState) -> Array | None:
+        return self.environment.action_mask(state)
