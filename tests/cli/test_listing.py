@@ -48,10 +48,27 @@ def test_settings_are_shown_with_type_default_and_meaning(capsys):
     assert not any("total-timesteps" in line for line in lines)
 
 
-@pytest.mark.parametrize("name", ["CartPole-v1", "softmax", "discounted", "garnet"])
+@pytest.mark.parametrize("name", ["CartPole-v1", "softmax", "discounted", "garnet", "mppi"])
 def test_other_names_are_shown_too(name, capsys):
     assert main(["show", name]) == 0
     assert capsys.readouterr().out.startswith(f"{name}: ")
+
+
+def test_a_name_of_two_kinds_shows_both(capsys):
+    main(["show", "cem"])
+    method, planner = capsys.readouterr().out.split("There is a planner 'cem', too.")
+    assert "--population-size" in method
+    assert "--horizon  int  = 20" in planner
+    assert "--planner cem" in planner
+
+
+def test_an_unknown_name_gets_the_near_ones_and_the_way_to_all(capsys):
+    assert main(["show", "reinforse"]) == 2
+    said = capsys.readouterr().err
+    assert "Did you mean 'reinforce'" in said
+    assert "upslope list" in said
+    assert "nelder-mead" not in said
+    assert len(said) < 400
 
 
 @pytest.mark.parametrize(

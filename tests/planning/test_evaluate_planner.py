@@ -65,6 +65,15 @@ def test_the_command(capsys):
     assert "20 played, 4,000 simulated" in capsys.readouterr().out
 
 
+def test_a_gamma_of_one_discounts_nothing(capsys):
+    words = "evaluate Pendulum-v1 --planner random-shooting --episodes 2 --horizon 3"
+    shown = []
+    for gamma in ([], ["--gamma", "1.0"], ["--gamma", "none"]):
+        assert main([*words.split(), "--env.time_limit", "5", *gamma]) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1] == shown[2]
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [

@@ -151,8 +151,8 @@ def show(argv: list[str], began: float) -> int:
 
     usage = (
         "usage: upslope show METHOD\n\nEquation, settings with types and defaults, and reference "
-        "of a method, or of an\nenvironment, a policy, an objective or a gradient estimator. "
-        "Names: upslope list methods"
+        "of a method, or of an\nenvironment, a policy, an objective, a planner or a gradient "
+        "estimator. Names: upslope\nlist methods"
     )
     name = one_word("show", argv, usage)
     if name is not None:

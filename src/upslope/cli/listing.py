@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 import textwrap
@@ -10,7 +11,7 @@ from typing import Any
 
 from upslope.cli.docstring import Docstring, read_docstring
 from upslope.cli.equation import terminal_math
-from upslope.core.checks import unknown_name
+from upslope.core.checks import UpslopeError, nearest, unknown_name
 from upslope.core.registry import Registry
 
 KINDS = ("envs", "methods", "policies", "objectives", "estimators", "planners", "engines")
@@ -75,23 +76,40 @@ def listing(kind: str) -> Iterator[str]:
         yield "Besides: any registered Gymnasium id (gymnasium:ID), gymnax:NAME and brax:NAME."
 
 
-def find(name: str) -> tuple[str, Any]:
-    """The kind of a name and the thing itself, methods first.
+def kinds_of(name: str) -> list[str]:
+    """The kinds of things that have a name, methods first.
 
     Raises:
-      UpslopeError: nobody has that name; the nearest method is offered.
+      UpslopeError: nobody has that name; those nearest to it are offered.
     """
-    known = []
-    for kind in ("methods", "envs", "policies", "objectives", "estimators"):
-        table = registry(kind)
-        if name in table:
-            return kind, table.get(name)
-        known += table.names()
-    raise unknown_name("name", name, known)
+    kinds = ("methods", "envs", "policies", "objectives", "planners", "estimators")
+    found = [kind for kind in kinds if name in registry(kind)]
+    if found:
+        return found
+    known = sorted({known for kind in kinds for known in registry(kind).names()})
+    guesses = [nearest(name, known), *difflib.get_close_matches(name, known, n=3)]
+    offered = " or ".join(repr(guess) for guess in dict.fromkeys(filter(None, guesses)))
+    hint = f" Did you mean {offered}?" if offered else ""
+    listed = "|".join(kinds)
+    raise UpslopeError(f"Unknown name {name!r}.{hint} All names: upslope list {listed}.")
 
 
 def card(name: str, width: int = 80) -> Iterator[str]:
-    """Equation, settings with types and defaults, and reference of a method (or another name)."""
+    """What has a name: a card of the first, and of a planner or an estimator that shares it."""
+    first, *others = kinds_of(name)
+    yield from card_of(first, name, width)
+    for kind in others:
+        yield ""
+        if kind == "estimators":
+            yield from namesake(name, width)
+        else:
+            yield f"There is a {registry(kind).kind} {name!r}, too."
+            yield ""
+            yield from card_of(kind, name, width)
+
+
+def card_of(kind: str, name: str, width: int) -> Iterator[str]:
+    """Equation, settings with types and defaults, and reference of a name of one kind."""
     from upslope.cli.setting import (
         method_settings_from,
         settings_from,
@@ -99,8 +117,8 @@ def card(name: str, width: int = 80) -> Iterator[str]:
         value_text,
     )
 
-    kind, thing = find(name)
     entry = registry(kind).entry(name)
+    thing = entry.load()
     hide = {"total_timesteps", "key", "observation_space", "action_space"}
     sources = [read_docstring(source) for source in related(thing)]
     yield from wrapped(f"{name}: {entry.summary}", width)
@@ -110,6 +128,10 @@ def card(name: str, width: int = 80) -> Iterator[str]:
         from upslope.cli.estimator_cards import declared
 
         yield from declared(thing(), width)
+    if kind == "planners":
+        from upslope.training.evaluate_planner import NOT_SETTINGS
+
+        hide |= set(NOT_SETTINGS)
     read = method_settings_from if kind == "methods" else settings_from
     rows = [] if kind == "estimators" else read(thing, hide=hide)
     if rows:
@@ -132,22 +154,22 @@ def card(name: str, width: int = 80) -> Iterator[str]:
     if kind == "methods":
         yield ""
         yield f"Try it: upslope train CartPole-v1 {name}"
-        yield from namesake(name, width)
+    if kind == "planners":
+        yield ""
+        yield f"Try it: upslope evaluate Pendulum-v1 --planner {name}"
     if kind == "estimators":
         yield ""
         yield f"Try it: upslope gradcheck short-corridor --estimators {name}"
 
 
 def namesake(name: str, width: int) -> Iterator[str]:
-    """The estimator that has a method's name, in short."""
-    table = registry("estimators")
-    if name in table:
-        from upslope.cli.estimator_cards import declared
+    """The estimator that has something else's name, in short."""
+    from upslope.cli.estimator_cards import declared
 
-        yield ""
-        text = f"There is a gradient estimator {name!r}, too: {table.entry(name).summary}"
-        yield from wrapped(text, width)
-        yield from declared(table.get(name)(), width)
+    table = registry("estimators")
+    text = f"There is a gradient estimator {name!r}, too: {table.entry(name).summary}"
+    yield from wrapped(text, width)
+    yield from declared(table.get(name)(), width)
 
 
 def related(thing: Any) -> list[Any]:

@@ -33,7 +33,12 @@ def evaluate_planner(argv: Argv, name: str) -> int:
                 [
                     Setting("episodes", int, 100, "Episodes, all at once."),
                     Setting("seed", int, 0, "Of the episodes."),
-                    Setting("gamma", float, 1.0, "The discount that the planner counts with."),
+                    Setting(
+                        "gamma",
+                        float | None,
+                        None,
+                        "The discount that the planner counts with; none or 1 for none.",
+                    ),
                 ],
             ),
             Group(f"planner {name}", settings_from(target, hide=NOT_SETTINGS)),

@@ -44,7 +44,7 @@ def evaluate_planner(
       episodes: how many, all at once.
       seed: of the episodes.
       environment_settings: fields of the environment.
-      gamma: the discount that the planner counts with; None for none.
+      gamma: the discount that the planner counts with; None or 1 for none.
       **settings: of the planner, by name.
 
     Returns:
@@ -117,7 +117,7 @@ def build_planner(
     target = PLANNERS.get(planner)
     known = [name for name in settings_of(target) if name not in NOT_SETTINGS]
     check_settings(f"The planner {planner!r}", settings, [*known, "gamma"])
-    objective = EpisodicReturn() if gamma is None else DiscountedReturn(gamma=gamma)
+    objective = EpisodicReturn() if gamma is None or gamma == 1 else DiscountedReturn(gamma=gamma)
     return target(environment, objective=objective, **settings)
 
 
