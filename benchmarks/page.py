@@ -47,6 +47,20 @@ PARTS = {
         "Published returns, MountainCarContinuous with today's preset",
         "references.py --only MountainCarContinuous-v0",
     ),
+    "references_dqn": ("Published returns, DQN", "references.py --method dqn"),
+    "dqn": (
+        "DQN and its buffer, beside Stable-Baselines3, rejax and flashbax",
+        "dqn.py --sb3-python SB3 --rejax-python REJAX",
+    ),
+    "one_step_iterations": ("Iterations of one step", "one_step_iterations.py"),
+    "ppo_images": (
+        "PPO on images, beside Stable-Baselines3",
+        "ppo_images.py --sb3-python SB3",
+    ),
+    "predict": (
+        "Latency of predict, beside Stable-Baselines3",
+        "predict.py --sb3-python SB3",
+    ),
     "exact": ("Exact values and gradients", "exact.py"),
     "gradcheck": ("gradcheck", "gradcheck.py"),
     "startup": ("Start-up and memory", "startup.py"),

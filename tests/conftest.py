@@ -43,7 +43,7 @@ import compiled_programs
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Tracing makes millions of small objects that live as long as their programs: the collector, left
-# to its defaults, goes through all of them again and again, for a tenth of the time.
+# to its defaults, goes through all of them again and again, at a price of some percent of the time.
 gc.set_threshold(50_000, 20, 20)
 
 

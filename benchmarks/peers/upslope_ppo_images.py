@@ -1,8 +1,8 @@
 """Upslope's PPO on 84 x 84 x 4 images with the Nature network: steady steps per second.
 
 The program is the one that `upslope train` runs, without evaluations and log. The network has the
-channels and the dense layer of Stable-Baselines3's NatureCNN; policy and value function each have
-their own.
+channels and the dense layer of Stable-Baselines3's NatureCNN; policy and value function share it,
+as there.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Runs on the devices that this process is given: `begin FOLDER`, `resume FOLDER`."""
+"""Runs on the devices that this process is given: `begin FOLDER`, `resume FOLDER NAME...`."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def begin(folder: Path) -> None:
         raise AssertionError("nothing interrupted the run")
 
 
-def go_on(folder: Path) -> None:
-    """Resumes the interrupted runs as a library call does, and prints what is noted."""
-    for name in CASES:
+def go_on(folder: Path, *names: str) -> None:
+    """Resumes interrupted runs as a library call does, and prints what is noted."""
+    for name in names:
         reporter = InterruptAfter(1000)
         resume(folder / name / "cut", reporter=reporter)
         print(name, *reporter.notes)
@@ -41,5 +41,5 @@ def go_on(folder: Path) -> None:
 
 if __name__ == "__main__":
     upslope.configure()  # programs that are compiled once serve both runs of a case
-    {"begin": begin, "resume": go_on}[sys.argv[1]](Path(sys.argv[2]))
+    {"begin": begin, "resume": go_on}[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])
     print("devices", len(jax.devices()))

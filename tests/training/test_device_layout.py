@@ -74,7 +74,7 @@ def test_a_run_folder_holds_the_layout(begun):
 
 @pytest.mark.slow
 def test_more_devices_change_nothing(runs):
-    said = printed(HERE / "layout_runs.py", "resume", runs, devices=4)
+    said = printed(HERE / "layout_runs.py", "resume", runs, *CASES, devices=4)
     assert "devices 4" in said
     assert "began on" not in said
     for name in CASES:
@@ -83,7 +83,7 @@ def test_more_devices_change_nothing(runs):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be taken away")
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ["ppo", "cem"])
 def test_the_command_has_the_devices_of_the_run_on_one_core(name, runs):
     said = printed("-m", "upslope", "resume", runs / name / "cut", "--plain", cores=1)
     assert "began on" not in said
@@ -102,10 +102,10 @@ def test_a_number_of_devices_set_by_the_user_stays(runs):
 
 @pytest.mark.slow
 def test_a_library_call_says_that_devices_are_missing(runs):
-    said = printed(HERE / "layout_runs.py", "resume", runs, devices=1)
+    said = printed(HERE / "layout_runs.py", "resume", runs, "ppo", devices=1)
     assert "devices 1" in said
-    assert said.count(NOTE) == len(CASES)
-    assert all(status(runs / name / "cut")["state"] == "done" for name in CASES)
+    assert NOTE in said
+    assert status(runs / "ppo" / "cut")["state"] == "done"
 
 
 def test_a_layout_that_makes_no_sense_is_left_out(tmp_path):
