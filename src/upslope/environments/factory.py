@@ -61,6 +61,14 @@ def make(name: EnvironmentLike, **settings: Any) -> Environment | GymnasiumSpec:
         from upslope.environments.adaptors.brax import BraxEnvironment
 
         return BraxEnvironment.make(rest, **settings)
+    from upslope.environments.adaptors.gymnasium import GIVEN
+
+    if prefix == GIVEN:
+        raise UpslopeError(
+            f"No name builds {name!r} again: it was passed in as an object, with wrappers or "
+            f"arguments of its own, or as a function. Register what builds it (gymnasium.register) "
+            "and train with that id, or act with the saved policy (upslope.load) in the object."
+        )
     guess = nearest(prefix, PREFIXES)
     hint = f" Did you mean '{guess}:{rest}'?" if guess else ""
     raise UpslopeError(

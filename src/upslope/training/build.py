@@ -162,6 +162,8 @@ def name_of(environment: object) -> tuple[str, dict[str, Any]]:
     with its run is refused instead of going on in another environment.
     """
     name = str(getattr(environment, "name", type(environment).__name__))
+    if isinstance(environment, GymnasiumSpec):
+        return name, environment.settings or {}
     if not isinstance(environment, Environment) or name not in ENVIRONMENTS:
         return name, {}
     if ENVIRONMENTS.get(name) is type(environment):

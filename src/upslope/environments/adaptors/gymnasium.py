@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import functools
 import importlib.util
 import inspect
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 # Where in an entry point an optional part of Gymnasium shows, and the extra that installs it.
 EXTRAS = {"box2d": ("Box2D", "box2d"), "mujoco": ("mujoco", "mujoco")}
+
+# The prefix of what an environment is called that was passed in and that no name builds again.
+GIVEN = "given"
 
 
 @dataclass(frozen=True)
@@ -85,11 +89,16 @@ class GymnasiumSpec:
     def of(cls, env: Env) -> GymnasiumSpec:
         """The recipe of an environment; the instance itself is not stepped.
 
+        An id with keyword arguments where these give the same simulator, else a factory.
+
         Raises:
           UpslopeError: it can neither be rebuilt from its specification nor copied.
         """
         spec = _complete_spec(env)
         if spec is not None:
+            kwargs = _kwargs_of(spec)
+            if kwargs is not None and (named := cls(spec.id, kwargs)).settings is not None:
+                return named
             return cls(spec.id, {}, functools.partial(_from_spec, spec))
         try:
             copy.deepcopy(env)
@@ -109,8 +118,28 @@ class GymnasiumSpec:
 
     @property
     def name(self) -> str:
-        """The name that `make` understands (for an environment passed in: what to call it)."""
-        return f"gymnasium:{self.id}"
+        """The name that gives this recipe again together with `settings`.
+
+        Where there are no such settings, one that says what it is called and that `make` refuses.
+        """
+        return f"{GIVEN if self.settings is None else 'gymnasium'}:{self.id}"
+
+    @property
+    def settings(self) -> dict[str, Any] | None:
+        """The settings with which `registered` gives this recipe again; None if none do.
+
+        They are plain values, which a configuration file holds. None is for a factory and for
+        keyword arguments that are objects.
+        """
+        if self.factory is not None or not _is_plain(dict(self.kwargs)):
+            return None
+        settings = dict(self.kwargs)
+        limit = settings.pop("max_episode_steps", None)
+        if limit is not None:
+            settings["time_limit"] = None if limit == -1 else limit
+        if self.action_mask:
+            settings["action_mask"] = True
+        return settings
 
     def build(self) -> Env:
         """A new simulator.
@@ -248,6 +277,40 @@ def _complete_spec(env: Env) -> EnvSpec | None:
     if spec is None or not is_registered(spec.id):
         return None
     return None if any(w.kwargs is None for w in spec.additional_wrappers) else spec
+
+
+def _kwargs_of(spec: EnvSpec) -> dict[str, Any] | None:
+    """Keyword arguments with which `gymnasium.make(id, ...)` gives what `spec` does, or None."""
+    usual = _registry()[spec.id]
+    same = dataclasses.replace(usual, kwargs=spec.kwargs, max_episode_steps=spec.max_episode_steps)
+    if spec != same:
+        return None
+    kwargs = {
+        name: value
+        for name, value in spec.kwargs.items()
+        if name not in usual.kwargs or not _equal(usual.kwargs[name], value)
+    }
+    if spec.max_episode_steps != usual.max_episode_steps:
+        limit = spec.max_episode_steps
+        kwargs["max_episode_steps"] = -1 if limit is None else limit
+    return kwargs
+
+
+def _equal(one: object, other: object) -> bool:
+    """Whether two values are equal; arrays, which compare element by element, are not."""
+    try:
+        return bool(one == other)
+    except ValueError:
+        return False
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value comes back from a configuration file as it was."""
+    if type(value) is dict:
+        return all(type(name) is str and _is_plain(part) for name, part in value.items())
+    if type(value) is list:
+        return all(map(_is_plain, value))
+    return value is None or type(value) in (bool, int, float, str)
 
 
 def _from_spec(spec: EnvSpec) -> Env:
