@@ -45,7 +45,7 @@ class InterruptAfter(Silent):
         if self.left == 0:
             if self.action == "raise":
                 raise Interruption
-            os.kill(os.getpid(), {"kill": 9, "terminate": 15}[self.action])
+            os.kill(os.getpid(), {"kill": 9, "terminate": 15, "interrupt": 2}[self.action])
 
     def note(self, text: str) -> None:
         self.notes.append(text)

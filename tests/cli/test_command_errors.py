@@ -36,6 +36,10 @@ from upslope.cli.main import main
         ("list method-s", "Did you mean 'methods'?"),
         ("list", "takes one name"),
         ("evaluate", "needs a run folder"),
+        ("evaluate Pendulum-v1", "is an environment, and upslope evaluate takes a run folder"),
+        ("evaluate Pendulum-v1", "upslope evaluate Pendulum-v1 --planner NAME"),
+        ("evaluate Blackjack-v1", "train first, upslope train Blackjack-v1."),
+        ("resume Blackjack-v1", "train first, upslope train Blackjack-v1."),
         ("train CartPole-v1 --config", "needs a value"),
     ],
 )

@@ -1,6 +1,8 @@
 """A resumed run is the uninterrupted run, bit for bit."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +12,9 @@ import pytest
 
 from small_runs import InterruptAfter, Interruption, small_run, status, written
 from upslope.core.checks import StorageError, UpslopeError
+from upslope.engine.progress import Silent
 from upslope.storage import atomic
-from upslope.training.signals import Stopped
+from upslope.training.signals import Stopped, StopSignals
 from upslope.training.train import resume
 
 
@@ -40,10 +43,10 @@ def test_a_killed_process_leaves_a_run_that_goes_on(action, code, tmp_path):
     small_run("ppo", tmp_path / "whole")
     program = (
         "from small_runs import *\n"
-        "from upslope.core.checks import UpslopeError\n"
+        "from upslope.training.signals import Stopped\n"
         "try:\n"
         f"    small_run('ppo', Path({str(tmp_path / 'cut')!r}), InterruptAfter(2, {action!r}))\n"
-        "except UpslopeError as error:\n"
+        "except Stopped as error:\n"
         "    raise SystemExit(error.exit_code)\n"
     )
     root = Path(__file__).parents[1]
@@ -59,6 +62,42 @@ def test_a_stop_says_how_to_go_on(tmp_path):
     with pytest.raises(Stopped, match=said) as caught:
         small_run("cem", tmp_path / "run", InterruptAfter(1, "terminate"))
     assert caught.value.exit_code == 143
+
+
+def test_an_interrupt_is_no_exception_and_says_where_nothing_was_saved():
+    said = r"Interrupted after \d+ steps per seed; nothing was saved \(no out=\)\.$"
+    with pytest.raises(KeyboardInterrupt, match=said) as caught:
+        small_run("cem", None, InterruptAfter(1, "interrupt"))
+    assert not isinstance(caught.value, Exception)  # a sweep's `except Exception` lets it pass
+
+
+class InterruptTwice(Silent):
+    """Presses Ctrl-C a second time as soon as the first has been heard."""
+
+    def evaluation(self, evaluation):
+        signal.raise_signal(signal.SIGINT)
+
+    def phase(self, name):
+        if name == "stopping":
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_second_interrupt_is_raised_at_once_and_the_handlers_are_back(tmp_path):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(KeyboardInterrupt) as caught:
+        small_run("cem", tmp_path / "run", InterruptTwice())
+    assert not isinstance(caught.value, Stopped)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert status(tmp_path / "run")["state"] == "stopped"
+
+
+def test_the_command_ends_at_the_second_signal(monkeypatch):
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    with StopSignals(owns_process=True):
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(SystemExit) as ended:
+            signal.raise_signal(signal.SIGINT)
+    assert ended.value.code == 130
 
 
 def test_a_damaged_checkpoint_is_passed_over(tmp_path):

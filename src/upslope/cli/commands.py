@@ -36,7 +36,12 @@ def train(argv: list[str], began: float) -> int:
     place: dict[str, Any] = {"out": output["out"]} if output["out"] else {"root": "runs"}
     with display(request.config, output["quiet"], output["plain"]) as reporter:
         result = run(
-            request.config, reporter=reporter, loggers=loggers, import_seconds=imports, **place
+            request.config,
+            reporter=reporter,
+            loggers=loggers,
+            import_seconds=imports,
+            owns_process=True,
+            **place,
         )
     return finish(result, output["quiet"])
 
@@ -79,7 +84,13 @@ def resume(argv: list[str], began: float) -> int:
     configure(config.seeds, populations=tries_populations(config), devices=devices)
     imports = time.perf_counter() - began
     with display(config, quiet, plain) as reporter:
-        result = training.resume(path, reporter=reporter, loggers=loggers, import_seconds=imports)
+        result = training.resume(
+            path,
+            reporter=reporter,
+            loggers=loggers,
+            import_seconds=imports,
+            owns_process=True,
+        )
     return finish(result, quiet, resumed=True)
 
 
@@ -196,7 +207,36 @@ def run_folder(name: str | None, command: str) -> Path:
         key=lambda folder: folder.stat().st_mtime,
     )
     hint = f" The newest under {base} is {found[-1]}." if found else ""
+    if not path.is_dir() and is_environment(name):
+        raise UpslopeError(
+            f"{name} is an environment, and upslope {command} takes a run folder: train first, "
+            f"upslope train {name}.{planner_hint(name) if command == 'evaluate' else ''}{hint}"
+        )
     raise StorageError(f"{path} {what}.{hint}")
+
+
+def planner_hint(name: str) -> str:
+    """How an environment whose dynamics are known is acted in without training."""
+    from upslope.environments import ENVIRONMENTS
+
+    known = name in ENVIRONMENTS
+    return f" Or let a planner act: upslope evaluate {name} --planner NAME." if known else ""
+
+
+def is_environment(name: str) -> bool:
+    """Whether `make` knows an environment of that name."""
+    from upslope.environments import ENVIRONMENTS, make
+    from upslope.environments.adaptors.gymnasium import is_registered
+
+    if name in ENVIRONMENTS or is_registered(name):
+        return True
+    if ":" not in name:
+        return False
+    try:
+        make(name)
+    except UpslopeError:
+        return False
+    return True
 
 
 def display(config: RunConfig, quiet: bool, plain: bool) -> Any:

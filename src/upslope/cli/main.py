@@ -71,14 +71,13 @@ def run(argv: list[str], began: float, traceback: bool) -> int:
     except UpslopeError as error:
         if traceback:
             raise
-        stopped = error.exit_code >= 128  # by a signal, in good order
-        print(f"{'' if stopped else 'error: '}{error}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:  # `Stopped`, which says what is saved, or a bare one
         if traceback:
             raise
-        print("stopped before there was anything to save", file=sys.stderr)
-        return 130
+        print(str(error) or "stopped before there was anything to save", file=sys.stderr)
+        return getattr(error, "exit_code", 130)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 2
 

@@ -34,7 +34,6 @@ from upslope.training.loggers import (
     train_key,
 )
 from upslope.training.run_folder import RunFolder
-from upslope.training.signals import Stopped
 
 if TYPE_CHECKING:
     from upslope.training.run import Run
@@ -251,7 +250,7 @@ class RunRecorder:
         if self.folder is None:
             return
         code = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 1)
-        state = "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed"
+        state = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
         try:
             if state == "failed":
                 self.folder.write_diagnosis(self._diagnosis(error))

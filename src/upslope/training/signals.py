@@ -9,11 +9,16 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from upslope.core.checks import UpslopeError
 
+class Stopped(KeyboardInterrupt):
+    """A signal asked the run to stop; what there is of it is in its folder, if it has one.
 
-class Stopped(UpslopeError):
-    """A signal asked the run to stop; everything up to the last iteration is saved."""
+    Like every `KeyboardInterrupt` it is no `Exception`: a loop over runs that goes on after errors
+    ends, too.
+
+    Attributes:
+      exit_code: what the `upslope` command exits with: 128 and the signal's number.
+    """
 
     def __init__(self, message: str, number: int):
         super().__init__(message)
@@ -21,17 +26,22 @@ class Stopped(UpslopeError):
 
 
 class StopSignals:
-    """While active, SIGINT, SIGTERM and SIGUSR1 set a flag; a second one ends the process at once.
+    """While active, SIGINT, SIGTERM and SIGUSR1 set a flag; a second one does not wait.
 
-    Handlers are put back on leaving. In a thread other than the main one (where Python allows no
-    handlers) it does nothing.
+    The second ends the process at once, or puts the handlers back and raises `KeyboardInterrupt`
+    where the process is not ours. Handlers are put back on leaving. In a thread other than the main
+    one (where Python allows no handlers) it does nothing.
 
     Args:
       heard: called once, at the first signal.
+      owns_process: whether a second signal ends the process, as the command wants it.
     """
 
-    def __init__(self, heard: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, heard: Callable[[], None] = lambda: None, *, owns_process: bool = False
+    ) -> None:
         self.heard = heard
+        self.owns_process = owns_process
         self.received: int | None = None
         self._old: dict[int, Any] = {}
 
@@ -44,12 +54,18 @@ class StopSignals:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._restore()
+
+    def _restore(self) -> None:
         for number, handler in self._old.items():
             signal.signal(number, handler)
         self._old.clear()
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
-            os._exit(128 + number)
+            if self.owns_process:
+                os._exit(128 + number)
+            self._restore()
+            raise KeyboardInterrupt
         self.received = number
         self.heard()

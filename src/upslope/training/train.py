@@ -66,7 +66,8 @@ def train(
       The policies of all seeds, learning curves and evaluations.
 
     Raises:
-      UpslopeError: bad input, before any work starts; or what stopped the run.
+      UpslopeError: bad input, before any work starts; or what went wrong.
+      Stopped: a signal ended it, a `KeyboardInterrupt`; with `out` everything is saved.
     """
     given = evaluated = None
     if not isinstance(environment, str):
@@ -106,6 +107,7 @@ def run(
     reporter: Reporter | None = None,
     loggers: str | Iterable[str] = (),
     import_seconds: float = 0.0,
+    owns_process: bool = False,
     environment: Environment | GymnasiumSpec | None = None,
     evaluation_environment: Environment | GymnasiumSpec | None = None,
 ) -> Run:
@@ -118,11 +120,13 @@ def run(
       reporter: who is told of the progress.
       loggers: `"tensorboard"`, `"wandb"`.
       import_seconds: what the imports took, for the account of times.
+      owns_process: whether a second signal ends the process at once; a call from a program raises
+        `KeyboardInterrupt` instead.
       environment: to use instead of the one that is named.
       evaluation_environment: likewise.
 
     Raises:
-      Stopped: a signal ended it; everything is saved.
+      Stopped: a signal ended it; with a run folder everything is saved.
     """
     path = None if out is None else check_path("train()", "out", out)
     base = None if root is None else check_path("train()", "root", root)
@@ -139,7 +143,8 @@ def run(
             folder.record_provenance()
         recorder = RunRecorder(folder, loggers, config)
         times.compile += time.perf_counter() - began
-        return _go(config, built, recorder, times, reporter or Silent(), History(), resuming=False)
+        signals = _signals(reporter := reporter or Silent(), owns_process)
+        return _go(config, built, recorder, times, reporter, signals, History(), resuming=False)
     finally:
         if folder is not None:
             folder.close()
@@ -151,6 +156,7 @@ def resume(
     reporter: Reporter | None = None,
     loggers: str | Iterable[str] = (),
     import_seconds: float = 0.0,
+    owns_process: bool = False,
 ) -> Run:
     """Goes on with a run that was stopped, from its last whole checkpoint.
 
@@ -160,10 +166,12 @@ def resume(
 
     Args:
       path: the run folder.
+      owns_process: see `run`.
 
     Raises:
       StorageError: no run folder, another process holds it, or nothing whole to go on from.
-      UpslopeError: the run is done.
+      UpslopeError: the run is done, or was in an environment that no name builds again.
+      Stopped: a signal ended it; everything is saved.
     """
     reporter = reporter or Silent()
     folder = RunFolder.open(check_path("resume", "path", path))
@@ -186,7 +194,8 @@ def resume(
         recorder = RunRecorder(folder, check_loggers(loggers), config)
         folder.set_status("running")
         times.compile += time.perf_counter() - began
-        return _go(config, built, recorder, times, reporter, History(), resuming=True)
+        signals = _signals(reporter, owns_process)
+        return _go(config, built, recorder, times, reporter, signals, History(), resuming=True)
     finally:
         folder.close()
 
@@ -197,6 +206,7 @@ def _go(
     recorder: RunRecorder,
     times: Times,
     reporter: Reporter,
+    signals: StopSignals,
     history: History,
     *,
     resuming: bool,
@@ -204,7 +214,7 @@ def _go(
     """Search, evaluate, save; and leave the folder in a state that says what happened."""
     steps = np.zeros(config.seeds, np.int64)
     program = None
-    with StopSignals(lambda: reporter.phase("stopping")) as signals:
+    with signals:
         try:
             layout = recorder.layout(reporter.note) if resuming else None
             program = make_program(config, built, layout)
@@ -269,9 +279,14 @@ def stop_notes(method: SearchMethod, stops: np.ndarray) -> list[str]:
     ]
 
 
+def _signals(reporter: Reporter, owns_process: bool) -> StopSignals:
+    return StopSignals(lambda: reporter.phase("stopping"), owns_process=owns_process)
+
+
 def _stopped(number: int | None, recorder: RunRecorder, position: Cursor | None) -> Stopped:
     steps = 0 if position is None else int(position.steps.min())
     how = f" Resume with: upslope resume {recorder.path}" if recorder.path else ""
     if steps == 0:
         return Stopped(f"Interrupted before the first iteration.{how}", number or 15)
-    return Stopped(f"Interrupted after {steps:,} steps per seed; state saved.{how}", number or 15)
+    kept = "state saved." if recorder.path else "nothing was saved (no out=)."
+    return Stopped(f"Interrupted after {steps:,} steps per seed; {kept}{how}", number or 15)
