@@ -62,7 +62,10 @@ def test_refusals(arguments, settings, reason):
 def test_the_command(capsys):
     words = "evaluate Pendulum-v1 --planner mppi --episodes 2 --n_candidates 20 --horizon 5"
     assert main([*words.split(), "--env.time_limit", "10"]) == 0
-    assert "20 played, 4,000 simulated" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "20 played, 4,000 simulated" in printed
+    header = next(line for line in printed.splitlines() if line.startswith("seed"))
+    assert header.split()[-1] == "length"  # no steps of training: no column of zeros
 
 
 def test_a_gamma_of_one_discounts_nothing(capsys):

@@ -87,7 +87,8 @@ def evaluation_table(
         header_style="dim",
     )
     seen = ("best seen",) if best_seen is not None else ()
-    for name in ("seed", "return", "± episodes", "worst", *seen, "length", "steps"):
+    steps = ("steps",) if evaluation.steps.any() else ()  # what acts untrained has taken none
+    for name in ("seed", "return", "± episodes", "worst", *seen, "length", *steps):
         table.add_column(name, justify="right", no_wrap=True)
 
     def add(name: str, seed: int) -> None:
@@ -98,7 +99,7 @@ def evaluation_table(
             number(evaluation.returns[seed].min()),
             *(() if best_seen is None else (number(best_seen[seed]),)),
             number(lengths[seed]),
-            f"{int(evaluation.steps[seed]):,}",
+            *((f"{int(evaluation.steps[seed]):,}",) if steps else ()),
         )
 
     if returns.size <= MAX_ROWS:
