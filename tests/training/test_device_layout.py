@@ -127,6 +127,8 @@ def test_the_first_devices_are_taken():
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, True, "2", np.inf])
-def test_a_number_of_devices_is_a_whole_number(wrong):
+def test_a_number_of_devices_or_seeds_is_a_whole_number(wrong):
     with pytest.raises(UpslopeError, match="devices"):
         configure(devices=wrong)
+    with pytest.raises(UpslopeError, match="seeds"):
+        configure(seeds=wrong)

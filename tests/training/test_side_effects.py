@@ -35,6 +35,25 @@ def test_environment_configuration_and_threads_stay(tmp_path):
     assert same == [True, True, True]
 
 
+def test_a_cache_that_is_set_up_already_keeps_its_thresholds(tmp_path):
+    program = (
+        "import upslope, jax; upslope.configure(); config = jax.config; "
+        "print(config.jax_compilation_cache_dir, "
+        "config.jax_persistent_cache_min_compile_time_secs)"
+    )
+    environment = {"PATH": "", "HOME": str(tmp_path), "JAX_PLATFORMS": "cpu"}
+    environment["PYTHONPATH"] = ":".join(sys.path)
+
+    def configured(**more):
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, env=environment | more, capture_output=True, check=True)
+        return done.stdout.decode().split()
+
+    own = str(tmp_path / "own")
+    assert configured(JAX_COMPILATION_CACHE_DIR=own) == [own, "1.0"]
+    assert configured() == [str(tmp_path / ".cache" / "upslope" / "jax"), "0.1"]
+
+
 def test_the_commands_own_process_is_set_up(tmp_path):
     program = (
         "import os, upslope; upslope.configure(2); import jax; "

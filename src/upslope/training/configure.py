@@ -26,9 +26,10 @@ def configure(
         with make `resume` continue it bit for bit on another machine. None: see above.
 
     Raises:
-      UpslopeError: `devices` is no whole number above 0.
+      UpslopeError: `seeds` or `devices` is no whole number above 0.
     """
-    if devices is not None:
-        check_number("configure()", "devices", devices, at_least=1, integer=True)
+    for name, value in (("seeds", seeds), ("devices", devices)):
+        if value is not None:
+            check_number("configure()", name, value, at_least=1, integer=True)
     ask_for_small_loops(FUNCTION_LOOP_BYTES)
     prepare(seeds, populations=populations, devices=devices)
