@@ -11,11 +11,10 @@ import upslope
 from small_runs import InterruptAfter, Interruption, small_run
 from upslope.training.train import resume
 
-# What is batched together: seeds, a share of a population, seeds around simulators.
+# What is batched together: seeds, a share of a population.
 CASES = {
     "ppo": dict(method="ppo", seeds=4, hidden=(40, 40)),
     "cem": dict(method="cem", seeds=1, hidden=(16,), normalize_observations=True),
-    "simulators": dict(method="ppo", seeds=4, environment="gymnasium:CartPole-v1", workers=0),
 }
 
 
