@@ -32,7 +32,7 @@ from upslope.cli.main import main
         ("train CartPole-v1 --learning-rate nan", "finite"),
         ("train CartPole-v1 --gamma 1.5", "gamma=1.5"),
         ("train CartPole-v1 --batch-size 100000", "batch_size=100000"),
-        ("show pop", "Did you mean 'ppo'?"),
+        ("show pop", "Did you mean 'ppo' or"),
         ("list method-s", "Did you mean 'methods'?"),
         ("list", "takes one name"),
         ("evaluate", "needs a run folder"),
