@@ -39,6 +39,7 @@ TABLE = {
     # critics
     "ActionValue": "critics",
     "ActionValues": "critics",
+    "FeatureValue": "critics",
     "StateValue": "critics",
     "action_value": "critics",
     "action_values": "critics",

@@ -23,6 +23,7 @@ from upslope.policies.constructors import SoftmaxNetwork as SoftmaxNetwork
 from upslope.policies.constructors import SquashedGaussianNetwork as SquashedGaussianNetwork
 from upslope.policies.critics import ActionValue as ActionValue
 from upslope.policies.critics import ActionValues as ActionValues
+from upslope.policies.critics import FeatureValue as FeatureValue
 from upslope.policies.critics import StateValue as StateValue
 from upslope.policies.critics import action_value as action_value
 from upslope.policies.critics import action_values as action_values
