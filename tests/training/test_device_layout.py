@@ -34,18 +34,18 @@ def printed(*command, devices=None, cores=None):
     if devices is not None:
         settings["JAX_NUM_CPU_DEVICES"] = str(devices)
 
-    def limit():
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
-
+    words = [sys.executable, *map(str, command)]
+    if cores is not None:  # set by a process that becomes the command: JAX warns of forks with code
+        limit = f"os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:{cores}])"
+        words = [sys.executable, "-c", f"import os; {limit}; os.execv({words[0]!r}, {words!r})"]
     # Each compiles for itself, as on a machine of its own.
     with tempfile.TemporaryDirectory() as cache:
         done = subprocess.run(
-            [sys.executable, *map(str, command)],
+            words,
             env=settings | {"XDG_CACHE_HOME": cache},
             capture_output=True,
             text=True,
             check=False,
-            preexec_fn=None if cores is None else limit,
         )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
