@@ -28,8 +28,6 @@ from upslope.search.gradient.optimizer import ascend, start_ascent
 from upslope.search.search_method import Defaults, ProblemSpec, SearchMethod
 from upslope.search.value_based.targets import n_step_returns
 
-ADAM_EPS = 1e-8
-
 Critics: TypeAlias = tuple[ActionValue, ActionValue]  # q_1 and q_2
 
 
@@ -146,7 +144,7 @@ class SoftActorCritic(SearchMethod[SoftActorCriticState, Replayed]):
         )
         log_temperature = jnp.log(jnp.full(1, self.ent_coef_init, float))
         optimizers = tuple(
-            start_ascent("adam", theta, ADAM_EPS)
+            start_ascent("adam", theta)
             for theta in (ravel_parameters(policy)[0], ravel_pytree(critics)[0], log_temperature)
         )
         learnt = Learnt(policy, critics, critics, log_temperature, optimizers)
@@ -224,7 +222,7 @@ class SoftActorCritic(SearchMethod[SoftActorCriticState, Replayed]):
         (fitted, mean_value), slope = jax.value_and_grad(fit, has_aux=True)(flat_critics)
         of_policy, of_critics, of_temperature = learnt.optimizers
         flat_critics, of_critics = ascend(
-            "adam", of_critics, flat_critics, slope, self.learning_rate, ADAM_EPS
+            "adam", of_critics, flat_critics, slope, self.learning_rate
         )
         critics = as_critics(flat_critics)
 
@@ -237,9 +235,7 @@ class SoftActorCritic(SearchMethod[SoftActorCriticState, Replayed]):
             return jnp.mean(weights * worth), -jnp.mean(log_prob)
 
         slope, entropy = jax.grad(climb, has_aux=True)(flat_policy)
-        flat_policy, of_policy = ascend(
-            "adam", of_policy, flat_policy, slope, self.learning_rate, ADAM_EPS
-        )
+        flat_policy, of_policy = ascend("adam", of_policy, flat_policy, slope, self.learning_rate)
 
         # The temperature, up while the entropy is below its target.
         log_temperature, of_temperature = ascend(
@@ -248,7 +244,6 @@ class SoftActorCritic(SearchMethod[SoftActorCriticState, Replayed]):
             learnt.log_temperature,
             jnp.full(1, self.target_entropy) - entropy,
             self.learning_rate,
-            ADAM_EPS,
         )
         targets = jax.tree.map(
             lambda old, new: old + self.tau * (new - old), learnt.targets, critics

@@ -40,12 +40,7 @@ class JaxEvaluator:
         self._seed = np.uint32(seed)
         self._limit = episode_limit(environment, objective) or EVALUATION_LIMIT
         self._programs: dict[bool, Any] = {}  # by determinism; a future while it is compiled
-        self._compile_seconds = 0.0
-
-    @property
-    def compile_seconds(self) -> float:
-        """Spent on compiling so far, and on waiting for it."""
-        return self._compile_seconds
+        self.compile_seconds = 0.0  # and on waiting for it
 
     def prepare(self, policies: Actor, deterministic: bool, pool: Executor) -> None:
         """Traces here and compiles in the pool; the other kind is compiled when it is asked for."""
@@ -62,7 +57,7 @@ class JaxEvaluator:
             self._programs[deterministic] = compiled(lowered, optimize="compile_time")
         elif isinstance(self._programs[deterministic], Future):
             self._programs[deterministic] = self._programs[deterministic].result()
-        self._compile_seconds += time.perf_counter() - began
+        self.compile_seconds += time.perf_counter() - began
         run, environment = self._programs[deterministic], self._numbers()
         blocks = [
             jax.device_get(

@@ -48,7 +48,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Replay:
-    """Fresh steps, and batches drawn from the last `capacity` steps: off-policy methods.
+    """Fresh steps, and batches drawn from the last `capacity` rows: off-policy methods.
 
     The buffer belongs to the sampler, as the streams do: `tell` sees `Replayed` and stays a pure
     function of batches. A batch holds windows of `sequence_length` consecutive steps of one stream;

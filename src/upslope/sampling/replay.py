@@ -20,29 +20,16 @@ UNASKED_PRIORITIES = (
 )
 
 
-class Rows(NamedTuple):
-    """One row per step; the observation after it is in the next row of the same stream.
-
-    Where an episode ends, the row after it holds the episode's last observation and no step
-    (`valid` is False): the true successor of every step is kept, and no observation twice.
-    """
-
-    observation: Any  # [R, N, ...], or a tree of such arrays
-    action: Any  # [R, N, ...]
-    reward: Array  # [R, N]
-    terminated: Array  # [R, N]
-    truncated: Array  # [R, N]
-    valid: Array  # [R, N] whether the row is a step
-    extras: Any  # [R, N, ...]
-    discount: Array | None  # [R, N]
-
-
 # What a row says of itself, as bits of one number: one column instead of three.
 STEP, TERMINATED, TRUNCATED = 1, 2, 4
 
 
 class MarkedRows(NamedTuple):
-    """`Rows` as they are stored: the same rows with their three marks in one column."""
+    """One row per step; the observation after it is in the next row of the same stream.
+
+    Where an episode ends, the row after it holds the episode's last observation and no step (it is
+    not marked as one): the true successor of every step is kept, and no observation twice.
+    """
 
     observation: Any  # [R, N, ...], or a tree of such arrays
     action: Any  # [R, N, ...]
@@ -50,19 +37,6 @@ class MarkedRows(NamedTuple):
     marks: Array  # [R, N] uint8
     extras: Any  # [R, N, ...]
     discount: Array | None  # [R, N]
-
-    def plain(self) -> Rows:
-        """All rows, each mark a column."""
-        return Rows(
-            observation=self.observation,
-            action=self.action,
-            reward=self.reward,
-            terminated=has(self.marks, TERMINATED),
-            truncated=has(self.marks, TRUNCATED),
-            valid=has(self.marks, STEP),
-            extras=self.extras,
-            discount=self.discount,
-        )
 
 
 def has(marks: Array, mark: int) -> Array:

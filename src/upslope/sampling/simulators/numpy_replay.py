@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -11,8 +11,21 @@ import numpy as np
 from upslope.core.checks import UpslopeError
 from upslope.core.records import Replayed, Trajectories
 from upslope.sampling.experience import Replay
-from upslope.sampling.replay import UNASKED_PRIORITIES, Rows, rows_of
+from upslope.sampling.replay import UNASKED_PRIORITIES, rows_of
 from upslope.sampling.simulators.numpy_sum_tree import NumpySumTree, importance_weights
+
+
+class Rows(NamedTuple):
+    """`sampling.replay.MarkedRows` with a column for each mark; leaves [S, R, N, ...]."""
+
+    observation: Any
+    action: Any
+    reward: Any
+    terminated: Any
+    truncated: Any
+    valid: Any  # whether the row is a step
+    extras: Any
+    discount: Any | None
 
 
 class NumpyReplay:
