@@ -21,13 +21,14 @@ class History:
       columns: name to values, one entry per row: `seed, iteration, steps, return, length,
         episodes` and the method's diagnostics.
       evaluations: of the solutions, in order.
+      iterations: [S], how many of each seed's are in the rows; None before the first row.
     """
 
     def __init__(self) -> None:
         self.columns: dict[str, list[Any]] = {}
         self.evaluations: list[Evaluation] = []
         self.rows = 0
-        self._iterations: np.ndarray | None = None
+        self.iterations: np.ndarray | None = None
         self._latest: dict[str, np.ndarray] = {}
 
     def add(self, records: Records, steps: np.ndarray) -> np.ndarray:
@@ -42,8 +43,8 @@ class History:
             for name in records.diagnostics._fields
         }
         seeds = steps.size
-        if self._iterations is None:
-            self._iterations = np.zeros(seeds, np.int64)
+        if self.iterations is None:
+            self.iterations = np.zeros(seeds, np.int64)
         if not self._latest:
             self._latest = {name: np.full(seeds, np.nan) for name in values}
         steps = steps.copy()
@@ -53,10 +54,10 @@ class History:
                 break
             for seed in np.flatnonzero(iterations[k]):
                 steps[seed] += taken[k, seed]
-                self._iterations[seed] += iterations[k, seed]
+                self.iterations[seed] += iterations[k, seed]
                 row = {
                     "seed": int(seed),
-                    "iteration": int(self._iterations[seed]),
+                    "iteration": int(self.iterations[seed]),
                     "steps": int(steps[seed]),
                 }
                 for name, value in values.items():
@@ -71,8 +72,8 @@ class History:
         for name, value in row.items():
             self.columns.setdefault(name, []).append(value)
         self.rows += 1
-        if self._iterations is not None:
-            self._iterations[row["seed"]] = row["iteration"]
+        if self.iterations is not None:
+            self.iterations[row["seed"]] = row["iteration"]
 
     def row(self, index: int) -> dict[str, Any]:
         """One row by name."""
@@ -83,10 +84,10 @@ class History:
 
         Args:
           rows: as they were logged; some may have been lost.
-          iterations: [S], how many each seed has done; rows are numbered from there.
+          iterations: [S], how many of each seed's are in the rows; they are numbered from there.
         """
         seeds = iterations.size
-        self._iterations = np.zeros(seeds, np.int64)
+        self.iterations = np.zeros(seeds, np.int64)
         rows = [{EARLIER_NAMES.get(k, k): v for k, v in row.items()} for row in rows]
         names = [name for row in rows[:1] for name in row if name not in KEYS]
         self._latest = {name: np.full(seeds, np.nan) for name in names}
@@ -96,7 +97,7 @@ class History:
                 if not np.isnan(row[name]):
                     self._latest[name][row["seed"]] = row[name]
             self.append(row)
-        self._iterations = iterations.astype(np.int64)
+        self.iterations = iterations.astype(np.int64)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The columns as arrays."""
@@ -127,7 +128,7 @@ class History:
         remaining: float,
     ) -> Progress:
         """The latest of everything."""
-        assert self._iterations is not None
+        assert self.iterations is not None
         diagnostics = {
             name: value.copy()
             for name, value in self._latest.items()
@@ -136,7 +137,7 @@ class History:
         return Progress(
             steps=steps.copy(),
             total_timesteps=total_timesteps,
-            iterations=self._iterations.copy(),
+            iterations=self.iterations.copy(),
             returns=self._latest["return"].copy(),
             lengths=self._latest["length"].copy(),
             diagnostics=diagnostics,

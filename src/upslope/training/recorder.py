@@ -129,6 +129,7 @@ class RunRecorder:
             "evaluated": position.evaluated,
             "evaluations": len(evaluations),
             "rows": self._rows(),
+            "iterations": self._iterations(),
         }
         self.folder.metrics.sync()
         if evaluations:
@@ -146,6 +147,11 @@ class RunRecorder:
 
     def _rows(self) -> int:
         return 0 if self._history is None else self._history.rows
+
+    def _iterations(self) -> list[int]:
+        """How many iterations of each seed are in the rows [S]."""
+        known = None if self._history is None else self._history.iterations
+        return [0] * self.config.seeds if known is None else known.tolist()
 
     def _write_evaluations(self, evaluations: list[Evaluation]) -> None:
         assert self.folder is not None
@@ -193,7 +199,9 @@ class RunRecorder:
                 "checkpoint: the learning curves have a gap there; the search goes on from the "
                 "checkpoint itself and is not touched by that."
             )
-        history.restore(rows, np.asarray(tree["carry"].iteration))
+        # A checkpoint within a row of the log is some iterations ahead of the rows.
+        logged = metadata.get("iterations")
+        history.restore(rows, np.asarray(logged or tree["carry"].iteration, np.int64))
         self._total, self._steps = step, steps.astype(np.int64)
         saved = self._read_evaluations(int(steps.max()), note)
         evaluated = int(metadata["evaluated"])
