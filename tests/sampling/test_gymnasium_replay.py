@@ -105,10 +105,10 @@ def test_a_restored_sampler_draws_the_same(calls):
 
 
 def test_a_ring_that_is_not_saved_is_filled_anew_and_that_is_said():
-    first, second = (sampler(save_replay=False) for _ in range(2))
+    first, second = (sampler() for _ in range(2))
     iterated(first, KEYS[:3])
     iterated(second, KEYS[3:])
-    state = first.state()
+    state = first.state(replay=False)
     assert not any(name.startswith("replay.") for name in state)
     with pytest.warns(UserWarning, match="the buffer is filled anew"):
         second.restore(state)

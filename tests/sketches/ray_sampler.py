@@ -173,7 +173,7 @@ class ToyCluster(HostSampler):
         none = np.full(ended.shape[:2], -1)
         self.statistics = host_statistics(ended[..., 0], ended[..., 1], counts, steps, none)
 
-    def state(self):
+    def state(self, *, replay=True):
         if isinstance(self.spec, EpisodeReturns):
             return {}
         return {

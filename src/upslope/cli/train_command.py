@@ -27,6 +27,7 @@ RUN_HELP: dict[str, tuple[Any, str]] = {
     "engine": (str, "What samples the environment: upslope list engines."),
     "workers": (int | Literal["auto"], "Simulator processes; JAX environments have none."),
     "checkpoint_every": (str, "Time between checkpoints: seconds, or such as 60s, 5m, 1h."),
+    "save_replay": (bool | Literal["auto"], "Replay buffers in checkpoints; auto: up to 256 MiB."),
 }
 POLICY_HELP: dict[str, tuple[Any, str]] = {
     "hidden": (tuple[int, ...], "Sizes of the hidden layers."),

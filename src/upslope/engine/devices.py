@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
 from jax.sharding import Sharding
 
 from upslope.core.checks import UpslopeError
+from upslope.core.machine import machine_memory
 from upslope.core.small_loops import ENVIRONMENT_LOOP_BYTES, ask_for_small_loops
 
 T = TypeVar("T")  # a tree of arrays
@@ -104,3 +106,9 @@ def place_empty(arrays: T, sharding: Sharding) -> T:
     JAX hands them back whole, whatever sharding they should have, and then refuses them.
     """
     return jax.tree.map(lambda leaf: leaf if leaf.size else jax.device_put(leaf, sharding), arrays)
+
+
+def memory_bytes(devices: Iterable[Any]) -> int:
+    """Memory of devices, together: their own, or the machine's."""
+    owned = [int((device.memory_stats() or {}).get("bytes_limit", 0)) for device in devices]
+    return sum(owned) if owned and all(owned) else machine_memory()

@@ -34,6 +34,7 @@ from upslope.engine.rows import (
     row_of,
 )
 from upslope.objectives.objective import Objective
+from upslope.sampling.replay import saves_replay
 from upslope.sampling.sampler import HostEngine
 from upslope.search.search_method import SearchMethod
 from upslope.storage.leaves import AnyBytes
@@ -68,6 +69,7 @@ class HostProgram:
       total_timesteps: of the whole run: how many iterations a row of the log sums up follows.
       evaluator: of held-out episodes; None: in the same environment, by the same engine.
       layout: on devices; None: that of a run that begins in this process.
+      save_replay: whether checkpoints hold what `Replay` keeps; "auto" goes by its size.
     """
 
     def __init__(
@@ -80,7 +82,9 @@ class HostProgram:
         total_timesteps: int | None = None,
         evaluator: Evaluator | None = None,
         layout: DeviceLayout | None = None,
+        save_replay: bool | str = "auto",
     ):
+        self.save_replay = save_replay
         self.iterations_per_row = iterations_per_row(
             problem.method.experience, total_timesteps or 1
         )
@@ -231,7 +235,8 @@ class HostProgram:
 
     def checkpoint(self, carry: HostCarry) -> HostCarry:
         """The carry with the state of the simulators."""
-        arrays = self.sampler.state()
+        replay = saves_replay(self.save_replay, self.sampler.replay_bytes)
+        arrays = self.sampler.state(replay=replay)
         row = self._stored_row if self._row is None else jax.tree.leaves(self._row)
         arrays |= {f"{ROW}{index}": np.asarray(leaf) for index, leaf in enumerate(row)}
         return carry._replace(simulators=np.frombuffer(pack(arrays), np.uint8))

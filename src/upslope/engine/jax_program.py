@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeAlias
 
@@ -16,7 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from upslope.core import tree
 from upslope.core.actor import Actor
 from upslope.core.records import EpisodeStatistics, Returns
-from upslope.engine.devices import DeviceLayout, layout_for, place_empty
+from upslope.engine.devices import DeviceLayout, layout_for, memory_bytes, place_empty
 from upslope.engine.evaluator import Evaluator
 from upslope.engine.executables import batches_seeds, compiled
 from upslope.engine.iteration import iterate, iteration_key, may_stop, stream_key
@@ -36,7 +37,9 @@ from upslope.environments.environment import Environment
 from upslope.objectives.objective import Objective
 from upslope.sampling.experience import Dynamics, Replay, Steps
 from upslope.sampling.jax_sampler import JaxSampler
+from upslope.sampling.replay import bytes_of, refilled, refuse_beyond_memory, saves_replay
 from upslope.search.search_method import SearchMethod
+from upslope.storage.leaves import MayBeAbsent
 
 # Rows of the log between two returns to the host, at most.
 MAX_ROWS = 128
@@ -73,6 +76,7 @@ class JaxProgram:
       total_timesteps: of the whole run: how many iterations a row of the log sums up follows.
       evaluator: of held-out episodes; None: in the same environment.
       layout: on devices; None: that of a run that begins in this process.
+      save_replay: whether checkpoints hold what `Replay` keeps; "auto" goes by its size.
     """
 
     def __init__(
@@ -83,7 +87,9 @@ class JaxProgram:
         total_timesteps: int | None = None,
         evaluator: Evaluator | None = None,
         layout: DeviceLayout | None = None,
+        save_replay: bool | str = "auto",
     ):
+        self.save_replay = save_replay
         assert isinstance(problem.environment, Environment)
         self.problem = problem
         self.iterations_per_row = iterations_per_row(
@@ -273,11 +279,17 @@ class JaxProgram:
 
     def shapes(self) -> Carry:
         """The shapes and types of a carry, for reading a checkpoint."""
-        return self._shapes
+        streams, replay = self._shapes.sampler
+        return self._shapes._replace(sampler=(streams, jax.tree.map(MayBeAbsent, replay)))
 
     def place(self, carry: Carry) -> Carry:
-        """A carry read from a checkpoint, put on the devices."""
-        return jax.device_put(carry, self.split)
+        """A carry read from a checkpoint, put on the devices; a buffer it lacks begins empty."""
+        streams, replay = carry.sampler
+        _, kept = self._shapes.sampler
+        if kept is not None and not jax.tree.leaves(replay):
+            warnings.warn(refilled(type(self.problem.environment).__name__), stacklevel=2)
+            replay = self.start().sampler[1]
+        return jax.device_put(carry._replace(sampler=(streams, replay)), self.split)
 
     # What the loop calls.
 
@@ -301,6 +313,10 @@ class JaxProgram:
             start.out_info,
         )
         self._shapes = shapes
+        experience = self.problem.method.experience
+        if isinstance(experience, Replay):
+            replay = bytes_of(shapes.sampler[1])
+            refuse_beyond_memory(experience, replay, memory_bytes(self.devices))
         pool = ThreadPoolExecutor(1)
         start_job = pool.submit(compiled, start, optimize="compile_time")
         # The largest program comes last: it takes up the memory that the others have freed.
@@ -390,8 +406,11 @@ class JaxProgram:
         return np.asarray(jax.device_get(self._stops(self._numbers[0], carry.state)))
 
     def checkpoint(self, carry: Carry) -> Carry:
-        """The carry as it is: the environments' states are part of it."""
-        return carry
+        """The carry as it is: the environments' states are part of it, a large buffer is not."""
+        streams, replay = carry.sampler
+        if saves_replay(self.save_replay, bytes_of(replay)):
+            return carry
+        return carry._replace(sampler=(streams, None))
 
     def close(self) -> None:
         """Ends what evaluations have started."""

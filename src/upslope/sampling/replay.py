@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.annotations import PyTree
 from upslope.core.checks import UpslopeError
 from upslope.core.records import Replayed, Trajectories
 from upslope.sampling.experience import Replay
@@ -19,6 +20,8 @@ UNASKED_PRIORITIES = (
     "Replay(prioritized=False): use Replay(..., prioritized=True), or return None."
 )
 
+# Bytes: larger buffers, all seeds of a run together, are left out of checkpoints by default.
+SAVED_REPLAY = 256 * 2**20
 
 # What a row says of itself, as bits of one number: one column instead of three.
 STEP, TERMINATED, TRUNCATED = 1, 2, 4
@@ -95,10 +98,52 @@ def empty_buffer(spec: Replay, steps: Trajectories) -> ReplayBuffer:
     return ReplayBuffer(rows, jnp.zeros(n_envs, int), tree, largest)
 
 
+def bytes_of(leaves: PyTree) -> int:
+    """How much memory the arrays of a tree take, or those that its shapes stand for."""
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(leaves))
+
+
 def buffer_bytes(spec: Replay, steps: Trajectories) -> int:
     """How much memory a buffer takes, per seed."""
-    shapes = jax.eval_shape(lambda: empty_buffer(spec, steps))
-    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
+    return bytes_of(jax.eval_shape(lambda: empty_buffer(spec, steps)))
+
+
+def refuse_beyond_memory(spec: Replay, n_bytes: int, available: int) -> None:
+    """Refuses buffers that cannot be.
+
+    Args:
+      spec: asked for.
+      n_bytes: what the buffers of all seeds take.
+      available: bytes of memory in all.
+
+    Raises:
+      UpslopeError: says both sizes.
+    """
+    if n_bytes > available:
+        raise UpslopeError(
+            f"Replay of {spec.capacity:,} steps takes {n_bytes / 2**30:,.1f} GiB for all seeds, "
+            f"and there are {available / 2**30:,.1f} GiB of memory: choose a smaller buffer_size "
+            "or fewer seeds."
+        )
+
+
+def saves_replay(choice: bool | str, n_bytes: int) -> bool:
+    """Whether checkpoints hold the buffers of a run.
+
+    Args:
+      choice: True or False; "auto": where all seeds' buffers together take `SAVED_REPLAY` at most.
+      n_bytes: what they take.
+    """
+    return n_bytes <= SAVED_REPLAY if choice == "auto" else bool(choice)
+
+
+def refilled(name: str) -> str:
+    """What is said where a run goes on from a checkpoint without a buffer."""
+    return (
+        f"The checkpoint does not hold the steps of {name} that replay draws from (more than "
+        f"{SAVED_REPLAY >> 20} MiB, or save_replay=False): the buffer is filled anew, and the run "
+        "is not the uninterrupted one."
+    )
 
 
 def add_steps(spec: Replay, buffer: ReplayBuffer, steps: Trajectories) -> ReplayBuffer:

@@ -63,6 +63,11 @@ class HostSampler(Protocol):
 
     statistics: EpisodeStatistics
 
+    @property
+    def replay_bytes(self) -> int:
+        """Memory of the steps that it keeps for `Replay`, of all seeds."""
+        return 0
+
     def sample(self, keys: Array, actors: Actor, /) -> tuple[Any, HostSampler]:
         """Tries the actors of all seeds.
 
@@ -82,11 +87,15 @@ class HostSampler(Protocol):
     def start_fresh_episodes(self, iteration: int) -> None:
         """The next call begins fresh episodes everywhere, which depend on this number alone."""
 
-    def state(self) -> dict[str, np.ndarray]:
+    def state(self, *, replay: bool = True) -> dict[str, np.ndarray]:
         """What a checkpoint stores of it: arrays by name, of any shape.
 
         A sampler of the same arguments that is given them by `restore` returns from then on what
         this one does, bit for bit. Asking changes nothing. The names may not begin with `row.`.
+
+        Args:
+          replay: whether the steps that it keeps for `Replay` are among them. Without them
+            `restore` begins with an empty buffer, and says so in a warning.
         """
         return {}
 

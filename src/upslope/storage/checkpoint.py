@@ -165,13 +165,21 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 def _load(path: Path, like: T, kind: str, warn: Callable[[str], None]) -> tuple[T, dict[str, Any]]:
     state, arrays = _read(path)
     rows = state["leaves"]
-    wanted, structure = jax.tree_util.tree_flatten_with_path(like)
-    names = [_name(where) for where, _ in wanted]
-    _check_like(path, dict(zip(names, (leaf for _, leaf in wanted), strict=True)), rows)
-    found = []
-    for name, (_, leaf) in zip(names, wanted, strict=True):
-        value = leaves.decode(rows[name], arrays.get(name), name)
-        found.append(leaves.place_like(value, leaf))
+    paths, structure = jax.tree_util.tree_flatten_with_path(like)
+    wanted = {_name(where): leaf for where, leaf in paths}
+    optional = {name for name, leaf in wanted.items() if isinstance(leaf, leaves.MayBeAbsent)}
+    absent = optional if optional.isdisjoint(rows) else set()  # they come and go together
+    wanted = {
+        name: leaf.leaf if isinstance(leaf, leaves.MayBeAbsent) else leaf
+        for name, leaf in wanted.items()
+    }
+    _check_like(path, {name: wanted[name] for name in wanted if name not in absent}, rows)
+    found = [
+        None
+        if name in absent
+        else leaves.place_like(leaves.decode(rows[name], arrays.get(name), name), leaf)
+        for name, leaf in wanted.items()
+    ]
     if state.get("nan"):
         warn(f"{path} holds NaN in {', '.join(map(str, state['nan'][:5]))}.")
     metadata = from_plain(state["metadata"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeGuard, TypeVar
 
 import jax
@@ -22,6 +23,16 @@ class AnyBytes:
 
     def __repr__(self) -> str:
         return "uint8[any]"
+
+
+@dataclass(frozen=True)
+class MayBeAbsent:
+    """Stands in `like` for a leaf that a checkpoint may be without.
+
+    All such leaves of a tree are there or none is; they come back as None then.
+    """
+
+    leaf: object
 
 
 def is_prng_key(leaf: object) -> TypeGuard[jax.Array]:

@@ -44,6 +44,7 @@ RUN_SETTINGS: dict[str, Any] = {
     "engine": None,
     "workers": "auto",
     "checkpoint_every": "60s",
+    "save_replay": "auto",
 }
 
 
@@ -73,6 +74,9 @@ class RunConfig:
       evaluation_environment_settings: fields of it.
       checkpoint_every: time between checkpoints, besides those at evaluations: seconds, or such
         as "60s", "5m", "1h".
+      save_replay: whether checkpoints hold the replay buffers, so that a resumed run is the
+        uninterrupted one; False fills them anew. "auto": where those of all seeds together take
+        at most 256 MiB.
       engine: what samples the environment, a registered name; None: as the environment says.
       workers: simulator processes; "auto" decides by a quick timing. JAX environments have none.
     """
@@ -97,6 +101,7 @@ class RunConfig:
     engine: str | None = None
     workers: int | str = "auto"
     checkpoint_every: float | str = "60s"
+    save_replay: bool | str = "auto"
 
     def __post_init__(self) -> None:
         for name in (
@@ -117,6 +122,11 @@ class RunConfig:
                 "are settings of it. Name it, too."
             )
         seconds_of(self.checkpoint_every)
+        if not isinstance(self.save_replay, bool) and self.save_replay != "auto":
+            raise UpslopeError(
+                f"train() got save_replay={self.save_replay!r:.80}: it must be True, False or "
+                "'auto' (buffers up to 256 MiB)."
+            )
         if self.engine is not None:
             ENGINES.entry(self.engine)
         if self.workers != "auto":

@@ -50,6 +50,7 @@ def make_program(config: RunConfig, built: Built, layout: DeviceLayout | None = 
             total_timesteps=config.total_timesteps,
             evaluator=evaluator,
             layout=layout,
+            save_replay=config.save_replay,
         )
     from upslope.engine.host_program import HostProgram
 
@@ -62,6 +63,7 @@ def make_program(config: RunConfig, built: Built, layout: DeviceLayout | None = 
         total_timesteps=config.total_timesteps,
         evaluator=evaluator,
         layout=layout,
+        save_replay=config.save_replay,
     )
 
 

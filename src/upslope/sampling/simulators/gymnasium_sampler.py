@@ -18,6 +18,7 @@ from upslope.core.records import Replayed, Returns, Trajectories
 from upslope.objectives.objective import Objective
 from upslope.policies.twin.actor import generator
 from upslope.sampling.experience import EpisodeReturns, Episodes, ExperienceSpec, Replay, Steps
+from upslope.sampling.replay import refilled
 from upslope.sampling.sampler import HostSampler
 from upslope.sampling.simulators.action_log import ActionLog
 from upslope.sampling.simulators.action_sampler import ActionSampler
@@ -38,7 +39,6 @@ from upslope.sampling.simulators.twin_sampler import action_sampler
 from upslope.sampling.simulators.workers import same_rows
 
 REPLAY = 1  # tells the generators of replay from those of actions
-SAVED_REPLAY = 64 * 2**20  # bytes; a larger ring is left out of checkpoints
 
 
 class GymnasiumSampler(HostSampler):
@@ -67,8 +67,6 @@ class GymnasiumSampler(HostSampler):
         actions with the same keys; so it is too where the experience asks for it.
       max_restarts: how many worker processes one call may replace.
       max_simulators: more episodes than this run in rounds (`EpisodeReturns` alone).
-      save_replay: whether `state` holds the steps that `Replay` keeps; None for below 64 MB. A
-        sampler that is restored without them fills its ring anew, and says so.
 
     Attributes:
       statistics: of the last call, leaves [S].
@@ -94,7 +92,6 @@ class GymnasiumSampler(HostSampler):
         common_random_numbers: bool = False,
         max_restarts: int = 3,
         max_simulators: int = MAX_SIMULATORS,
-        save_replay: bool | None = None,
     ):
         for name, number in (("n_seeds", n_seeds), ("max_simulators", max_simulators)):
             check_number("GymnasiumSampler", name, number, at_least=1, integer=True)
@@ -108,7 +105,6 @@ class GymnasiumSampler(HostSampler):
         fresh = spec.fresh if isinstance(spec, Replay) else spec
         self._streams = fresh if isinstance(fresh, Steps) else None  # what goes on between calls
         self.replay = NumpyReplay(spec, n_seeds) if isinstance(spec, Replay) else None
-        self._save_replay = save_replay
         autoreset = self._streams is not None
         self._rounds = np.ones((1, self._count), bool)  # which simulators move side by side
         if hasattr(environment, "single_observation_space"):
@@ -216,11 +212,20 @@ class GymnasiumSampler(HostSampler):
         self._stepper.seeds.restart(iteration)
         self._start_anew()
 
-    def state(self) -> dict[str, np.ndarray]:
+    @property
+    def replay_bytes(self) -> int:
+        """Memory of the steps that `Replay` keeps, of all seeds."""
+        return 0 if self.replay is None else self.replay.nbytes
+
+    def state(self, *, replay: bool = True) -> dict[str, np.ndarray]:
         """All that the next call depends on, as arrays by name; leaves nothing out but the keys.
 
         Of every running episode it holds the seed and the actions since, so its size grows with
         the longest episode under way.
+
+        Args:
+          replay: whether it holds the steps that `Replay` keeps. A sampler that is restored
+            without them fills its buffer anew, and says so.
         """
         state = {f"seeds.{name}": value for name, value in self._stepper.seeds.state().items()}
         if self._streams is None:
@@ -236,7 +241,7 @@ class GymnasiumSampler(HostSampler):
         if self._backend.log is not None:
             log = self._backend.log.state()
             state |= {f"log.{name}": value for name, value in log.items()}
-        if self.replay is not None and self._saves(self.replay):
+        if self.replay is not None and replay:
             ring = self.replay.state()
             state |= {f"replay.{name}": value for name, value in ring.items()}
         return state
@@ -255,12 +260,7 @@ class GymnasiumSampler(HostSampler):
         if self.replay is not None:
             self.replay.load(part_of(state, "replay."))
             if "replay.written" not in state:
-                warnings.warn(
-                    f"The checkpoint does not hold the steps of {self._backend.name} that replay "
-                    f"draws from (more than {SAVED_REPLAY >> 20} MB, or save_replay=False): the "
-                    "buffer is filled anew, and the run is not the uninterrupted one.",
-                    stacklevel=2,
-                )
+                warnings.warn(refilled(self._backend.name), stacklevel=2)
         if self._streams is None:
             return
         waiting = np.array(state["waiting"], bool)
@@ -295,9 +295,6 @@ class GymnasiumSampler(HostSampler):
     def close(self) -> None:
         """Ends the simulators and their processes."""
         self._backend.close()
-
-    def _saves(self, replay: NumpyReplay) -> bool:
-        return replay.nbytes < SAVED_REPLAY if self._save_replay is None else self._save_replay
 
     def _start_anew(self) -> None:
         self._memory: Any = None  # of every simulator; None before the first call

@@ -9,10 +9,13 @@ import jax
 import numpy as np
 
 from upslope.core.checks import UpslopeError
+from upslope.core.machine import machine_memory
 from upslope.core.records import Replayed, Trajectories
 from upslope.sampling.experience import Replay
-from upslope.sampling.replay import UNASKED_PRIORITIES, rows_of
+from upslope.sampling.replay import UNASKED_PRIORITIES, bytes_of, refuse_beyond_memory, rows_of
 from upslope.sampling.simulators.numpy_sum_tree import NumpySumTree, importance_weights
+
+TREE_BYTES = 16  # of a sum tree, for each leaf, at least
 
 
 class Rows(NamedTuple):
@@ -53,16 +56,18 @@ class NumpyReplay:
         self.rows: Rows | None = None
         self.written = np.zeros((n_seeds, self._n_envs), np.int64)
         leaves = self._size * self._n_envs
+        self._refuse_beyond_memory(n_seeds * leaves * TREE_BYTES if spec.prioritized else 0)
         self.tree = NumpySumTree(n_seeds, leaves) if spec.prioritized else None
         self.largest = np.ones(n_seeds)
         self._stored: dict[str, np.ndarray] = {}  # rows that were loaded, before there are shapes
 
     @property
     def nbytes(self) -> int:
-        """Bytes of what has been written, of all seeds: what `state` holds."""
+        """Memory of the rows and priorities of all seeds; 0 until steps are added."""
+        if self.rows is None:
+            return 0
         tree = 0 if self.tree is None else self.tree.leaves().nbytes
-        rows = sum(leaf.nbytes for leaf in jax.tree.leaves(self.rows)) // self._size * self._used()
-        return rows + tree + sum(leaf.nbytes for leaf in self._stored.values())
+        return bytes_of(self.rows) + tree
 
     def add(self, steps: Trajectories) -> None:
         """Adds steps [S, T, N, ...], one after the other; padding is left out."""
@@ -201,8 +206,14 @@ class NumpyReplay:
         def blank(leaf: Any) -> np.ndarray:
             return np.zeros((leaf.shape[0], self._size, *leaf.shape[2:]), leaf.dtype)
 
+        shapes = [getattr(steps, name) for name in Rows._fields]
+        rows = bytes_of(shapes) // steps.reward.shape[1] * self._size
+        self._refuse_beyond_memory(rows)
         columns: list[Any] = [jax.tree.map(blank, getattr(steps, name)) for name in Rows._fields]
         return Rows(*columns)
+
+    def _refuse_beyond_memory(self, n_bytes: int) -> None:
+        refuse_beyond_memory(self.spec, n_bytes, machine_memory())
 
     def _abandon(self, rows: Any, restarted: np.ndarray) -> None:
         """Ends the episodes of streams that begin anew: their last step is a truncated one."""
