@@ -47,7 +47,19 @@ PARTS = {
         "Published returns, MountainCarContinuous with today's preset",
         "references.py --only MountainCarContinuous-v0",
     ),
-    "references_dqn": ("Published returns, DQN", "references.py --method dqn"),
+    "references_dqn_cartpole": (
+        "Published returns, DQN on CartPole",
+        "references.py --method dqn --only CartPole-v1",
+    ),
+    "references_dqn_acrobot": (
+        "Published returns, DQN on Acrobot",
+        "references.py --method dqn --only Acrobot-v1",
+    ),
+    "references_dqn_mountaincar": (
+        "Published returns, DQN on MountainCar",
+        "references.py --method dqn --only MountainCar-v0",
+    ),
+    "tic_tac_toe": ("Masked moves: tic-tac-toe against random moves", "tic_tac_toe.py"),
     "dqn": (
         "DQN and its buffer, beside Stable-Baselines3, rejax and flashbax",
         "dqn.py --sb3-python SB3 --rejax-python REJAX",

@@ -8,6 +8,8 @@ import itertools
 import os
 from importlib.metadata import version
 
+from program_cache import program_cache
+
 # Two host devices, so that what is sharded over seeds is sharded in the tests too.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
@@ -23,17 +25,13 @@ os.environ["XLA_FLAGS"] = (
         else ""  # later ones end at unknown flags
     )
 )
-# $UPSLOPE_TEST_CACHE names a folder in which compiled programs are kept between runs of the suite,
-# for child processes too. Without it nothing is written: programs told apart by their text, flags
-# and versions are found again there.
+# What is compiled once is read back in other workers, in child processes and in the next run.
 os.environ.update(
     {
-        "JAX_COMPILATION_CACHE_DIR": os.environ["UPSLOPE_TEST_CACHE"],
+        "JAX_COMPILATION_CACHE_DIR": str(program_cache()),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
     }
-    if "UPSLOPE_TEST_CACHE" in os.environ
-    else {"JAX_ENABLE_COMPILATION_CACHE": "false"}
 )
 
 import jax

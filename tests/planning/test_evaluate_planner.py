@@ -10,6 +10,7 @@ from upslope.environments import Pendulum
 from upslope.planning import MPPI, PLANNERS
 
 
+@pytest.mark.slow
 def test_cem_swings_up_the_pendulum():
     """At least -160 over 100 episodes: 200 candidates, 4 rounds, horizon 20."""
     found = upslope.evaluate("Pendulum-v1", planner="cem", episodes=100)

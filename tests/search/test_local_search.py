@@ -21,6 +21,7 @@ from small_searches import (
 from upslope.core.checks import UpslopeError
 from upslope.core.distributions import Deterministic
 from upslope.core.moments import Moments
+from upslope.engine.executables import compiled
 from upslope.environments import CartPole
 from upslope.objectives import EpisodicReturn
 from upslope.policies.normalized import NormalizedPolicy
@@ -96,7 +97,8 @@ def evaluations(method, bits, runs, iterations, start=None):
         _, diagnostics = maximize(method, one_max, first, iterations, key)
         return jnp.sum(diagnostics.best < bits)
 
-    times = np.asarray(jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(5), runs)))
+    keys = jax.random.split(jax.random.key(5), runs)
+    times = np.asarray(compiled(jax.jit(jax.vmap(run)).lower(keys))(keys))
     assert times.max() < iterations, "some runs have not ended"
     return times
 

@@ -68,18 +68,18 @@ def test_checkpoints_before_the_evaluation_are_kept(tmp_path, monkeypatch):
 
 
 def test_evaluating_a_run_later_is_checked_too(tmp_path, monkeypatch):
-    from upslope.engine.jax_program import JaxProgram
+    from upslope.engine.jax_evaluator import JaxEvaluator
 
     settings = {"seeds": 1, "total_timesteps": 500, "evaluations": 1, "final_episodes": 2}
     train("CartPole-v1", "random-search", out=tmp_path / "run", use_preset=False, **settings)
     assert evaluate(tmp_path / "run", episodes=2).returns.shape == (1, 2)
-    honest = JaxProgram.evaluate
+    honest = JaxEvaluator.evaluate
 
     def overflowing(self, *arguments):
         returns = honest(self, *arguments)
         return returns._replace(returns=np.full_like(returns.returns, np.inf))
 
-    monkeypatch.setattr(JaxProgram, "evaluate", overflowing)
+    monkeypatch.setattr(JaxEvaluator, "evaluate", overflowing)
     with pytest.raises(NumericalError, match=r"return inf .* The policies are as they were\."):
         evaluate(tmp_path / "run", episodes=2)
 

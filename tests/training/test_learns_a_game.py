@@ -36,12 +36,15 @@ def test_learners_with_masks_never_lose_by_an_illegal_move():
 
 @pytest.mark.learning
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "gap"), [("ppo", 0.05), ("reinforce", 0.12)])
-def test_presets_come_close_to_the_best_response(method, gap):
-    """Four seeds, 2,000 games each: the standard error of a mean is below 0.011."""
+def test_the_preset_comes_near_the_best_response():
+    """Two seeds, a twentieth of the preset's steps; benchmarks/tic_tac_toe.py takes all of them.
+
+    Random moves against random moves earn 0.0; 1,000 games a seed: a standard error below 0.03.
+    """
     best = best_value()
     assert abs(best - 0.95983) < 1e-4
-    run = upslope.train("tic-tac-toe", method, seeds=4, evaluations=1, final_episodes=2000)
+    run = upslope.train(
+        "tic-tac-toe", "ppo", total_timesteps=50_000, seeds=2, evaluations=1, final_episodes=1000
+    )
     returns = run.summary.final.returns.mean(axis=1)
-    assert returns.mean() > best - gap, returns
-    assert returns.min() > best - 2 * gap, returns
+    assert (returns > best - 0.25).all(), returns

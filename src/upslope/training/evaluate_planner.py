@@ -13,6 +13,7 @@ from upslope.core.actor import Actor
 from upslope.core.annotations import Key
 from upslope.core.checks import UpslopeError, check_number, check_settings, check_table
 from upslope.core.records import Returns
+from upslope.engine.executables import compiled
 from upslope.engine.finite_checks import check_returns
 from upslope.engine.progress import Evaluation
 from upslope.environments import FullyObserved, make
@@ -78,7 +79,8 @@ def evaluate_planner(
         return sample_returns(key, environment, population, EpisodicReturn(), episodes, limit)[0]
 
     observed = FullyObserved(simulated)  # pyright: ignore[reportCallIssue] (time_limit is the inner one's)
-    found = play(jax.random.key(seed), observed, population)
+    arguments = (jax.random.key(seed), observed, population)
+    found = compiled(play.lower(*arguments))(*arguments)
     lengths = np.asarray(found.lengths)
     evaluation = Evaluation(
         np.zeros(1, np.int64),
