@@ -60,7 +60,7 @@ class Times:
     """Where the wall time went, seconds. Every moment is in one account only.
 
     Attributes:
-      imports: of modules, before the run.
+      imports: of modules, before the run, and reading its settings.
       compile: programs, whenever they are compiled.
       search: ask, sample and tell.
       evaluation: held-out episodes.

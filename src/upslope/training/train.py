@@ -69,6 +69,7 @@ def train(
       UpslopeError: bad input, before any work starts; or what went wrong.
       Stopped: a signal ended it, a `KeyboardInterrupt`; with `out` everything is saved.
     """
+    began = time.perf_counter()
     given = evaluated = None
     if not isinstance(environment, str):
         table = check_table("train", "environment_settings", environment_settings)
@@ -94,6 +95,7 @@ def train(
         out=out,
         reporter=reporter,
         loggers=loggers,
+        import_seconds=time.perf_counter() - began,
         environment=given,
         evaluation_environment=evaluated,
     )
@@ -260,7 +262,8 @@ def _go(
                 built.observation_space,
                 built.action_space,
             )
-            recorder.finish(result, position)
+            with times.spent_on("bookkeeping"):
+                recorder.finish(result, position)
             return result
         except BaseException as error:
             recorder.fail(error)
