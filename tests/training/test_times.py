@@ -20,7 +20,7 @@ def test_every_second_is_in_an_account(tmp_path, environment):
         train_freq=1,
         batch_size=8,
         prioritized=False,
-        total_timesteps=10_000 if environment == "CartPole-v1" else 1_500,
+        total_timesteps=10_000 if environment == "CartPole-v1" else 400,
         checkpoint_every=0.2,
     )
     wall = time.perf_counter() - began
