@@ -1,5 +1,6 @@
 """`upslope evaluate ENV --planner NAME` and its Python face."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -7,7 +8,7 @@ import upslope
 from upslope.cli.main import main
 from upslope.core.checks import UpslopeError
 from upslope.environments import Pendulum
-from upslope.planning import MPPI, PLANNERS
+from upslope.planning import MPPI, PLANNERS, PlanningActor
 
 
 @pytest.mark.slow
@@ -91,3 +92,11 @@ def test_a_gamma_of_one_discounts_nothing(capsys):
 def test_command_errors(words, reason, capsys):
     assert main(["evaluate", *words.split()]) == 2
     assert reason in capsys.readouterr().err
+
+
+def test_a_planner_that_does_not_see_the_state_says_what_it_needs():
+    environment = Pendulum()
+    actor = PlanningActor(MPPI(environment, n_candidates=4, horizon=2))
+    _, observation = environment.reset(jax.random.key(0))
+    with pytest.raises(UpslopeError, match=r"act in FullyObserved\(environment\)"):
+        actor.act(jax.random.key(1), observation, actor.initial_memory())

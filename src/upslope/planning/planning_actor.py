@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from upslope.core.actor import Actor
 from upslope.core.annotations import Extras, Key, Memory
+from upslope.core.checks import UpslopeError
 from upslope.core.records import Act
 from upslope.environments.wrappers.fully_observed import FullState
 from upslope.planning.planner import Planner
@@ -30,6 +31,9 @@ class PlanningActor(Actor):
 
     Attributes:
       planner: any.
+
+    Raises:
+      UpslopeError: the observation does not show the environment's state.
     """
 
     observes_state: ClassVar[bool] = True
@@ -39,6 +43,12 @@ class PlanningActor(Actor):
         return self.planner.initial_memory()
 
     def act(self, noise: Key, observation: FullState, memory: Memory) -> Act:
+        if not isinstance(observation, FullState):
+            raise UpslopeError(
+                "A PlanningActor got an observation without the environment's state, from which "
+                "it plans: act in FullyObserved(environment), or let upslope.evaluate(environment, "
+                "planner=...) do so."
+            )
         plan = self.planner.plan(noise, observation.state, memory)
         extras = PlanExtras(plan.value, plan.action_weights, plan.extras)
         return Act(plan.action, plan.memory, extras)

@@ -16,7 +16,6 @@ from upslope.planning import Planner
 from upslope.storage.policy_artifact import load_policy
 from upslope.training.build import build, same_kind
 from upslope.training.config import RunConfig
-from upslope.training.evaluate_planner import evaluate_planner
 from upslope.training.programs import make_evaluator
 from upslope.training.run_folder import RunFolder
 
@@ -62,6 +61,8 @@ def evaluate(
                     f"evaluate got {name}={value!r:.80} beside a planner: it belongs to policies "
                     "of a run. The first argument is the planner's environment."
                 )
+        from upslope.training.evaluate_planner import evaluate_planner
+
         return evaluate_planner(path, planner, episodes=episodes, seed=seed, **settings)
     check_settings("evaluate", settings, EVALUATE_SETTINGS)
     check_number("evaluate", "episodes", episodes, at_least=1, integer=True)

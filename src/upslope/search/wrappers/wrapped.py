@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from jax import Array
 
 from upslope.core.checks import UpslopeError, check_number
 from upslope.sampling.experience import EpisodeReturns
-from upslope.search.evolution.cma.cma_es import CMAES
 from upslope.search.search_method import SearchMethod
-from upslope.search.wrappers.successive_halving import SuccessiveHalving
-from upslope.search.wrappers.uncertainty_handling import UncertaintyHandlingCMAES
+
+if TYPE_CHECKING:
+    from upslope.search.evolution.cma.cma_es import CMAES
 
 
 def wrapped(
@@ -38,8 +38,11 @@ def wrapped(
     owner = type(method).__name__
     check_number(owner, "racing", racing, at_least=1, integer=True)
     check_number(owner, "max_evaluations", max_evaluations, at_least=1)
+    # Imported where they are asked for: a run without them does not wait for them.
     if uncertainty_handling:
-        if not isinstance(method, CMAES):
+        from upslope.search.wrappers.uncertainty_handling import UncertaintyHandlingCMAES
+
+        if not is_cma_es(method):
             raise UpslopeError(
                 f"{owner} has no uncertainty_handling, which widens the Gaussian of CMA-ES: use "
                 "cma-es or sep-cma-es, or racing=2."
@@ -51,7 +54,20 @@ def wrapped(
             )
         again = max(2, round(2 + method.population_size / 20))
         return UncertaintyHandlingCMAES(method, min(again, method.population_size), max_evaluations)
-    return method if racing == 1 else SuccessiveHalving(method, racing)
+    if racing == 1:
+        return method
+    from upslope.search.wrappers.successive_halving import SuccessiveHalving
+
+    return SuccessiveHalving(method, racing)
+
+
+def is_cma_es(method: SearchMethod) -> TypeGuard[CMAES]:
+    """Whether a method adapts the covariance matrix of a Gaussian."""
+    if not isinstance(method.experience, EpisodeReturns):
+        return False
+    from upslope.search.evolution.cma.cma_es import CMAES
+
+    return isinstance(method, CMAES)
 
 
 def wrapper_settings(target: Callable[..., Any]) -> dict[str, Any]:
@@ -67,6 +83,6 @@ def wrapper_settings(target: Callable[..., Any]) -> dict[str, Any]:
     except (UpslopeError, TypeError):  # it cannot be made without settings
         return {}
     settings: dict[str, Any] = {"racing": 1}
-    if isinstance(method, CMAES):
+    if is_cma_es(method):
         settings |= {"uncertainty_handling": False, "max_evaluations": 32.0}
     return settings
