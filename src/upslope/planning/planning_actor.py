@@ -8,7 +8,7 @@ from jax import Array
 from jaxtyping import Float
 
 from upslope.core.actor import Actor
-from upslope.core.annotations import Extras, Key, Memory
+from upslope.core.annotations import Extras, Key, Memory, Observation
 from upslope.core.checks import UpslopeError
 from upslope.core.records import Act
 from upslope.environments.wrappers.fully_observed import FullState
@@ -42,7 +42,7 @@ class PlanningActor(Actor):
     def initial_memory(self) -> Memory:
         return self.planner.initial_memory()
 
-    def act(self, noise: Key, observation: FullState, memory: Memory) -> Act:
+    def act(self, noise: Key, observation: Observation, memory: Memory) -> Act:
         if not isinstance(observation, FullState):
             raise UpslopeError(
                 "A PlanningActor got an observation without the environment's state, from which "
