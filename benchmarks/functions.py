@@ -24,7 +24,7 @@ def main() -> int:
     """Measures and reports."""
     import upslope
 
-    upslope.minimize  # noqa: B018  asks XLA for small loops before anything starts JAX
+    upslope.configure()
     parser = options.parser(__doc__, repeats=30)
     parser.add_argument("--only", choices=["evaluations", "cma-speed", "nelder-mead"])
     arguments = options.parse(parser)

@@ -36,7 +36,10 @@ ZOO = {
 def main() -> int:
     """Measures and reports."""
     arguments = options.parse(options.parser(__doc__, repeats=10))
+    import upslope
+
     report = Report("gradient_free", arguments)
+    upslope.configure(populations=True)
     for (environment, method), bar in SOLVED.items():
         returns = run(arguments, report, environment, method)
         solved = int(np.sum(returns >= bar))

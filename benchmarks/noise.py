@@ -48,6 +48,8 @@ def main() -> int:
 
     import upslope
 
+    upslope.configure()
+
     def f(x, key):
         return -jnp.sum(x**2) + NOISE * jax.random.normal(key)
 

@@ -18,18 +18,19 @@ BUDGET = 200_000
 
 def main() -> int:
     """Measures and reports."""
+    import upslope
+
     parser = options.parser(__doc__, repeats=3)
     parser.add_argument("--seeds", type=int, default=16)
     parser.add_argument("--first-seed", type=int, default=0)
     arguments = options.parse(parser)
     report = Report("reinforce_cartpole", arguments)
+    upslope.configure(arguments.seeds)
     budget = BUDGET // 10 if arguments.quick else BUDGET
-    from upslope.training.train import train
-
     report.runs["upslope"] = []
     for number in range(arguments.repeats):
         watch, used = Hooks(), process_seconds_of_this()
-        run = train(
+        run = upslope.train(
             "CartPole-v1",
             "reinforce",
             seeds=arguments.seeds,

@@ -30,6 +30,7 @@ def main() -> int:
 
     arguments = options.parse(options.parser(__doc__, repeats=4))
     report = Report("tic_tac_toe", arguments)
+    upslope.configure(arguments.repeats)
     best = best_value()
     report.noted("best response to random moves", best)
     settings = {"total_timesteps": 4000, "final_episodes": 50} if arguments.quick else {}

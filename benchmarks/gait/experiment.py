@@ -36,6 +36,7 @@ def main() -> int:
 
     arguments = options.parse(options.parser(__doc__, repeats=10))
     report = Report("gait", arguments)
+    upslope.configure(populations=True)
     walks = 90 if arguments.quick else WALKS
     first = None
     for name, settings in METHODS.items():

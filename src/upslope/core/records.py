@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool, Float, Int
 
 from upslope.core.annotations import Action, Extras, Memory, Observation
 from upslope.core.moments import Moments
@@ -21,9 +22,9 @@ class Step(NamedTuple):
     """
 
     observation: Observation  # [...], or a tree of such arrays
-    reward: Array  # scalar
-    terminated: Array  # scalar bool: the process ended; never a time limit
-    discount: Array | None = None  # scalar; None: 1
+    reward: Float[Array, ""]
+    terminated: Bool[Array, ""]  # the process ended; never a time limit
+    discount: Float[Array, ""] | None = None  # None: 1
 
 
 class Act(NamedTuple):
@@ -39,15 +40,15 @@ class Trajectories(NamedTuple):
 
     observation: Observation  # [T, N, ...], or a tree of such arrays
     action: Action  # [T, N, ...]
-    reward: Array  # [T, N]
+    reward: Float[Array, "T N"]
     next_observation: Observation  # [T, N, ...] the true successor, before any reset
-    terminated: Array  # [T, N] the process ended: its value is 0 from here
-    truncated: Array  # [T, N] we stopped looking: its value is not 0
-    valid: Array  # [T, N] False on padding after an episode's end
+    terminated: Bool[Array, "T N"]  # the process ended: its value is 0 from here
+    truncated: Bool[Array, "T N"]  # we stopped looking: its value is not 0
+    valid: Bool[Array, "T N"]  # False on padding after an episode's end
     memory: Memory = ()  # [N, ...] the actor's memory before the first step; () without memory
     extras: Extras = ()  # [T, N, ...] what the actor noted of each step
-    discount: Array | None = None  # [T, N] the environment's own, times gamma; None: 1 everywhere
-    restarted: Array | None = None  # [N] bool: the stream began anew before the first step
+    discount: Float[Array, "T N"] | None = None  # the environment's own; None: 1 everywhere
+    restarted: Bool[Array, " N"] | None = None  # the stream began anew before the first step
 
 
 class Replayed(NamedTuple):
@@ -55,30 +56,28 @@ class Replayed(NamedTuple):
 
     fresh: Trajectories  # [T, N, ...]
     batches: Trajectories  # [B, L, M, ...]: B batches of M windows of L consecutive steps
-    indices: Array  # [B, M] int: where each window begins in the buffer
-    weights: Array  # [B, M] importance weights (N p)^-beta / max; 1 where drawing is uniform
-    filled: Array  # scalar int: rows the buffer holds, a step or an episode's end each
+    indices: Int[Array, "B M"]  # where each window begins in the buffer
+    weights: Float[Array, "B M"]  # importance weights (N p)^-beta / max; 1 where drawing is uniform
+    filled: Int[Array, ""]  # rows the buffer holds, a step or an episode's end each
 
 
 class Returns(NamedTuple):
     """P candidates, E episodes each."""
 
-    returns: Array  # [P, E] under the objective
-    lengths: Array  # [P, E] environment steps used
+    returns: Float[Array, "P E"]  # under the objective
+    lengths: Int[Array, "P E"]  # environment steps used
     moments: Moments | None = None  # of all observations visited, when the policy normalises
 
 
 class EpisodeStatistics(NamedTuple):
     """Episodes that ended in the last call of `sample`: what training curves show."""
 
-    returns: Array  # scalar: their mean undiscounted return, NaN if none ended
-    lengths: Array  # scalar: their mean length, NaN if none ended
-    episodes: Array  # scalar int: how many ended
-    steps: Array  # scalar int: environment steps taken by the call
-    nonfinite_env: (
-        Array  # scalar int: 0, or 1 + index of the first environment with a NaN or an infinity
-    )
-    nonfinite_step: Array  # scalar int: the step within the call at which it appeared
+    returns: Float[Array, ""]  # their mean undiscounted return, NaN if none ended
+    lengths: Float[Array, ""]  # their mean length, NaN if none ended
+    episodes: Int[Array, ""]  # how many ended
+    steps: Int[Array, ""]  # environment steps taken by the call
+    nonfinite_env: Int[Array, ""]  # 0, or 1 + index of the first with a NaN or an infinity
+    nonfinite_step: Int[Array, ""]  # the step within the call at which it appeared
 
     @classmethod
     def nothing(cls) -> EpisodeStatistics:
@@ -87,7 +86,7 @@ class EpisodeStatistics(NamedTuple):
         return cls(nan, nan, zero, zero, zero, zero)
 
 
-def finite_steps(reward: Array, observation: Observation) -> Array:
+def finite_steps(reward: Float[Array, "*batch"], observation: Observation) -> Bool[Array, "*batch"]:
     """Which steps [...] have a finite reward and, in floating point, a finite observation."""
     fine = jnp.isfinite(reward)
     for leaf in jax.tree.leaves(observation):
@@ -97,7 +96,9 @@ def finite_steps(reward: Array, observation: Observation) -> Array:
     return fine
 
 
-def first_nonfinite(reward: Array, observation: Observation) -> tuple[Array, Array]:
+def first_nonfinite(
+    reward: Float[Array, "T N"], observation: Observation
+) -> tuple[Int[Array, ""], Int[Array, ""]]:
     """Where the first NaN or infinity stands in [T, N] steps.
 
     Returns:

@@ -8,6 +8,7 @@ import equinox as eqx
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
+from jaxtyping import Bool
 
 from upslope.core.annotations import Action, EnvironmentState, Key, Observation
 from upslope.core.checks import check_number
@@ -85,7 +86,7 @@ class Environment(eqx.Module):
             return None
         return low, high
 
-    def action_mask(self, state: EnvironmentState) -> Array | None:
+    def action_mask(self, state: EnvironmentState) -> Bool[Array, " A"] | None:
         """Which actions [A] are legal in a state, never none of them; None where all always are.
 
         Policies find the same mask in the observation's field `action_mask`; planners, which see

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
-from jax import Array
 
+from upslope.core.annotations import Key
 from upslope.core.checks import UpslopeError
 from upslope.policies.bodies import Body, ConvolutionalBody, LinearBody, MLPBody, RecurrentBody
 from upslope.policies.features import ProductFeatures
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 Settings = Mapping[str, Any]
 
 
-def mlp(key: Array, obs: ObservationShape, n_outputs: int, s: Settings) -> MLPBody:
+def mlp(key: Key, obs: ObservationShape, n_outputs: int, s: Settings) -> MLPBody:
     """A dense network."""
     sizes = (s["hidden"], s["activation"], s["out_gain"])
     return MLPBody.fresh(key, obs.size, n_outputs, *sizes, obs.categories)
 
 
-def linear(key: Array, obs: ObservationShape, n_outputs: int, s: Settings) -> LinearBody:
+def linear(key: Key, obs: ObservationShape, n_outputs: int, s: Settings) -> LinearBody:
     """A linear map, zero at first."""
     return LinearBody.fresh(key, obs.size, n_outputs, obs.categories)
 
 
-def recurrent(key: Array, obs: ObservationShape, n_outputs: int, s: Settings) -> RecurrentBody:
+def recurrent(key: Key, obs: ObservationShape, n_outputs: int, s: Settings) -> RecurrentBody:
     """A gated recurrent unit between dense layers."""
     sizes = (s["hidden"], s["activation"], s["out_gain"])
     return RecurrentBody.fresh(key, obs.size, n_outputs, *sizes, obs.categories)
 
 
 def convolutional(
-    key: Array, obs: ObservationShape, n_outputs: int, s: Settings
+    key: Key, obs: ObservationShape, n_outputs: int, s: Settings
 ) -> ConvolutionalBody:
     """A convolutional network."""
     height, width, depth = obs.shape
@@ -49,7 +49,7 @@ def convolutional(
     return ConvolutionalBody.fresh(key, (height, width, depth), n_outputs, *sizes)
 
 
-BODIES: Mapping[str, Callable[[Array, ObservationShape, int, Settings], Body]] = {
+BODIES: Mapping[str, Callable[[Key, ObservationShape, int, Settings], Body]] = {
     "mlp": mlp,
     "linear": linear,
     "recurrent": recurrent,
@@ -58,7 +58,7 @@ BODIES: Mapping[str, Callable[[Array, ObservationShape, int, Settings], Body]] =
 
 
 def build_network(
-    key: Array,
+    key: Key,
     observation_space: spaces.Space,
     action_space: spaces.Space,
     body: str,
@@ -91,7 +91,7 @@ def build_network(
 
 
 def tabular_softmax(
-    key: Array, observation_space: spaces.Space, action_space: spaces.Space
+    key: Key, observation_space: spaces.Space, action_space: spaces.Space
 ) -> TabularSoftmax:
     """Equal preferences for all actions in all states."""
     states = observation_shape(observation_space).size
@@ -99,7 +99,7 @@ def tabular_softmax(
 
 
 def linear_softmax(
-    key: Array, observation_space: spaces.Space, action_space: spaces.Space, *, bias: bool = True
+    key: Key, observation_space: spaces.Space, action_space: spaces.Space, *, bias: bool = True
 ) -> LinearSoftmax:
     """Product features; theta is zero at first."""
     obs = observation_shape(observation_space)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jax import Array
-
+from upslope.core.annotations import Key
 from upslope.policies.bodies import LinearBody, MLPBody, RecurrentBody
 from upslope.policies.encoding import Categories
 from upslope.policies.heads import (
@@ -28,7 +27,7 @@ Sizes = Sequence[int]
 
 
 def _dense(
-    key: Array,
+    key: Key,
     in_size: int,
     head: Head,
     hidden: Sizes,
@@ -42,7 +41,7 @@ def _dense(
 
 
 def SoftmaxNetwork(
-    key: Array,
+    key: Key,
     in_size: int,
     n_actions: int,
     hidden: Sizes = (64, 64),
@@ -56,7 +55,7 @@ def SoftmaxNetwork(
 
 
 def MultiSoftmaxNetwork(
-    key: Array,
+    key: Key,
     in_size: int,
     nvec: Sizes,
     hidden: Sizes = (64, 64),
@@ -70,7 +69,7 @@ def MultiSoftmaxNetwork(
 
 
 def BernoulliNetwork(
-    key: Array,
+    key: Key,
     in_size: int,
     shape: Sizes,
     hidden: Sizes = (64, 64),
@@ -84,7 +83,7 @@ def BernoulliNetwork(
 
 
 def GaussianNetwork(
-    key: Array,
+    key: Key,
     in_size: int,
     shape: Sizes,
     hidden: Sizes = (64, 64),
@@ -100,7 +99,7 @@ def GaussianNetwork(
 
 
 def SquashedGaussianNetwork(
-    key: Array,
+    key: Key,
     in_size: int,
     low: Sequence[float],
     high: Sequence[float],
@@ -120,7 +119,7 @@ def SquashedGaussianNetwork(
 
 
 def BetaNetwork(
-    key: Array,
+    key: Key,
     in_size: int,
     low: Sequence[float],
     high: Sequence[float],
@@ -136,7 +135,7 @@ def BetaNetwork(
 
 
 def DeterministicNetwork(
-    key: Array,
+    key: Key,
     in_size: int,
     head: ModeHead | PointHead,
     hidden: Sizes = (64, 64),
@@ -149,7 +148,7 @@ def DeterministicNetwork(
 
 
 def LinearGaussian(
-    key: Array,
+    key: Key,
     in_size: int,
     shape: Sizes,
     log_std_init: float = 0.0,
@@ -171,14 +170,14 @@ def LinearGaussian(
 
 
 def DeterministicLinear(
-    key: Array, in_size: int, head: ModeHead | PointHead, categories: Categories = ()
+    key: Key, in_size: int, head: ModeHead | PointHead, categories: Categories = ()
 ) -> NetworkPolicy:
     """One action for each observation, by a linear map; its weights are zero at first."""
     return NetworkPolicy(LinearBody.fresh(key, in_size, head.n_outputs, categories), head)
 
 
 def RecurrentSoftmax(
-    key: Array,
+    key: Key,
     in_size: int,
     n_actions: int,
     hidden: Sizes = (64, 64),
@@ -192,7 +191,7 @@ def RecurrentSoftmax(
 
 
 def RecurrentGaussian(
-    key: Array,
+    key: Key,
     in_size: int,
     shape: Sizes,
     hidden: Sizes = (64, 64),

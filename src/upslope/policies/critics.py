@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
-from upslope.core.annotations import Memory, Observation
+from upslope.core.annotations import Key, Memory, Observation
 from upslope.core.networks.linear import Linear
 from upslope.policies.bodies.body import Body
 from upslope.policies.policy import Policy, ValueFunction
@@ -76,7 +77,9 @@ class ActionValue(ValueFunction):
     def initial_memory(self) -> Memory:
         return self.body.initial_memory()
 
-    def __call__(self, observation: Observation, memory: Memory = (), *, action: Array) -> Any:
+    def __call__(
+        self, observation: Observation, memory: Memory = (), *, action: Float[Array, " d"]
+    ) -> Any:
         """Q, a scalar; with memory, a pair (Q, next memory)."""
         output, memory = self.body(observation, memory, jnp.ravel(action))
         return (output[0], memory) if self.has_memory else output[0]
@@ -97,7 +100,7 @@ class FeatureValue(ValueFunction):
         return self.output(observation)[0]
 
 
-def state_value(key: Array, policy: Policy, *, share_features: bool = False) -> ValueFunction:
+def state_value(key: Key, policy: Policy, *, share_features: bool = False) -> ValueFunction:
     """A fresh V of the policy's architecture. The key is consumed.
 
     Args:
@@ -114,7 +117,7 @@ def state_value(key: Array, policy: Policy, *, share_features: bool = False) -> 
     return StateValue(policy.network_like(key, 1))
 
 
-def action_values(key: Array, policy: Policy, n_actions: int) -> ActionValues:
+def action_values(key: Key, policy: Policy, n_actions: int) -> ActionValues:
     """A fresh Q(s, .) [n_actions] of the policy's architecture. The key is consumed.
 
     Raises:
@@ -123,7 +126,7 @@ def action_values(key: Array, policy: Policy, n_actions: int) -> ActionValues:
     return ActionValues(policy.network_like(key, n_actions))
 
 
-def action_value(key: Array, policy: Policy, action_size: int) -> ActionValue:
+def action_value(key: Key, policy: Policy, action_size: int) -> ActionValue:
     """A fresh Q(s, a) of actions of `action_size` numbers. The key is consumed.
 
     Raises:

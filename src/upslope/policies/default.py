@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from jax import Array
 
-from upslope.core.annotations import PyTree
+from upslope.core.annotations import Key, PyTree
 from upslope.core.checks import UpslopeError, check_settings
 from upslope.core.moments import Moments
 from upslope.policies.normalized import NormalizedPolicy
@@ -31,7 +30,7 @@ DEFAULT_ACTIVATION = "tanh"
 
 
 def default_policy(
-    key: Array,
+    key: Key,
     observation_space: spaces.Space,
     action_space: spaces.Space,
     *,

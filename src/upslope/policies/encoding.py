@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool, Float
 
 from upslope.core.annotations import Observation
 
@@ -15,7 +16,7 @@ ACTION_MASK = "action_mask"
 Categories = tuple[int, ...] | tuple[tuple[int, ...], ...]
 
 
-def action_mask(observation: Observation) -> Array | None:
+def action_mask(observation: Observation) -> Bool[Array, " A"] | None:
     """Which actions are allowed, booleans [A]: the field `action_mask` of a dict; else None."""
     if isinstance(observation, Mapping) and ACTION_MASK in observation:
         return observation[ACTION_MASK] != 0
@@ -29,7 +30,7 @@ def without_mask(observation: Observation) -> Observation:
     return observation
 
 
-def encode(observation: Observation, categories: Categories) -> Array:
+def encode(observation: Observation, categories: Categories) -> Float[Array, " n"]:
     """An observation as a vector of floats [I].
 
     The leaves of a tree follow each other in JAX's order: dicts by sorted keys (Gymnasium's order

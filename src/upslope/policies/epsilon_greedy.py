@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from upslope.core.actor import Actor
-from upslope.core.annotations import Memory, Observation
+from upslope.core.annotations import Key, Memory, Observation
 from upslope.core.distributions.categorical import Categorical
 from upslope.core.moments import Moments
 from upslope.core.records import Act
@@ -37,13 +38,13 @@ class EpsilonGreedy(Actor):
     """
 
     policy: Policy
-    epsilon: float | Array
+    epsilon: float | Float[Array, ""]
     n_actions: int = eqx.field(static=True)
 
     def initial_memory(self) -> Memory:
         return self.policy.initial_memory()
 
-    def noise(self, key: Array) -> tuple[Array, Array]:
+    def noise(self, key: Key) -> tuple[Array, Array]:
         """A number in [0, 1) and the Gumbel noise [A] of the random action."""
         explore, which = jax.random.split(key)
         return jax.random.uniform(explore), jax.random.gumbel(which, (self.n_actions,))

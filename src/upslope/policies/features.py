@@ -8,6 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from upslope.core.annotations import Observation
 from upslope.core.non_trainable import NonTrainable
@@ -24,7 +25,7 @@ class FeatureMap(NonTrainable):
     """
 
     @abc.abstractmethod
-    def __call__(self, observation: Observation) -> Array:
+    def __call__(self, observation: Observation) -> Float[Array, " n"]:
         """phi(s, .) [A, D]."""
 
     def numpy(self, theta: np.ndarray) -> tuple[TwinBody, TwinSoftmax] | None:
@@ -56,7 +57,7 @@ class ProductFeatures(FeatureMap):
         """D for observations of I numbers."""
         return self.n_actions * (in_size + int(self.bias))
 
-    def __call__(self, observation: Observation) -> Array:
+    def __call__(self, observation: Observation) -> Float[Array, " n"]:
         x = encode(observation, self.categories)
         if self.bias:
             x = jnp.append(x, 1.0)
@@ -85,7 +86,7 @@ class BernoulliFeatures(FeatureMap):
         """D for observations of I numbers."""
         return in_size + int(self.bias)
 
-    def __call__(self, observation: Observation) -> Array:
+    def __call__(self, observation: Observation) -> Float[Array, " n"]:
         x = encode(observation, self.categories)
         if self.bias:
             x = jnp.append(x, 1.0)
@@ -105,7 +106,7 @@ class TableFeatures(FeatureMap):
 
     table: Array = eqx.field(converter=lambda table: jnp.asarray(table, float))
 
-    def __call__(self, observation: Observation) -> Array:
+    def __call__(self, observation: Observation) -> Float[Array, " n"]:
         return self.table[observation]
 
     def numpy(self, theta: np.ndarray) -> tuple[TwinBody, TwinSoftmax]:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from upslope.core.annotations import Memory, Observation
+from upslope.core.annotations import Key, Memory, Observation
 from upslope.core.distributions import Categorical
 from upslope.policies.bodies.table import FeatureBody
 from upslope.policies.encoding import action_mask
@@ -39,7 +39,7 @@ class LinearSoftmax(Policy):
         mask = action_mask(observation)
         return Categorical(logits, allowed(mask, logits.shape[0], "A linear softmax policy"))
 
-    def network_like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> FeatureBody:
+    def network_like(self, key: Key, n_outputs: int, n_extra_inputs: int = 0) -> FeatureBody:
         """Linear in the features averaged over the actions, zero at first."""
         weight = jnp.zeros((self.theta.shape[0], n_outputs), self.theta.dtype)
         start = FeatureBody(weight, jnp.zeros(n_outputs, self.theta.dtype), self.features)

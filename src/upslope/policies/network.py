@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
-from upslope.core.annotations import Memory, Noise, Observation
+from upslope.core.annotations import Key, Memory, Noise, Observation
 from upslope.core.distributions.distribution import Distribution
 from upslope.core.networks.linear import Linear
 from upslope.core.records import Act
@@ -62,19 +63,21 @@ class NetworkPolicy(Policy):
         mask = action_mask(observation)
         return self.head(output) if mask is None else self.head(output, mask)
 
-    def extract_features(self, observation: Observation) -> Array:
+    def extract_features(self, observation: Observation) -> Float[Array, " features"]:
         return self.body.extract_features(observation)
 
-    def read_out_like(self, key: Array, n_outputs: int) -> Linear:
+    def read_out_like(self, key: Key, n_outputs: int) -> Linear:
         return self.body.read_out_like(key, n_outputs)
 
-    def from_features(self, features: Array, observation: Observation) -> Distribution:
+    def from_features(
+        self, features: Float[Array, " features"], observation: Observation
+    ) -> Distribution:
         return self._distribution(self.body.read_out(features), observation)
 
     def initial_memory(self) -> Memory:
         return self.body.initial_memory()
 
-    def noise(self, key: Array) -> Noise:
+    def noise(self, key: Key) -> Noise:
         """The head's noise, which depends on the key alone."""
         floats = [
             leaf.dtype
@@ -88,7 +91,7 @@ class NetworkPolicy(Policy):
         distribution, memory = said if self.has_memory else (said, memory)
         return Act(distribution.from_noise(noise), memory)
 
-    def network_like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> Body:
+    def network_like(self, key: Key, n_outputs: int, n_extra_inputs: int = 0) -> Body:
         return self.body.like(key, n_outputs, n_extra_inputs)
 
     def numpy(self) -> TwinActor | None:

@@ -6,8 +6,9 @@ import dataclasses
 from typing import Any
 
 from jax import Array
+from jaxtyping import Float
 
-from upslope.core.annotations import Memory, Noise, Observation
+from upslope.core.annotations import Key, Memory, Noise, Observation
 from upslope.core.distributions.distribution import Distribution
 from upslope.core.moments import Moments
 from upslope.core.networks.linear import Linear
@@ -48,13 +49,15 @@ class NormalizedPolicy(Policy):
         """Whether the inner policy has features to share."""
         return self.policy.shares_features
 
-    def extract_features(self, observation: Observation) -> Array:
+    def extract_features(self, observation: Observation) -> Float[Array, " features"]:
         return self.policy.extract_features(self.normalize(observation))
 
-    def read_out_like(self, key: Array, n_outputs: int) -> Linear:
+    def read_out_like(self, key: Key, n_outputs: int) -> Linear:
         return self.policy.read_out_like(key, n_outputs)
 
-    def from_features(self, features: Array, observation: Observation) -> Distribution:
+    def from_features(
+        self, features: Float[Array, " features"], observation: Observation
+    ) -> Distribution:
         return self.policy.from_features(features, observation)
 
     def __call__(self, observation: Observation, memory: Memory = None) -> Any:
@@ -66,7 +69,7 @@ class NormalizedPolicy(Policy):
     def initial_memory(self) -> Memory:
         return self.policy.initial_memory()
 
-    def network_like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> Body:
+    def network_like(self, key: Key, n_outputs: int, n_extra_inputs: int = 0) -> Body:
         return self.policy.network_like(key, n_outputs, n_extra_inputs)
 
     def normalize(self, observation: Observation) -> Observation:
@@ -77,7 +80,7 @@ class NormalizedPolicy(Policy):
     def observation_moments(self) -> Moments:
         return self.moments
 
-    def noise(self, key: Array) -> Noise:
+    def noise(self, key: Key) -> Noise:
         return self.policy.noise(key)
 
     def observe(self, moments: Moments) -> NormalizedPolicy:

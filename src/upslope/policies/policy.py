@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import equinox as eqx
 from jax import Array
+from jaxtyping import Float
 
-from upslope.core.annotations import Memory, Noise, Observation
+from upslope.core.annotations import Key, Memory, Noise, Observation
 from upslope.core.checks import UpslopeError
 from upslope.core.distributions.distribution import Distribution
 from upslope.core.moments import Moments
@@ -49,7 +50,7 @@ class Policy(Actor):
         """The policy's mode in the place of a draw."""
         return Greedy(self)
 
-    def network_like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> Body:
+    def network_like(self, key: Key, n_outputs: int, n_extra_inputs: int = 0) -> Body:
         """A fresh network of this policy's architecture, for critics; see `policies.critics`.
 
         Args:
@@ -66,16 +67,18 @@ class Policy(Actor):
             "'gaussian'; a policy of your own defines network_like."
         )
 
-    def extract_features(self, observation: Observation) -> Array:
+    def extract_features(self, observation: Observation) -> Float[Array, " features"]:
         """What the last layer reads, [F]; of policies with `shares_features`, such as convolutional
         ones, whose critics can save themselves a second look at the image."""
         raise NotImplementedError
 
-    def read_out_like(self, key: Array, n_outputs: int) -> Linear:
+    def read_out_like(self, key: Key, n_outputs: int) -> Linear:
         """A fresh layer that reads the features, for a critic. The key is consumed."""
         raise NotImplementedError
 
-    def from_features(self, features: Array, observation: Observation) -> Distribution:
+    def from_features(
+        self, features: Float[Array, " features"], observation: Observation
+    ) -> Distribution:
         """The distribution, given the features of an observation, which is read for its mask."""
         raise NotImplementedError
 
@@ -100,7 +103,7 @@ class Greedy(Actor):
     def initial_memory(self) -> Memory:
         return self.policy.initial_memory()
 
-    def noise(self, key: Array) -> Noise:
+    def noise(self, key: Key) -> Noise:
         return ()
 
     def act(self, noise: Noise, observation: Observation, memory: Memory) -> Act:

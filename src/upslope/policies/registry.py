@@ -6,11 +6,11 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from upslope.core.annotations import Key
 from upslope.core.registry import Registry
 
 if TYPE_CHECKING:
     from gymnasium import spaces
-    from jax import Array
 
     from upslope.policies.network import NetworkPolicy
 
@@ -61,7 +61,7 @@ class NetworkKind(NamedTuple):
 
     def __call__(
         self,
-        key: Array,
+        key: Key,
         observation_space: spaces.Space,
         action_space: spaces.Space,
         **settings: Any,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import jax
 from jax import Array
+from jaxtyping import Float, Int
 
-from upslope.core.annotations import Memory
+from upslope.core.annotations import Key, Memory
 from upslope.core.distributions import Categorical
 from upslope.core.records import Act
 from upslope.policies.bodies.table import TableBody
@@ -28,18 +29,18 @@ class TabularSoftmax(Policy):
       Sutton and Barto (2018), equation 13.2.
     """
 
-    logits: Array
+    logits: Float[Array, "states actions"]
 
-    def __call__(self, observation: Array, memory: Memory = None) -> Categorical:
+    def __call__(self, observation: Int[Array, ""], memory: Memory = None) -> Categorical:
         return Categorical(self.logits[observation])
 
-    def noise(self, key: Array) -> Array:
+    def noise(self, key: Key) -> Array:
         return jax.random.gumbel(key, self.logits.shape[-1:], self.logits.dtype)
 
-    def act(self, noise: Array, observation: Array, memory: Memory) -> Act:
+    def act(self, noise: Array, observation: Int[Array, ""], memory: Memory) -> Act:
         return Act(self(observation).from_noise(noise), memory)
 
-    def network_like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> TableBody:
+    def network_like(self, key: Key, n_outputs: int, n_extra_inputs: int = 0) -> TableBody:
         """A table, zero at first."""
         return TableBody(self.logits).like(key, n_outputs, n_extra_inputs)
 

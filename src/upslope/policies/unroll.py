@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool, Float
 
 from upslope.core import tree
 from upslope.core.annotations import Memory, Observation, PyTree
@@ -13,7 +14,10 @@ from upslope.policies.policy import Policy, ValueFunction, respond
 
 
 def unroll(
-    model: Policy | ValueFunction, observation: Observation, ended: Array, memory: Memory
+    model: Policy | ValueFunction,
+    observation: Observation,
+    ended: Bool[Array, "T N"],
+    memory: Memory,
 ) -> tuple[PyTree, Memory]:
     """Calls a policy or a value function at every step of streams.
 
@@ -44,10 +48,10 @@ def successor_values(
     critic: ValueFunction,
     observation: Observation,
     successor: Observation,
-    terminated: Array,
-    truncated: Array,
+    terminated: Bool[Array, "T N"],
+    truncated: Bool[Array, "T N"],
     memory: Memory,
-) -> tuple[Array, Array, Memory]:
+) -> tuple[Float[Array, "T N"], Float[Array, "T N"], Memory]:
     """V at every step and at every step's true successor.
 
     The value after a terminated step is nobody's: whatever is returned there must not be used.

@@ -8,8 +8,9 @@ from typing import ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
-from upslope.core.annotations import Memory, Observation
+from upslope.core.annotations import Key, Memory, Observation
 from upslope.core.checks import UpslopeError
 from upslope.core.networks.linear import Linear
 from upslope.policies.encoding import Categories, encode, encoded_size
@@ -28,8 +29,11 @@ class Body(eqx.Module):
 
     @abc.abstractmethod
     def __call__(
-        self, observation: Observation, memory: Memory = (), extra: Array | None = None
-    ) -> tuple[Array, Memory]:
+        self,
+        observation: Observation,
+        memory: Memory = (),
+        extra: Float[Array, " extra"] | None = None,
+    ) -> tuple[Float[Array, " n_outputs"], Memory]:
         """The outputs [O] and the memory after this observation (`()` without memory).
 
         Args:
@@ -39,7 +43,7 @@ class Body(eqx.Module):
         """
 
     @abc.abstractmethod
-    def like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> Body:
+    def like(self, key: Key, n_outputs: int, n_extra_inputs: int = 0) -> Body:
         """A fresh body of the same architecture but for its outputs and extra inputs.
 
         Args:
@@ -51,15 +55,15 @@ class Body(eqx.Module):
           UpslopeError: where the architecture cannot read extra inputs.
         """
 
-    def extract_features(self, observation: Observation) -> Array:
+    def extract_features(self, observation: Observation) -> Float[Array, " features"]:
         """What the outputs are linear in, [F]; of bodies with `shares_features`."""
         raise NotImplementedError
 
-    def read_out(self, features: Array) -> Array:
+    def read_out(self, features: Float[Array, " features"]) -> Float[Array, " n_outputs"]:
         """The outputs [O] of features [F]: `body(o)` is `read_out(extract_features(o))`."""
         raise NotImplementedError
 
-    def read_out_like(self, key: Array, n_outputs: int) -> Linear:
+    def read_out_like(self, key: Key, n_outputs: int) -> Linear:
         """A fresh last layer that reads the same features. The key is consumed."""
         raise NotImplementedError
 
@@ -72,7 +76,9 @@ class Body(eqx.Module):
         return None
 
 
-def read(observation: Observation, categories: Categories, extra: Array | None) -> Array:
+def read(
+    observation: Observation, categories: Categories, extra: Float[Array, " extra"] | None
+) -> Array:
     """The observation as a vector with the extra inputs behind it, [I + n_extra_inputs]."""
     x = encode(observation, categories)
     return x if extra is None else jnp.concatenate([x, jnp.ravel(extra).astype(x.dtype)])

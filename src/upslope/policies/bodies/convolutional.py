@@ -7,8 +7,9 @@ import math
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
-from upslope.core.annotations import Memory, Observation
+from upslope.core.annotations import Key, Memory, Observation
 from upslope.core.networks import MLP, ConvolutionalNetwork, activate
 from upslope.core.networks.linear import Linear
 from upslope.policies.bodies.body import Body
@@ -34,7 +35,7 @@ class ConvolutionalBody(Body):
     @classmethod
     def fresh(
         cls,
-        key: Array,
+        key: Key,
         image_shape: tuple[int, int, int],
         n_outputs: int,
         dense_size: int = 128,
@@ -51,19 +52,22 @@ class ConvolutionalBody(Body):
         """Whether nothing but the image is read: the convolutions are nearly all of the work."""
         return self.merge is None
 
-    def extract_features(self, observation: Observation) -> Array:
+    def extract_features(self, observation: Observation) -> Float[Array, " features"]:
         (image,) = jax.tree.leaves(without_mask(observation))
         return self.network.features(image)
 
-    def read_out(self, features: Array) -> Array:
+    def read_out(self, features: Float[Array, " features"]) -> Float[Array, " n_outputs"]:
         return self.network.output(features)
 
-    def read_out_like(self, key: Array, n_outputs: int) -> Linear:
+    def read_out_like(self, key: Key, n_outputs: int) -> Linear:
         return Linear.fresh(key, self.network.output.weight.shape[0], n_outputs)
 
     def __call__(
-        self, observation: Observation, memory: Memory = (), extra: Array | None = None
-    ) -> tuple[Array, Memory]:
+        self,
+        observation: Observation,
+        memory: Memory = (),
+        extra: Float[Array, " extra"] | None = None,
+    ) -> tuple[Float[Array, " n_outputs"], Memory]:
         output = self.read_out(self.extract_features(observation))
         if self.merge is None:
             return output, memory
@@ -71,7 +75,7 @@ class ConvolutionalBody(Body):
         read = features if extra is None else jnp.concatenate([features, jnp.ravel(extra)])
         return self.merge(read), memory
 
-    def like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> ConvolutionalBody:
+    def like(self, key: Key, n_outputs: int, n_extra_inputs: int = 0) -> ConvolutionalBody:
         if not n_extra_inputs:
             return ConvolutionalBody(self.network.alike(key, n_outputs, 1.0))
         image_key, merge_key = jax.random.split(key)

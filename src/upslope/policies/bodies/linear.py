@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import equinox as eqx
 from jax import Array
+from jaxtyping import Float
 
-from upslope.core.annotations import Memory, Observation
+from upslope.core.annotations import Key, Memory, Observation
 from upslope.core.networks import Linear
 from upslope.policies.bodies.body import Body, check_categories, read
 from upslope.policies.encoding import Categories
@@ -29,23 +30,26 @@ class LinearBody(Body):
 
     @classmethod
     def fresh(
-        cls, key: Array, in_size: int, n_outputs: int, categories: Categories = ()
+        cls, key: Key, in_size: int, n_outputs: int, categories: Categories = ()
     ) -> LinearBody:
         """All zeros. The key is consumed."""
         check_categories("LinearBody", in_size, categories)
         return cls(Linear.fresh(key, in_size, n_outputs, 0.0), categories)
 
     @property
-    def weight(self) -> Array:
+    def weight(self) -> Float[Array, "n_outputs n_inputs"]:
         """W [I, O]."""
         return self.layer.weight
 
     def __call__(
-        self, observation: Observation, memory: Memory = (), extra: Array | None = None
-    ) -> tuple[Array, Memory]:
+        self,
+        observation: Observation,
+        memory: Memory = (),
+        extra: Float[Array, " extra"] | None = None,
+    ) -> tuple[Float[Array, " n_outputs"], Memory]:
         return self.layer(read(observation, self.categories, extra)), memory
 
-    def like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> LinearBody:
+    def like(self, key: Key, n_outputs: int, n_extra_inputs: int = 0) -> LinearBody:
         """Its weights are random: only policies begin with outputs of zero, critics do not."""
         in_size = self.layer.weight.shape[0] + n_extra_inputs
         return LinearBody(Linear.fresh(key, in_size, n_outputs, 1.0), self.categories)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import equinox as eqx
 from jax import Array
+from jaxtyping import Float
 
-from upslope.core.annotations import Memory, Observation
+from upslope.core.annotations import Key, Memory, Observation
 from upslope.core.networks import MLP
 from upslope.policies.bodies.body import Body, check_categories, read
 from upslope.policies.encoding import Categories
@@ -29,7 +30,7 @@ class MLPBody(Body):
     @classmethod
     def fresh(
         cls,
-        key: Array,
+        key: Key,
         in_size: int,
         n_outputs: int,
         hidden: Sequence[int] = (64, 64),
@@ -43,11 +44,14 @@ class MLPBody(Body):
         return cls(network, categories)
 
     def __call__(
-        self, observation: Observation, memory: Memory = (), extra: Array | None = None
-    ) -> tuple[Array, Memory]:
+        self,
+        observation: Observation,
+        memory: Memory = (),
+        extra: Float[Array, " extra"] | None = None,
+    ) -> tuple[Float[Array, " n_outputs"], Memory]:
         return self.network(read(observation, self.categories, extra)), memory
 
-    def like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> MLPBody:
+    def like(self, key: Key, n_outputs: int, n_extra_inputs: int = 0) -> MLPBody:
         return MLPBody(self.network.alike(key, n_outputs, 1.0, n_extra_inputs), self.categories)
 
     def numpy(self) -> TwinMLP:

@@ -9,8 +9,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
-from upslope.core.annotations import Memory, Observation
+from upslope.core.annotations import Key, Memory, Observation
 from upslope.core.checks import UpslopeError
 from upslope.core.networks import GRUCell, Linear, activate
 from upslope.core.networks.activations import check_activation
@@ -37,7 +38,7 @@ class RecurrentNetwork(eqx.Module):
 
     def __init__(
         self,
-        key: Array,
+        key: Key,
         in_size: int,
         hidden: Sequence[int],
         out_size: int,
@@ -57,7 +58,7 @@ class RecurrentNetwork(eqx.Module):
         self.activation = activation
 
     def alike(
-        self, key: Array, out_size: int, out_gain: float = 1.0, n_extra_inputs: int = 0
+        self, key: Key, out_size: int, out_gain: float = 1.0, n_extra_inputs: int = 0
     ) -> RecurrentNetwork:
         """A fresh network of the same sizes but for the output and extra inputs."""
         in_size, encoded = self.encoder.weight.shape
@@ -93,7 +94,7 @@ class RecurrentBody(Body):
     @classmethod
     def fresh(
         cls,
-        key: Array,
+        key: Key,
         in_size: int,
         n_outputs: int,
         hidden: Sequence[int] = (64, 64),
@@ -107,14 +108,17 @@ class RecurrentBody(Body):
         return cls(network, categories)
 
     def __call__(
-        self, observation: Observation, memory: Memory = (), extra: Array | None = None
-    ) -> tuple[Array, Memory]:
+        self,
+        observation: Observation,
+        memory: Memory = (),
+        extra: Float[Array, " extra"] | None = None,
+    ) -> tuple[Float[Array, " n_outputs"], Memory]:
         return self.network(read(observation, self.categories, extra), memory)
 
     def initial_memory(self) -> Array:
         return self.network.initial_memory()
 
-    def like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> RecurrentBody:
+    def like(self, key: Key, n_outputs: int, n_extra_inputs: int = 0) -> RecurrentBody:
         network = self.network.alike(key, n_outputs, 1.0, n_extra_inputs)
         return RecurrentBody(network, self.categories)
 

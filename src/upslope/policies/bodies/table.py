@@ -5,8 +5,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
-from upslope.core.annotations import Memory, Observation
+from upslope.core.annotations import Key, Memory, Observation
 from upslope.policies.bodies.body import Body, refuse_extra
 from upslope.policies.features import FeatureMap
 from upslope.policies.twin.bodies import TwinTable
@@ -23,11 +24,14 @@ class TableBody(Body):
     table: Array
 
     def __call__(
-        self, observation: Observation, memory: Memory = (), extra: Array | None = None
-    ) -> tuple[Array, Memory]:
+        self,
+        observation: Observation,
+        memory: Memory = (),
+        extra: Float[Array, " extra"] | None = None,
+    ) -> tuple[Float[Array, " n_outputs"], Memory]:
         return self.table[observation], memory
 
-    def like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> TableBody:
+    def like(self, key: Key, n_outputs: int, n_extra_inputs: int = 0) -> TableBody:
         refuse_extra("a table", n_extra_inputs)
         return TableBody(jnp.zeros((self.table.shape[0], n_outputs), self.table.dtype))
 
@@ -51,12 +55,15 @@ class FeatureBody(Body):
     features: FeatureMap
 
     def __call__(
-        self, observation: Observation, memory: Memory = (), extra: Array | None = None
-    ) -> tuple[Array, Memory]:
+        self,
+        observation: Observation,
+        memory: Memory = (),
+        extra: Float[Array, " extra"] | None = None,
+    ) -> tuple[Float[Array, " n_outputs"], Memory]:
         phi = jax.lax.stop_gradient(self.features)(observation)
         return self.bias + jnp.mean(phi, axis=0) @ self.weight, memory
 
-    def like(self, key: Array, n_outputs: int, n_extra_inputs: int = 0) -> FeatureBody:
+    def like(self, key: Key, n_outputs: int, n_extra_inputs: int = 0) -> FeatureBody:
         refuse_extra("features of states and actions", n_extra_inputs)
         weight = jnp.zeros((self.weight.shape[0], n_outputs), self.weight.dtype)
         return FeatureBody(weight, jnp.zeros(n_outputs, self.weight.dtype), self.features)

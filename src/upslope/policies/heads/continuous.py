@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Bool, Float
 
 from upslope.core.checks import UpslopeError, check_number
 from upslope.core.distributions import BetaInterval, DiagonalGaussian, TanhGaussian
@@ -53,7 +54,9 @@ class GaussianHead(Head):
     def n_outputs(self) -> int:
         return math.prod(self.shape) * (2 if self.log_std is None else 1)
 
-    def __call__(self, output: Array, mask: Array | None = None) -> DiagonalGaussian:
+    def __call__(
+        self, output: Float[Array, " n"], mask: Bool[Array, " A"] | None = None
+    ) -> DiagonalGaussian:
         refuse_mask("A Gaussian policy", mask)
         return DiagonalGaussian(*self.moments(output))
 
@@ -93,7 +96,9 @@ class SquashedGaussianHead(Head):
     def n_outputs(self) -> int:
         return self.gaussian.n_outputs
 
-    def __call__(self, output: Array, mask: Array | None = None) -> TanhGaussian:
+    def __call__(
+        self, output: Float[Array, " n"], mask: Bool[Array, " A"] | None = None
+    ) -> TanhGaussian:
         refuse_mask("A squashed Gaussian policy", mask)
         mean, log_std = self.gaussian.moments(output)
         return TanhGaussian(
@@ -130,7 +135,9 @@ class BetaHead(Head):
     def n_outputs(self) -> int:
         return 2 * math.prod(self.shape)
 
-    def __call__(self, output: Array, mask: Array | None = None) -> BetaInterval:
+    def __call__(
+        self, output: Float[Array, " n"], mask: Bool[Array, " A"] | None = None
+    ) -> BetaInterval:
         refuse_mask("A Beta policy", mask)
         concentration = 1.0 + jax.nn.softplus(output.reshape(2, *self.shape))
         return BetaInterval(

@@ -9,6 +9,7 @@ from typing import ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool, Float
 
 from upslope.core.distributions import Deterministic
 from upslope.policies.heads.continuous import check_bounds, plain, shaped
@@ -30,7 +31,9 @@ class ModeHead(Head):
     def n_outputs(self) -> int:
         return self.head.n_outputs
 
-    def __call__(self, output: Array, mask: Array | None = None) -> Deterministic:
+    def __call__(
+        self, output: Float[Array, " n"], mask: Bool[Array, " A"] | None = None
+    ) -> Deterministic:
         return Deterministic(self.head(output, mask).mode())
 
     def numpy(self) -> TwinMode | None:
@@ -66,7 +69,9 @@ class PointHead(Head):
     def n_outputs(self) -> int:
         return math.prod(self.shape)
 
-    def __call__(self, output: Array, mask: Array | None = None) -> Deterministic:
+    def __call__(
+        self, output: Float[Array, " n"], mask: Bool[Array, " A"] | None = None
+    ) -> Deterministic:
         refuse_mask("A deterministic policy", mask)
         action = output.reshape(self.shape)
         if self.low is None or self.high is None:

@@ -7,6 +7,7 @@ import math
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool, Float
 
 from upslope.core.checks import check_number
 from upslope.core.distributions import Bernoulli, Categorical, MultiCategorical
@@ -35,7 +36,9 @@ class SoftmaxHead(Head):
     def n_outputs(self) -> int:
         return self.n_actions
 
-    def __call__(self, output: Array, mask: Array | None = None) -> Categorical:
+    def __call__(
+        self, output: Float[Array, " n"], mask: Bool[Array, " A"] | None = None
+    ) -> Categorical:
         return Categorical(output, allowed(mask, self.n_actions, "A softmax policy"))
 
     def numpy(self) -> TwinSoftmax:
@@ -60,7 +63,9 @@ class DuelingHead(Head):
     def n_outputs(self) -> int:
         return self.n_actions + 1
 
-    def __call__(self, output: Array, mask: Array | None = None) -> Categorical:
+    def __call__(
+        self, output: Float[Array, " n"], mask: Bool[Array, " A"] | None = None
+    ) -> Categorical:
         value, advantages = output[0], output[1:]
         values = value + advantages - jnp.mean(advantages)
         return Categorical(values, allowed(mask, self.n_actions, "A dueling network"))
@@ -82,7 +87,9 @@ class MultiSoftmaxHead(Head):
     def n_outputs(self) -> int:
         return sum(self.nvec)
 
-    def __call__(self, output: Array, mask: Array | None = None) -> MultiCategorical:
+    def __call__(
+        self, output: Float[Array, " n"], mask: Bool[Array, " A"] | None = None
+    ) -> MultiCategorical:
         """The mask has the entries of all choices one after the other, [sum(nvec)]."""
         masks = None
         if mask is not None:
@@ -112,7 +119,9 @@ class BernoulliHead(Head):
     def n_outputs(self) -> int:
         return math.prod(self.shape)
 
-    def __call__(self, output: Array, mask: Array | None = None) -> Bernoulli:
+    def __call__(
+        self, output: Float[Array, " n"], mask: Bool[Array, " A"] | None = None
+    ) -> Bernoulli:
         refuse_mask("A Bernoulli policy", mask)
         return Bernoulli(output.reshape(self.shape))
 

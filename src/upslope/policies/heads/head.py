@@ -9,7 +9,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
+from jaxtyping import Bool, Float
 
+from upslope.core.annotations import Key
 from upslope.core.checks import UpslopeError
 from upslope.core.distributions.distribution import Distribution
 from upslope.policies.twin.heads import TwinHead
@@ -29,7 +31,9 @@ class Head(eqx.Module):
         """How many numbers it reads."""
 
     @abc.abstractmethod
-    def __call__(self, output: Array, mask: Array | None = None) -> Distribution:
+    def __call__(
+        self, output: Float[Array, " n"], mask: Bool[Array, " A"] | None = None
+    ) -> Distribution:
         """The distribution of the action, from the network's output [n_outputs].
 
         Args:
@@ -40,7 +44,7 @@ class Head(eqx.Module):
           UpslopeError: for a mask where actions are not categorical.
         """
 
-    def noise(self, key: Array, dtype: DTypeLike) -> Any:
+    def noise(self, key: Key, dtype: DTypeLike) -> Any:
         """The randomness of one draw: `head(output).noise(key)`, whatever the output is.
 
         Args:
@@ -55,7 +59,7 @@ class Head(eqx.Module):
         return None
 
 
-def refuse_mask(owner: str, mask: Array | None) -> None:
+def refuse_mask(owner: str, mask: Bool[Array, " A"] | None) -> None:
     """Raises UpslopeError for a mask of actions that are not categorical."""
     if mask is not None:
         raise UpslopeError(
@@ -65,7 +69,7 @@ def refuse_mask(owner: str, mask: Array | None) -> None:
         )
 
 
-def allowed(mask: Array | None, size: int, owner: str) -> Array | None:
+def allowed(mask: Bool[Array, " A"] | None, size: int, owner: str) -> Bool[Array, " A"] | None:
     """A mask [A] of which at least one entry is True.
 
     Where nothing is allowed (after the end of a game, on padding) everything is: such a step takes

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jax import Array
-
+from upslope.core.annotations import Key
 from upslope.policies.heads import PointHead
 from upslope.policies.heads.by_action import decision_head
 from upslope.policies.rules.decision_tree import DecisionTree
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def threshold(
-    key: Array, observation_space: spaces.Space, action_space: spaces.Space
+    key: Key, observation_space: spaces.Space, action_space: spaces.Space
 ) -> ThresholdRule:
     """A random direction, with thresholds around zero."""
     obs, act = observation_shape(observation_space), action_shape(action_space)
@@ -29,7 +28,7 @@ def threshold(
 
 
 def decision_tree(
-    key: Array,
+    key: Key,
     observation_space: spaces.Space,
     action_space: spaces.Space,
     *,
@@ -42,7 +41,7 @@ def decision_tree(
 
 
 def finite_state_controller(
-    key: Array, observation_space: spaces.Space, action_space: spaces.Space, *, nodes: int = 4
+    key: Key, observation_space: spaces.Space, action_space: spaces.Space, *, nodes: int = 4
 ) -> FiniteStateController:
     """Random tables."""
     obs, head = observation_shape(observation_space), decision_head(action_shape(action_space))
@@ -50,7 +49,7 @@ def finite_state_controller(
 
 
 def sine_gait(
-    key: Array, observation_space: spaces.Space, action_space: spaces.Space, *, period: float = 20.0
+    key: Key, observation_space: spaces.Space, action_space: spaces.Space, *, period: float = 20.0
 ) -> SineGait:
     """Half amplitude, random phases."""
     head = _numbers(action_shape(action_space))
@@ -58,7 +57,7 @@ def sine_gait(
 
 
 def spline(
-    key: Array,
+    key: Key,
     observation_space: spaces.Space,
     action_space: spaces.Space,
     *,

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from upslope.core.annotations import Memory, Observation
+from upslope.core.annotations import Key, Memory, Observation
 from upslope.core.checks import check_number
 from upslope.policies.bodies.body import check_categories
 from upslope.policies.encoding import Categories, action_mask, encode
@@ -51,7 +51,7 @@ class FiniteStateController(NonDifferentiablePolicy):
 
     def __init__(
         self,
-        key: Array,
+        key: Key,
         in_size: int,
         head: ModeHead | PointHead,
         nodes: int = 4,

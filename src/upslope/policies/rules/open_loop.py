@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from upslope.core.annotations import Memory, Observation
+from upslope.core.annotations import Key, Memory, Observation
 from upslope.core.checks import check_number
 from upslope.policies.encoding import action_mask
 from upslope.policies.heads import PointHead
@@ -67,7 +67,7 @@ class SineGait(OpenLoopPolicy):
     log_period: Array
     head: PointHead
 
-    def __init__(self, key: Array, head: PointHead, period: float = 20.0):
+    def __init__(self, key: Key, head: PointHead, period: float = 20.0):
         check_number("A gait", "period", period, above=0)
         size = head.n_outputs
         self.offset, self.amplitude = jnp.zeros(size), jnp.full(size, 0.5)
@@ -101,7 +101,7 @@ class SplineMotion(OpenLoopPolicy):
     head: PointHead
     period: int = eqx.field(static=True)
 
-    def __init__(self, key: Array, head: PointHead, knots: int = 6, period: int = 30):
+    def __init__(self, key: Key, head: PointHead, knots: int = 6, period: int = 30):
         check_number("A spline", "knots", knots, at_least=3, integer=True)
         check_number("A spline", "period", period, at_least=2, integer=True)
         self.knots = 0.5 * jax.random.normal(key, (knots, head.n_outputs))
