@@ -17,6 +17,7 @@ from upslope.storage.policy_artifact import save_policy
 QUICK = ["gradcheck", "short-corridor", "--estimators", "all-action,rloo", "--episodes", "800"]
 
 
+@pytest.mark.slow
 def test_a_table_and_a_file(capsys, tmp_path):
     path = tmp_path / "check.json"
     assert main([*QUICK, "--json", str(path), "--env.time-limit", "64"]) == 0
@@ -30,6 +31,7 @@ def test_a_table_and_a_file(capsys, tmp_path):
     assert os.listdir(tmp_path) == ["check.json"]
 
 
+@pytest.mark.slow
 def test_the_objective_is_said_by_flags(capsys):
     assert main([*QUICK, "--gamma", "0.9"]) == 0
     assert "discounted objective" in capsys.readouterr().out
@@ -56,6 +58,7 @@ def test_a_saved_policy_is_used(tmp_path):
         policy_of(str(tmp_path), make("CartPole-v1"), 0)
 
 
+@pytest.mark.slow
 def test_a_kind_of_policy_is_drawn_at_random():
     world = make("CartPole-v1")
     one, other = policy_of("softmax", world, 0), policy_of("softmax", world, 1)
@@ -89,6 +92,7 @@ def test_bad_command_lines_are_one_clean_line(words, code, said, capsys, tmp_pat
     assert not os.listdir(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_contradiction_ends_with_1(capsys, monkeypatch):
     from upslope.diagnostics import check_estimators
     from upslope.estimators import GroupRelative

@@ -1,5 +1,7 @@
 """A whole run by command: train, evaluate, and what is refused afterwards."""
 
+import pytest
+
 from upslope.cli.main import main
 
 SMALL = (
@@ -8,6 +10,7 @@ SMALL = (
 )
 
 
+@pytest.mark.slow
 def test_train_evaluate_and_refuse(capsys, tmp_path):
     out = tmp_path / "run"
     assert main(["train", *SMALL.split(), "--out", str(out)]) == 0

@@ -33,6 +33,7 @@ def test_right_code_passes(name):
     report.raise_if_failed()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "bug"), BUGS, ids=[f"{n}: {b.name}" for n, b in BUGS])
 def test_every_mistake_is_caught_and_called_by_its_name(name, bug):
     report = conformance.check(bug.wrong, name)

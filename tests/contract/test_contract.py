@@ -162,6 +162,7 @@ def test_signatures(name):
     assert all(isinstance(leaf, float | int) for leaf in jax.tree.leaves(method))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHOD_NAMES)
 def test_tell_keeps_the_state_as_it_is(name):
     """Structure, shapes and types, from `init` on: a scan may carry it, a checkpoint restore it."""
@@ -195,6 +196,7 @@ def test_asking_for_candidates_keeps_to_the_experience(name):
         assert isinstance(asked, Actor)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHOD_NAMES)
 def test_a_new_number_costs_no_compilation_and_a_new_size_one(name):
     _, number, size = SMALL[name]
@@ -222,6 +224,7 @@ def test_a_new_number_costs_no_compilation_and_a_new_size_one(name):
     assert len(traces) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHOD_NAMES)
 def test_seeds_side_by_side_are_the_seeds_one_by_one(name):
     """Three iterations of three seeds: vmap equals a Python loop, up to the order of sums.
@@ -254,6 +257,7 @@ def test_seeds_side_by_side_are_the_seeds_one_by_one(name):
     assert not all(same)  # the seeds do differ
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHOD_NAMES)
 def test_the_cost_counted_is_the_cost_taken(name):
     """`statistics.steps` against the experience itself."""
@@ -363,6 +367,7 @@ def search(method, objective, state, sampler, keys):
     return state, returns
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("probe", PROBES)
 @pytest.mark.parametrize("name", SAMPLING_NAMES)
 def test_the_probes_are_learned(name, probe):

@@ -8,6 +8,7 @@ from compiled_programs import LISTING, keep_below, mappings
 pytestmark = pytest.mark.skipif(not LISTING.exists(), reason="mappings are not listed here")
 
 
+@pytest.mark.slow
 def test_forgotten_programs_give_their_mappings_back():
     jnp.zeros(1000) + 1.0
     before = mappings()

@@ -39,6 +39,7 @@ def inputs(case):
     return image, weight, stride, padding
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_it_is_the_librarys_convolution(case, x64):
     image, weight, stride, padding = inputs(case)

@@ -13,6 +13,7 @@ from upslope.core.initializers import lecun_normal, orthogonal, orthogonal_layer
 LIBRARY_CALL = re.compile(r'custom_call_target="[^"]*lapack')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(64, 64), (64, 2), (3, 64), (1, 1), (200, 64)])
 def test_the_shorter_side_is_orthonormal(shape):
     matrix = np.asarray(orthogonal(jax.random.key(0), shape, 3.0), float)

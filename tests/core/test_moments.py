@@ -16,6 +16,7 @@ def merged(pieces):
     return functools.reduce(Moments.merge, map(Moments.of, pieces), Moments.zeros((3,)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cuts", [[], [1], [50], [1, 2, 3, 4], [0, 20, 20, 99]], ids=str)
 def test_any_cut_gives_numpys_mean_and_variance(x64, cuts):
     data = np.random.default_rng(0).normal(size=(100, 3)) * [1, 10, 0.1] + [0, 5, -100]

@@ -122,6 +122,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 def test_estimators_of_others_are_judged_right_and_wrong():
     """Ten lines of one's own; each famous mistake is seen."""
     estimators = {"right": mine(right)} | {name: mine(weight) for name, weight in WRONG.items()}
@@ -213,6 +214,7 @@ def test_where_nothing_is_exact_the_reference_is_sampled_and_every_estimator_acc
     assert "left out" in str(found)
 
 
+@pytest.mark.slow
 def test_another_target_is_no_contradiction():
     wide = SmoothedScore(16, std=3.0)
     found = gradcheck(MDP, POLICY, OBJECTIVE, {"wide": wide}, episodes=160_000)
@@ -222,6 +224,7 @@ def test_another_target_is_no_contradiction():
     assert "unbiased*" in str(found)
 
 
+@pytest.mark.slow
 def test_average_rewards_are_over_the_whole_horizon():
     found = gradcheck(
         MDPS["endless"], POLICY, AverageReward(), "rloo,dice,td-error", episodes=16_000
@@ -231,6 +234,7 @@ def test_average_rewards_are_over_the_whole_horizon():
     assert found["td-error"].verdict.cosine > 0.95
 
 
+@pytest.mark.slow
 def test_gradients_of_another_shape_or_not_finite_are_refused():
     with pytest.raises(UpslopeError, match="3 numbers"):
         gradcheck(MDP, POLICY, OBJECTIVE, {"odd": lambda *_: jnp.zeros(3)}, episodes=100)

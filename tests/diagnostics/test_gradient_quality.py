@@ -63,6 +63,7 @@ def truth():
     return float(np.sum(gradient**2)), float(rows.var(axis=0, ddof=1).sum())
 
 
+@pytest.mark.slow
 def test_the_halves_make_up_the_whole():
     whole, halves = halves_of(LeaveOneOut())
     np.testing.assert_allclose(halves.logits.mean(axis=1), whole.logits, rtol=2e-4, atol=2e-5)
@@ -102,6 +103,7 @@ def test_averages_settle_on_the_ratio(truth):
     assert (np.abs(np.asarray(quality.cosine)) <= 1.0 + 1e-5).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [0.5, 3.0])
 def test_adams_moments_give_signal_and_noise(length):
     """3000 independent gradients of 40 coordinates with unit variance, over 400 runs."""

@@ -39,6 +39,7 @@ def test_estimators_are_held_to_the_exact_gradient_of_a_linear_system():
     assert not wrong.verdict.consistent
 
 
+@pytest.mark.slow
 def test_what_gives_no_numbers_is_left_out_and_named_when_all_are_tried(monkeypatch):
     """Perturbed policies of a violent system overflow; the others keep their rows.
 
@@ -52,6 +53,7 @@ def test_what_gives_no_numbers_is_left_out_and_named_when_all_are_tried(monkeypa
     assert {"reinforce", "leave-one-out-baseline"} <= {row.name for row in report.rows}
 
 
+@pytest.mark.slow
 def test_policies_of_a_check_keep_the_system_stable():
     world = LinearQuadratic()  # unstable by itself
     for seed in range(4):

@@ -44,6 +44,7 @@ def started(method, environment, seed):
     return state, JaxSampler.create(key, environment, method.experience, objective, policy)
 
 
+@pytest.mark.slow
 def test_the_environment_keeps_the_contract():
     check_environment(ENVIRONMENT())
     check_randomness(ENVIRONMENT(), starts=True, steps=True)
@@ -55,6 +56,7 @@ def test_the_environment_refuses_bad_numbers(setting):
         ENVIRONMENT(**setting)
 
 
+@pytest.mark.slow
 def test_the_method_keeps_its_state_and_its_program():
     environment, objective = ENVIRONMENT(time_limit=10), EpisodicReturn()
     method = METHOD(population_size=4, episodes_per_candidate=2)
@@ -79,6 +81,7 @@ def test_the_method_keeps_its_state_and_its_program():
     assert len(compiled) == count, "a new number compiled the program anew"
 
 
+@pytest.mark.slow
 def test_seeds_side_by_side_are_the_seeds_one_by_one():
     environment, method, objective = ENVIRONMENT(time_limit=10), METHOD(4, 2), EpisodicReturn()
 
@@ -137,6 +140,7 @@ def learnt(planning_steps, steps=2500):
     return float(jnp.max(state.policy.logits[int(start)])), errors
 
 
+@pytest.mark.slow
 def test_the_method_that_replays_learns_the_exact_value():
     """The best discounted value of the start is 0.95^13; without a memory it is far below."""
     value, errors = learnt(planning_steps=30)

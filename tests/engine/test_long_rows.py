@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from test_no_copies import program
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_the_budget_is_kept_however_often_the_host_looks(seeds):
     made = program(seeds, 100_000)
@@ -30,6 +31,7 @@ def test_the_budget_is_kept_however_often_the_host_looks(seeds):
     assert calls == 48
 
 
+@pytest.mark.slow
 def test_one_evaluation_per_policy():
     """An iteration that is longer than the spacing of the evaluations: each policy once."""
     run = upslope.train(
@@ -48,6 +50,7 @@ def test_one_evaluation_per_policy():
     assert steps == [2048, 4096]
 
 
+@pytest.mark.slow
 def test_a_search_that_has_stopped_ends_the_run():
     """A flat objective: CMA-ES says so, and takes no more steps."""
     run = upslope.train(

@@ -42,6 +42,7 @@ def copies(text, rows):
     return re.findall(rf"= f32\[(?:\d+,)?{rows},{WIDTH}\]\S* copy\(", text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("total_timesteps", [100, 100_000], ids=["every row", "rows of 50"])
 def test_one_seed_copies_nothing(total_timesteps):
     made = program(1, total_timesteps)
@@ -49,6 +50,7 @@ def test_one_seed_copies_nothing(total_timesteps):
     assert not copies(made._advance.as_text(), ROWS)
 
 
+@pytest.mark.slow
 def test_sequential_seeds_copy_once_per_call_and_not_per_iteration():
     made = program(4, 100)
     text = made._advance.as_text()
@@ -78,6 +80,7 @@ def test_the_reader_sees_a_copy():
     assert copies(text, ROWS)
 
 
+@pytest.mark.slow
 def test_rows_of_the_log_are_means_of_iterations():
     exact, summed = program(1, 100), program(1, 100_000)
     assert (exact.iterations_per_row, summed.iterations_per_row) == (1, 50)

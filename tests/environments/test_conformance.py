@@ -39,6 +39,7 @@ def test_every_environment_is_covered():
     assert set(RANDOM) == set(ENVIRONMENTS.names())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RANDOM)
 def test_contract(name):
     check_environment(make(name))
@@ -52,6 +53,7 @@ def test_types_in_double_precision(name, x64):
     check_shapes(environment, jax.random.key(0), action)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RANDOM)
 def test_keys_matter_where_the_world_is_random(name):
     check_randomness(make(name), *RANDOM[name])
@@ -137,6 +139,7 @@ class _Carried(Pendulum):
         return (after, state[1] + 0.5), out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [_Restarting, _RestartingMaze, _Weak, _Outside, _Carried])
 def test_the_suite_can_fail(wrong):
     with pytest.raises(AssertionError):

@@ -213,6 +213,7 @@ def test_the_goal_of_a_changing_maze_leads_back_to_the_start_and_the_clock_runs_
     assert int(out.observation) == world.start
 
 
+@pytest.mark.slow
 def test_garnet():
     mdp = garnet(jax.random.key(0), n_states=6, n_actions=3, branching=2)
     row = np.asarray(mdp.transition)

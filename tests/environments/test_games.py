@@ -73,6 +73,7 @@ class Scripted(Actor):
         return Act(self.moves[memory], memory + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "environment",
     [
@@ -182,6 +183,7 @@ def test_the_signed_return_is_the_first_players():
     assert abs(unsigned - mean) / np.sqrt((variance - mean**2) / 4000) > 4.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("play_as", "sign"), [("first", 1), ("second", -1), ("random", 0)])
 def test_returns_are_the_learners(play_as, sign):
     """Random against random: the exact values by enumeration; |z| < 4.5."""
@@ -190,6 +192,7 @@ def test_returns_are_the_learners(play_as, sign):
     assert abs(found.mean() - sign * (737 / 1260 - 121 / 420)) / (found.std() / np.sqrt(4000)) < 4.5
 
 
+@pytest.mark.slow
 def test_minimax_never_loses_and_draws_against_itself():
     perfect = tic_tac_toe_minimax()
     for side in ("first", "second"):
@@ -243,6 +246,7 @@ def test_a_planner_of_the_game_can_be_the_opponent():
     assert (float(out.reward), bool(out.terminated)) == (-1.0, True), "2, 5, 8 is a row"
 
 
+@pytest.mark.slow
 def test_the_learner_plays_the_side_it_asked_for():
     keys = jax.random.split(jax.random.key(0), 400)
     for side, wanted in (("first", 0.0), ("second", 1.0)):

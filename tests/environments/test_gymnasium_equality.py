@@ -71,6 +71,7 @@ def _actions(space, rng, n):
     return rng.uniform(1.5 * space.low, 1.5 * space.high, (n, *space.shape))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STATES)
 def test_step_for_step(name, x64, monkeypatch):
     reference = gymnasium.make(name).unwrapped

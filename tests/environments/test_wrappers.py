@@ -52,6 +52,7 @@ def rollout(environment, key, actions):
     return first, states, outs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "environment",
     [
@@ -97,6 +98,7 @@ def test_zero_width_is_the_nominal_environment_bit_for_bit():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_physics_are_constant_within_an_episode_and_new_in_the_next():
     keys = jax.random.split(jax.random.key(0), 64)
     actions = jnp.zeros((20, 1))
@@ -206,6 +208,7 @@ def test_refused_numbers(make_it, reason):
         make_it()
 
 
+@pytest.mark.slow
 def test_ppo_trains_in_a_randomized_environment():
     run = upslope.train(
         DomainRandomization(CartPole(), {"half_length": LogUniform(0.25, 1.0)}),

@@ -70,6 +70,7 @@ def stream_gradient(beta):
     return jax.grad(lambda p: jnp.sum(policy_table(p, mdp) * credit))(policy).logits
 
 
+@pytest.mark.slow
 def test_gpomdp_estimates_its_biased_gradient_and_not_the_true_one():
     """B8. The stream's end leaves a bias of order 1/T besides, computed here."""
     mdp, policy = problem()
@@ -93,6 +94,7 @@ def test_gpomdp_without_a_trace_misses_all_that_comes_later():
     assert np.abs(z_scores(got, gradient(policy, mdp, AverageReward()).logits)[0]).max() > 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [None, 3])
 def test_the_trace_in_constant_memory_is_the_same_sum(x64, end):
     policy = TabularSoftmax(jnp.asarray(LOGITS))
@@ -119,6 +121,7 @@ def critics():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["td-error", "all-action"])
 def test_differential_critics_are_unbiased_from_a_stationary_start(which):
     """C3. The true critic and the true average: equality, at every length of the stream."""

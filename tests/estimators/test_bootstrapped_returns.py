@@ -170,6 +170,7 @@ def test_a_truncation_taken_for_a_termination_is_seen(x64):
         assert np.abs(np.asarray(wrong)[4, 1] - want[4, 1]) > 0.1
 
 
+@pytest.mark.slow
 def test_vtrace_on_policy_is_the_lambda_return(x64):
     reward, value, next_value, terminated, ended = consistent(*stream())
     for gae_lambda in (1.0, 0.6):

@@ -97,6 +97,7 @@ def test_the_probabilities_of_all_episodes():
     np.testing.assert_allclose(jnp.sum(probability * returns), want, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_the_score_of_an_episode_has_no_dynamics_in_it():
     """B6: autodiff of the full log P is the sum of the scores of its steps."""
     some = jax.tree.map(lambda leaf: leaf[100:104], episodes()[0])
@@ -123,6 +124,7 @@ ESTIMATORS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_unbiased_to_the_last_digit(name, objective):
@@ -177,6 +179,7 @@ def wrong_variants():
     yield "a wrong critic", GeneralizedAdvantage(WRONG_V, gae_lambda=0.5), objective, None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(9))
 def test_wrong_variants_are_seen(number):
     name, estimator, objective, change = list(wrong_variants())[number]
@@ -194,6 +197,7 @@ def sampled_terms():
     return jax.grad(lambda p: jnp.sum(policy_table(p, mdp()) * credit))(policy()).logits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gae_lambda", [0.0, 0.5, 1.0])
 def test_a_truncated_episode_bootstraps(gae_lambda):
     """With the values of the endless sum; truncation taken for termination is seen."""
@@ -209,6 +213,7 @@ def test_a_truncated_episode_bootstraps(gae_lambda):
     assert np.abs(wrong - sampled_terms()).max() > 1e4 * TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_hessian_of_dice_is_the_hessian_of_j(objective):
     """With a baseline too; the usual surrogate is right in the first order alone."""
@@ -238,6 +243,7 @@ def test_the_hessian_of_dice_is_the_hessian_of_j(objective):
     assert np.abs(wrong - want).max() > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("ratios", ["trajectory", "per-decision"])
 def test_another_policys_episodes_are_weighed_right(ratios, objective):

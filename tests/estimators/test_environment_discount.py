@@ -156,6 +156,7 @@ ESTIMATORS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("kind", DISCOUNTS)
 @pytest.mark.parametrize("name", ESTIMATORS)
@@ -167,6 +168,7 @@ def test_unbiased_to_the_last_digit(name, kind, objective):
     np.testing.assert_allclose(got, truth(kind, objective), atol=TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DISCOUNTS)
 def test_groups_compare_the_same_returns(kind):
     found, dynamics = episodes(kind)
@@ -187,6 +189,7 @@ def test_groups_compare_the_same_returns(kind):
         np.testing.assert_allclose(got, want, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("credit", ["return", "reward-to-go"])
 @pytest.mark.parametrize("kind", DISCOUNTS)
 def test_the_optimal_baseline_adds_up_the_same_returns(kind, credit):
@@ -201,6 +204,7 @@ def test_the_optimal_baseline_adds_up_the_same_returns(kind, credit):
         np.testing.assert_allclose(got, truth(kind, objective), atol=TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ratios", ["trajectory", "per-decision"])
 @pytest.mark.parametrize("kind", DISCOUNTS)
 def test_another_policys_episodes(kind, ratios):
@@ -210,6 +214,7 @@ def test_another_policys_episodes(kind, ratios):
         np.testing.assert_allclose(got, truth(kind, objective), atol=TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_a_discount_is_a_probability_of_going_on(objective):
     """In expectation it is the environment that terminates with the probability 1 - d."""
@@ -237,6 +242,7 @@ def test_a_discount_is_a_probability_of_going_on(objective):
     np.testing.assert_allclose(discounting, terminating, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DISCOUNTS)
 def test_the_hessian_of_dice(kind):
     objective = OBJECTIVES["discounted"]
@@ -275,6 +281,7 @@ class WithoutItsWeight(EpisodicReturn):
         return self.step_weights(episodes.reward.shape[0])[:, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["reward-to-go", "td error", "dice", "gae", "all actions"])
 @pytest.mark.parametrize("kind", DISCOUNTS)
 def test_wrong_variants_are_detected(kind, name):
@@ -293,6 +300,7 @@ def test_wrong_variants_are_detected(kind, name):
         assert error > 1e4 * TOLERANCE, label
 
 
+@pytest.mark.slow
 def test_a_discount_of_one_changes_nothing():
     found, _ = episodes("alternating")
     some = jax.tree.map(lambda leaf: leaf[::97, :, 0].T, found)

@@ -50,6 +50,7 @@ def rows_of(estimator, distribution_of, parameters, f, seed=0):
 # E[x^2] = m^2 + s^2: the gradient in (m, log s) is (2 m, 2 s^2).
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("estimator", "variance"),
     [
@@ -79,6 +80,7 @@ def test_the_verdict_catches_wrong_gradients():
     assert not unbiased((x**2 * (x - 1), x**2 * (x - 1) ** 2), (2.0, 2.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONTROL_VARIATES)
 def test_few_samples_show_the_bias_that_is_declared(name):
     """Three samples an estimate: what is made of the other samples keeps its mean, what is made of
@@ -90,6 +92,7 @@ def test_few_samples_show_the_bias_that_is_declared(name):
     assert unbiased(rows, (2.0, 2.0)) == (name != PlugInOptimalControlVariate.name)
 
 
+@pytest.mark.slow
 def test_no_constant_has_less_variance_than_the_optimal_one():
     key = jax.random.key(0)
     samples = jax.vmap(normal(NORMAL).sample)(jax.random.split(key, 20_000))
@@ -103,6 +106,7 @@ def test_no_constant_has_less_variance_than_the_optimal_one():
         assert (of(ConstantControlVariate(float(b))) > least - 0.02).all()
 
 
+@pytest.mark.slow
 def test_one_sample_has_no_others_to_learn_from():
     for control in (LeaveOneOutControlVariate(), OptimalControlVariate()):
         alone = ScoreFunction(1, control).estimate(jax.random.key(3), normal, NORMAL, square)
@@ -139,6 +143,7 @@ def boxed(x):
     return sorted([float(x[0]), 1.5])[0] ** 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("f", [boxed, OnHost(boxed)], ids=["recognised", "marked"])
 @pytest.mark.parametrize(
     "estimator", [ScoreFunction(64), AntitheticScoreFunction(32), MeasureValued(16)]
@@ -152,6 +157,7 @@ def test_a_black_box_gives_the_same_estimate(estimator, f):
     np.testing.assert_allclose(jitted, want, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_marked_function_is_called_for_every_sample():
     """One that draws its own noise would be frozen by tracing."""
     rng = np.random.default_rng(0)
@@ -202,6 +208,7 @@ def test_a_gaussian_in_two_dimensions():
     assert unbiased(rows, exact)
 
 
+@pytest.mark.slow
 def test_categorical_measure_valued_is_exact_and_leaves_masked_actions_alone(x64):
     table = jnp.asarray([1.0, 5.0, -2.0, jnp.nan])
     mask = jnp.asarray([True, True, True, False])
@@ -216,6 +223,7 @@ def test_categorical_measure_valued_is_exact_and_leaves_masked_actions_alone(x64
 # The score itself.
 
 
+@pytest.mark.slow
 def test_the_mean_score_is_zero_and_its_spread_the_fisher_matrix(x64):
     """E[S] = 0 and E[S S'] = -E[Hessian of log p], by enumeration."""
     logits = jnp.asarray([0.3, -0.5, 1.0])
@@ -230,6 +238,7 @@ def test_the_mean_score_is_zero_and_its_spread_the_fisher_matrix(x64):
     np.testing.assert_allclose(fisher, jnp.diag(p) - jnp.outer(p, p), atol=1e-14)
 
 
+@pytest.mark.slow
 def test_arrows_point_where_f_is_good():
     x = 1.0 + jax.random.normal(jax.random.key(0), (200, 1))
     f = lambda x: jnp.sin(3.0 * x[0])  # noqa: E731
@@ -238,6 +247,7 @@ def test_arrows_point_where_f_is_good():
     np.testing.assert_array_equal(jnp.sign(arrows), jnp.sign(values * (x[:, 0] - 1.0)))
 
 
+@pytest.mark.slow
 def test_a_small_step_moves_the_density_as_the_scores_say(x64):
     parameters = jnp.asarray([1.0, 0.0])
     of = lambda p: DiagonalGaussian(p[:1], p[1:])  # noqa: E731
@@ -356,6 +366,7 @@ def test_a_declaration_can_be_read():
     assert largest_z((np.asarray([1.0, 1.01, 0.99]),), (1.0,)) < 4.5
 
 
+@pytest.mark.slow
 def test_a_callback_under_vmap():
     """The same numbers as one key after another."""
     import random  # plain Python: JAX cannot trace what it does with x

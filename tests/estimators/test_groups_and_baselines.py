@@ -68,6 +68,7 @@ def test_groups_of_three_by_enumeration(x64, relative, factor):
     assert not TRAJECTORY_ESTIMATORS.get("grpo")().declaration.unbiased
 
 
+@pytest.mark.slow
 def test_rloo_is_the_likelihood_ratio_of_whole_returns():
     """On episodes of one length, where the others' return is the others' credit."""
     one = batch("endless")
@@ -112,6 +113,7 @@ def test_many_episodes_find_the_baseline_of_least_variance():
     assert single.sum() < 0.9 * plain.sum()
 
 
+@pytest.mark.slow
 def test_the_same_episodes_bias_the_optimal_baseline_and_the_others_do_not():
     """B10, by its size: the plug-in error of groups of two is much larger than that of eight."""
 
@@ -168,6 +170,7 @@ def test_policies_with_memory():
         OptimalBaselineLikelihoodRatio().estimate(policy, episodes, objective)
 
 
+@pytest.mark.slow
 def test_absurd_weights_neither_overflow_nor_pass_in_silence():
     """Self-normalised and clipped weights of any size; the effective sample size tells."""
     far = dataclasses.replace(POLICY, logits=POLICY.logits.at[:, 0].add(60.0))

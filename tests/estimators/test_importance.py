@@ -64,12 +64,14 @@ def test_few_samples_show_the_bias_that_is_declared(weighting, few):
     assert unbiased(rows, (2.0, 2.0)) == few
 
 
+@pytest.mark.slow
 def test_self_normalised_ones_are_consistent():
     """The error of a ratio is O(1/N) in the mean: with many samples it is below the noise."""
     rows = rows_of(ImportanceSampling(200_000, WIDE, "self-normalized"))
     assert unbiased(rows, (2.0, 2.0))
 
 
+@pytest.mark.slow
 def test_at_its_own_distribution_it_is_the_score_function(x64):
     parameters = (jnp.asarray(1.0), jnp.asarray(0.2))
     key = jax.random.key(0)
@@ -78,6 +80,7 @@ def test_at_its_own_distribution_it_is_the_score_function(x64):
     np.testing.assert_allclose(own, plain, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighting", ["ordinary", "self-normalized"])
 def test_it_is_the_gradient_of_the_importance_weighted_estimate(x64, weighting):
     """Tang and Abbeel (2010): differentiate the estimate of E_p[f] itself, samples held fixed."""
@@ -161,6 +164,7 @@ def test_infinite_variance_breaks_the_standard_error(infinite):
     assert infinite or beyond == 0
 
 
+@pytest.mark.slow
 def test_near_weights_raise_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -53,6 +53,7 @@ def wrong_values(episodes):
 BASELINES = {"none": NoBaseline(), "leave-one-out": LeaveOneOut(), "value": ValueBaseline()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["episodic", "discounted"])
 @pytest.mark.parametrize("baseline", ["none", "leave-one-out", "value"])
 @pytest.mark.parametrize("credit", ["return", "reward-to-go"])
@@ -135,6 +136,7 @@ def test_average_objectives_are_scaled_copies_of_the_episodic_gradient(credit):
     np.testing.assert_allclose(value, plain / HORIZON / (1 - GAMMA), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gamma", [0.0, 0.5])
 def test_credit_by_return_survives_weights_that_vanish(gamma):
     """gamma^t underflows long before the end of a long episode: no inf, no NaN."""

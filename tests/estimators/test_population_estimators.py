@@ -38,6 +38,7 @@ def counted(f):
     return OnHost(function), seeds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "evaluations"),
     [("forward", 4), ("central", 6), ("random", 10), ("spsa", 10), ("regression", 6)],
@@ -181,6 +182,7 @@ def test_unbiased_for_the_smoothed_objective(mirrored):
     assert not unbiased(rows * 0.5, (3.75,))  # the 1/sigma that some code leaves out
 
 
+@pytest.mark.slow
 def test_ranks():
     np.testing.assert_allclose(
         centred_ranks(jnp.asarray([3.0, jnp.nan, -1.0, 1e9, 0.0])), [0.25, -0.5, -0.25, 0.5, 0.0]

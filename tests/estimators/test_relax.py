@@ -41,6 +41,7 @@ def bump(z):
     return jnp.sin(jnp.sum(z)) + 0.3 * jax.nn.sigmoid(jnp.sum(z))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "control",
     [
@@ -83,6 +84,7 @@ def test_one_of_three(x64):
     assert not unbiased(1.05 * rows, exact)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "t"),
     [
@@ -106,6 +108,7 @@ def test_a_fitted_control_has_a_fraction_of_the_variance(make, t):
     assert abs(rows.mean() - (1 - 2 * t)) < 4.5 * rows.std() / np.sqrt(len(rows))
 
 
+@pytest.mark.slow
 def test_relax_asks_a_black_box_for_values_alone():
     box = OnHost(lambda b: {0: 1.0, 1: 3.0}[int(b[0])])
     estimator = Relax(400, QuadraticSurrogate(jnp.asarray([2.0]), jnp.asarray([[0.1]])))
@@ -194,6 +197,7 @@ def test_samples_give_the_mean_the_score_function_and_the_baseline(x64):
     np.testing.assert_allclose(got, jnp.mean((values - 7.0) * (x - 0.2)), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_return_blames_no_later_action(x64):
     """Two steps, one switch each: J = E[a_0] + gamma E[a_0 a_1], over the four action sequences."""
     actions = jnp.asarray([[0, 0, 1, 1], [0, 1, 0, 1]])  # [T, N]

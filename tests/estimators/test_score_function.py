@@ -128,6 +128,7 @@ def test_blockwise_sum_side_by_side():
     np.testing.assert_array_equal(got, [0.0, sum(range(8, 16)), 0.0])
 
 
+@pytest.mark.slow
 def test_rowwise_gradient_is_the_whole_gradient(x64):
     policy = Affine(0.05 * jax.random.normal(jax.random.key(0), (2, 2)), jnp.zeros(2))
     episodes, _ = sample_episodes(jax.random.key(1), Clock(end=12.0), policy, 6, 7)

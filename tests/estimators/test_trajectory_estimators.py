@@ -70,6 +70,7 @@ def deviation(name, estimator, objective, reference=None):
     return z_scores(got, exact("ending", objective) if reference is None else reference)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["episodic", "discounted"])
 @pytest.mark.parametrize("name", TRAJECTORY_ESTIMATORS.names())
 def test_what_is_declared_holds(name, objective):
@@ -84,6 +85,7 @@ def test_what_is_declared_holds(name, objective):
         assert np.abs(z).max() > 4.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["td-error", "n-step", "gae", "all-action"])
 def test_a_wrong_critic_is_a_declared_bias(name):
     estimator = filled(name, "discounted", right=False)
@@ -93,6 +95,7 @@ def test_a_wrong_critic_is_a_declared_bias(name):
     assert np.abs(deviation(name, estimator, "discounted")[0]).max() > 4.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["value-baseline", "action-dependent-baseline"])
 def test_a_wrong_baseline_does_no_harm(name):
     estimator = filled(name, "episodic", right=False)
@@ -109,6 +112,7 @@ def test_lambda_one_needs_no_true_critic_where_nothing_is_bootstrapped():
     assert np.abs(deviation("gae", estimator, "episodic")[0]).max() < 4.5
 
 
+@pytest.mark.slow
 def test_better_knowledge_is_less_variance():
     """The order that the literature promises, on this problem."""
     names = ["reinforce", "reward-to-go", "value-baseline", "td-error", "all-action"]
@@ -120,6 +124,7 @@ def test_better_knowledge_is_less_variance():
     assert (np.diff(spread) < 0).all(), dict(zip(names, spread, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAJECTORY_ESTIMATORS.names())
 def test_padding_says_nothing(name, x64):
     """Whatever stands after the end of an episode, and however much of it, the estimate stays."""
@@ -147,6 +152,7 @@ def test_padding_says_nothing(name, x64):
     np.testing.assert_allclose(got, want, rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_an_objective_without_weights_makes_them_biased():
     plain, bare = DiscountedReturn(GAMMA), DiscountedReturn(GAMMA, weights="undiscounted")
     for name in ("reward-to-go", "td-error", "all-action", "optimal-baseline"):
@@ -158,6 +164,7 @@ def test_an_objective_without_weights_makes_them_biased():
         assert np.abs(z_scores(got, exact("ending", "discounted"))[0]).max() > 4.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["reinforce", "rloo", "dice", "reinforce-optimal-baseline"])
 def test_whole_returns_need_no_weights(name):
     bare = DiscountedReturn(GAMMA, weights="undiscounted")
@@ -167,6 +174,7 @@ def test_whole_returns_need_no_weights(name):
     assert np.abs(z_scores(got, exact("ending", "discounted"))[0]).max() < 4.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rloo", "dice", "reinforce-optimal-baseline", "optimal-baseline"])
 def test_no_average_is_taken_where_none_is_declared(name):
     """These estimate the mean reward over the steps of a batch without measuring it first."""

@@ -13,6 +13,7 @@ from upslope.policies import TabularSoftmax
 GAMMA = 0.7
 
 
+@pytest.mark.slow
 def test_the_system_of_baxter_and_bartlett(x64):
     mdp, policy = baxter_bartlett()
     average, slope = exact.value_and_gradient(policy, mdp, AverageReward())

@@ -39,6 +39,7 @@ FORMS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "objective", "horizon", "kind"), FORMS)
 def test_the_theorem_equals_the_derivative(x64, form, objective, horizon, kind):
     mdp = ending_mdp(0) if kind == "ending" else random_mdp(0)
@@ -56,6 +57,7 @@ def test_the_theorem_equals_the_derivative(x64, form, objective, horizon, kind):
     assert gap(plain, truth) < 1e-8
 
 
+@pytest.mark.slow
 def test_on_sparse_random_mdps(x64):
     for seed in range(3):
         mdp, policy = garnet(jax.random.key(seed), 6, 2, 2), random_policy(seed, 6, 2)
@@ -85,6 +87,7 @@ def test_a_table_is_a_policy_too(x64):
     np.testing.assert_allclose(found, expected, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_likelihood_ratio_over_all_trajectories(x64):
     mdp, policy = random_mdp(4, 3, 2), random_policy(5, 3, 2)
     paths = Paths(mdp, 4)

@@ -82,6 +82,7 @@ def expected_cost(policy, world, steps, gamma=1.0):
     return total, cost
 
 
+@pytest.mark.slow
 def test_value_equals_the_sum_of_expected_costs(problem):
     policy, world = problem
     close = lambda got, want: np.testing.assert_allclose(got, want, rtol=1e-10)  # noqa: E731
@@ -94,6 +95,7 @@ def test_value_equals_the_sum_of_expected_costs(problem):
     close(exact.value(policy, world, AverageReward(), 5), -expected_cost(*problem, 5)[0] / 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("horizon", [None, 6])
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=IDS)
 def test_theorem_equals_differentiation_and_differences(problem, objective, horizon):
@@ -125,6 +127,7 @@ def test_the_wrong_theorem_without_the_noise_of_the_policy_is_seen(problem):
     assert np.max(np.abs(wrong.gain - truth.gain)) > 1e-2
 
 
+@pytest.mark.slow
 def test_published_figures_of_the_system_of_dean_et_al(x64):
     """K = 0.1 I: cost 0.195066626 and gradient entry 0.4738082038; the best gain's first row."""
     world = LinearQuadratic(time_limit=None)
@@ -204,6 +207,7 @@ def test_exact_ascent_reaches_the_optimum(x64):
     np.testing.assert_allclose(reached, best.value, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_rollouts_agree():
     """|z| < 4.5 of 20,000 episodes: a false alarm in 150,000. A doubled noise is seen."""
     world, objective = rotated(time_limit=20), DiscountedReturn(0.9)
@@ -222,6 +226,7 @@ def test_rollouts_agree():
     assert z(louder) > 4.5
 
 
+@pytest.mark.slow
 def test_what_cannot_be_answered_is_refused(x64):
     world = LinearQuadratic(time_limit=None)
     idle = linear(np.zeros((3, 3)), np.zeros(3), np.zeros(3))

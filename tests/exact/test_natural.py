@@ -32,6 +32,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("objective", "kind", "visits"), CASES)
 def test_compatible_weights_are_the_natural_gradient(x64, objective, kind, visits):
     mdp = ending_mdp(0) if kind == "ending" else random_mdp(0)
@@ -55,6 +56,7 @@ def test_compatible_weights_are_the_natural_gradient(x64, objective, kind, visit
     assert gap(visits * credit @ found.score, slope) > 1e-3
 
 
+@pytest.mark.slow
 def test_the_fisher_matrix_is_the_mean_hessian_of_the_surprise(x64):
     """F = E[score score^T] = -E[Hessian log pi]; the score alone has mean 0."""
     mdp, policy = baxter_bartlett()
@@ -141,6 +143,7 @@ def flow(direction, policy, mdp, steps, dt):
     return [np.asarray(x) for x in found]
 
 
+@pytest.mark.slow
 def test_the_plateau_of_kakade(x64):
     mdp, policy = kakade_plateau()
     value, slope = exact.value_and_gradient(policy, mdp, AverageReward())
@@ -173,6 +176,7 @@ def test_the_plateau_of_kakade(x64):
     np.testing.assert_allclose(library, natural(policy).theta, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_nothing_is_decided_at_the_end(x64):
     """The discounted occupancy gathers at the terminal state; the Fisher matrix leaves it out."""
     mdp, policy = ending_mdp(8), random_policy(9)

@@ -79,6 +79,7 @@ def test_the_end_of_an_episode_is_worth_nothing(x64):
     np.testing.assert_allclose(exact.sparse_values(table, lists, 0.9).value, [1.0, 0.0], atol=1e-9)
 
 
+@pytest.mark.slow
 def test_sampling_it_is_sampling_the_dense_one():
     """Frequencies of successors against p: |z| < 4.5 for 12 of them, a false alarm in 12,000."""
     world = sparse_garnet(jax.random.key(3), 6, 2, 3)
@@ -102,6 +103,7 @@ def test_a_sparse_garnet_has_distinct_successors_spread_over_all_states():
     assert np.all(np.abs(count - expected) < 4.5 * np.sqrt(12 * 200 * (4 / 12) * (8 / 12)))
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_states_fit():
     world = sparse_garnet(jax.random.key(6), 100_000, 2, 3)
     policy = TabularSoftmax(jnp.zeros((100_000, 2)))

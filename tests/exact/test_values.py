@@ -104,6 +104,7 @@ def test_discounting_an_average_is_futile(x64, gamma):
         assert gap(values, jax.tree.map(lambda x: x * (1 - gamma), rewards)) > 0.5
 
 
+@pytest.mark.slow
 def test_periodic_chains(x64):
     """Where power iteration runs in circles, the solve finds what the eigenvector says."""
     swap = np.array([[0.0, 1.0], [1.0, 0.0]])
@@ -131,6 +132,7 @@ def test_transient_states_are_fine(x64):
     np.testing.assert_allclose(found, [0, 3 / 7, 4 / 7], atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("p", "worth"),
     [
@@ -161,6 +163,7 @@ def test_visits_of_the_corridor(x64):
     np.testing.assert_allclose(exact.value(seeing, corridor, EpisodicReturn()), -3)
 
 
+@pytest.mark.slow
 def test_undiscounted_values_are_the_limit_of_a_long_horizon(x64):
     mdp, policy = ending_mdp(9), random_policy(10)
     whole = exact.undiscounted_values(policy, mdp)
@@ -173,6 +176,7 @@ def test_undiscounted_values_are_the_limit_of_a_long_horizon(x64):
     assert float(found[3]) == 0
 
 
+@pytest.mark.slow
 def test_states_off_the_path_may_never_end(x64):
     """State 2 cannot be reached and loops for ever: J is defined, its own value is not."""
     transition = np.zeros((3, 1, 3))
@@ -185,6 +189,7 @@ def test_states_off_the_path_may_never_end(x64):
     np.testing.assert_allclose(slope, [[5.0], [0.0], [0.0]])
 
 
+@pytest.mark.slow
 def test_a_maze_is_a_finite_mdp_underneath(x64):
     """The walk that takes the shortest way of 14 steps earns gamma^13."""
     maze = DynaMaze()
@@ -197,6 +202,7 @@ def test_a_maze_is_a_finite_mdp_underneath(x64):
     np.testing.assert_allclose(found, 0.95**13, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_single_precision_is_good_to_five_digits():
     def answers():
         mdp, policy = random_mdp(11), random_policy(12)
@@ -213,6 +219,7 @@ def test_single_precision_is_good_to_five_digits():
         assert gap(found, true) < 1e-5
 
 
+@pytest.mark.slow
 def test_any_distribution_with_log_probabilities_will_do(x64):
     """Policies of other libraries, and masked actions, which get no weight and no gradient."""
 

@@ -30,6 +30,7 @@ def episodes() -> Trajectories:
     return Trajectories(nothing, flags, reward, nothing, flags, flags, valid)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("objective", "to_go", "whole", "weights"),
     [

@@ -21,6 +21,7 @@ def run(search, iterations):
     return search
 
 
+@pytest.mark.slow
 def test_by_hand_it_is_the_same_search():
     search = run(AskTell(np.zeros(2), "cem", maximize=False, seed=4, **SETTINGS), 10)
     result = minimize(f, np.zeros(2), "cem", seed=4, budget=80, **SETTINGS)

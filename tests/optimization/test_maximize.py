@@ -26,6 +26,7 @@ def numpy_sphere(x):
     return float(np.sum((np.asarray(x) - 1.0) ** 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("f", [sphere, numpy_sphere])
 def test_nelder_mead_is_scipys(f):
     """The same point, value, evaluations and steps; f in JAX and in NumPy."""
@@ -43,6 +44,7 @@ def test_nelder_mead_is_scipys(f):
     assert (np.diff(ours.curve.best) <= 0).all()
 
 
+@pytest.mark.slow
 def test_maximising_is_minimising_the_negative():
     up = upslope.maximize(lambda x: -sphere(x), np.zeros(2), "cem", budget=2560, seed=3)
     down = upslope.minimize(sphere, np.zeros(2), "cem", budget=2560, seed=3)
@@ -51,6 +53,7 @@ def test_maximising_is_minimising_the_negative():
     np.testing.assert_array_equal(up.curve.mean, -down.curve.mean)
 
 
+@pytest.mark.slow
 def test_compiled_and_on_the_host_are_one_search():
     """The same points up to rounding; f is called once for each evaluation, no more."""
     calls = []
@@ -66,6 +69,7 @@ def test_compiled_and_on_the_host_are_one_search():
     np.testing.assert_allclose(host.curve.best, compiled.curve.best, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_budget_is_kept_and_a_target_ends_the_search():
     result = upslope.minimize(sphere, np.zeros(4), "hill-climbing", budget=321)
     assert result.nfev == 321
@@ -79,6 +83,7 @@ def test_a_budget_is_kept_and_a_target_ends_the_search():
     assert not result.success
 
 
+@pytest.mark.slow
 def test_trees_keep_their_structure():
     start = {"a": np.zeros(2), "b": [np.ones((1, 2))]}
     result = upslope.minimize(
@@ -88,6 +93,7 @@ def test_trees_keep_their_structure():
     assert result.x["b"][0].shape == (1, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "bounds", [(0.5, 3.0), ([0.5, 0.5], [3.0, 3.0]), [(0.5, 3.0), (0.5, None)]]
 )
@@ -104,6 +110,7 @@ def test_bounds_are_kept_and_the_optimum_on_a_face_is_found(bounds):
     assert np.max(np.asarray(seen)[:, 0]) <= 3.0
 
 
+@pytest.mark.slow
 def test_noise_is_reported_beside_the_luckiest_value():
     """100 fresh evaluations of the solution: an honest mean below the optimistic best."""
 
@@ -147,6 +154,7 @@ def test_points_that_fail_count_as_the_worst_and_are_told_of():
     assert "NaN" in result.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_host", [True, None])
 def test_nothing_but_nan_stops_the_search(on_host):
     with pytest.raises(NumericalError, match="NaN"):
@@ -265,6 +273,7 @@ class Shifted:
         return self(x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", [lambda world: world, lambda world: world.value])
 def test_what_f_computes_is_compiled_not_what_it_computed_once(of):
     world = Shifted()
@@ -296,6 +305,7 @@ def test_nothing_but_nan_is_no_success(f):
         upslope.minimize(f, np.ones(3), "cma-es", budget=200)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_host", [True, False])
 def test_an_infinite_value_is_the_worst_on_either_side(on_host):
     f = lambda x: jnp.where(x[0] < 0.9, -jnp.inf, x[0])  # noqa: E731
@@ -318,6 +328,7 @@ def test_threads_compute_in_double_precision_too(settings):
     assert seen == {"float64"}
 
 
+@pytest.mark.slow
 def test_a_callback_is_heard_every_few_hundred_evaluations_and_can_stop():
     heard = []
     settings = {"budget": 20_000, "population_size": 10, "n_parents": 5}
@@ -346,6 +357,7 @@ def test_the_key_is_given_by_name(on_host):
     assert np.abs(results[0].x).max() < 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("x0", [2.0, np.float64(2.0), jnp.asarray(2.0)])
 @pytest.mark.parametrize("method", ["nelder-mead", "cma-es"])
 def test_a_number_is_searched_as_a_number(x0, method):

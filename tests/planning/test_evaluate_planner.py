@@ -20,6 +20,7 @@ def test_cem_swings_up_the_pendulum():
     assert found.model_steps == 100 * 200 * 4 * 200 * 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLANNERS.names())
 def test_every_planner_beats_doing_nothing(name):
     """CartPole without planning falls after about ten steps."""
@@ -34,6 +35,7 @@ def test_every_planner_beats_doing_nothing(name):
     assert np.array_equal(found.returns, found.lengths)
 
 
+@pytest.mark.slow
 def test_a_planner_that_is_built_already():
     planner = MPPI(Pendulum(mass=1.5), n_candidates=20, horizon=5)
     found = upslope.evaluate(Pendulum(time_limit=10), planner=planner, episodes=3, seed=1)
@@ -70,6 +72,7 @@ def test_the_command(capsys):
     assert header.split()[-1] == "length"  # no steps of training: no column of zeros
 
 
+@pytest.mark.slow
 def test_a_gamma_of_one_discounts_nothing(capsys):
     words = "evaluate Pendulum-v1 --planner random-shooting --episodes 2 --horizon 3"
     shown = []

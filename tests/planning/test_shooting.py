@@ -67,6 +67,7 @@ def test_mppi_comes_close_to_the_riccati_solution():
     np.testing.assert_allclose(found.action, exact.gain[0] @ state, rtol=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [CrossEntropyPlanner, MPPI, RandomShooting])
 @pytest.mark.parametrize("gamma", [1.0, 0.5])
 def test_enough_candidates_find_the_best_of_all_sequences(kind, gamma):
@@ -92,6 +93,7 @@ def test_enough_candidates_find_the_best_of_all_sequences(kind, gamma):
             np.testing.assert_allclose(found.value, returns[best], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_batched_equals_single():
     environment = Pendulum()
     planner = CrossEntropyPlanner(environment, n_candidates=30, n_elites=5, horizon=6)
@@ -159,6 +161,7 @@ def test_simulations_end_discount_and_bootstrap():
     assert worth(_Line(end=9.0, sign=-1.0), 1.0, seen) == 44.0
 
 
+@pytest.mark.slow
 def test_the_terminal_value_decides():
     """One step ahead with the value of the rest is as good as looking all the way."""
     environment = Graph.drawn(1)
@@ -186,6 +189,7 @@ class _NotShifted(CrossEntropyPlanner):
         return found._replace(memory=found.memory._replace(mean=mean))
 
 
+@pytest.mark.slow
 def test_the_warm_start_is_shifted():
     environment = Targets.drawn()
     settings = {"n_candidates": 30, "n_elites": 5, "n_iterations": 1, "horizon": 8, "std": 0.3}
@@ -203,6 +207,7 @@ def test_the_warm_start_is_shifted():
     assert right > 0.6 * wrong
 
 
+@pytest.mark.slow
 def test_the_mean_of_the_elites_beats_the_best_sample():
     """In a sequence of 20 actions the best sample has many that are merely lucky company."""
     environment = Targets.drawn()
@@ -322,6 +327,7 @@ def test_mppi_weighs_infinite_returns_by_their_limits():
         np.testing.assert_array_equal(planner.weigh(jnp.asarray(scores)), weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [CrossEntropyPlanner, MPPI, RandomShooting])
 def test_the_first_action_is_a_legal_one(kind):
     """With one legal cell and five candidates, an unmasked plan would nearly always miss it."""
@@ -336,6 +342,7 @@ def test_the_first_action_is_a_legal_one(kind):
     np.testing.assert_allclose(found.action_weights, jax.nn.one_hot(8, 9), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_planners_never_lose_by_an_illegal_move():
     environment = make("tic-tac-toe")
     planner = CrossEntropyPlanner(

@@ -61,6 +61,7 @@ def test_actions_keep_the_shape_of_the_space():
         assert jax.eval_shape(draw, KEY, jnp.array(X)).shape == (2, 2)
 
 
+@pytest.mark.slow
 def test_bounded_policies_stay_inside():
     low, high = np.array([-1.0, 2.0]), np.array([1.0, 7.0])
     for policy in (

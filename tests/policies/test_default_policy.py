@@ -36,6 +36,7 @@ ACTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("observation", OBSERVATIONS)
 def test_every_fitting_policy_acts_and_values(observation, action):
@@ -192,6 +193,7 @@ def test_a_kind_of_ones_own():
             default_policy(KEY, seen, done, kind="of-ones-own", bia=1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("observation", "action", "kind"),
     [

@@ -38,6 +38,7 @@ def said(policy, record, space):
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record["name"])
 def test_a_saved_policy_acts_as_it_did(record, tmp_path):
     loaded = load_policy(V1 / "policies" / record["name"])
@@ -58,6 +59,7 @@ def test_a_saved_policy_acts_as_it_did(record, tmp_path):
     assert jax.tree.structure(load_policy(again).policy) == jax.tree.structure(loaded.policy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "record", [r for r in RECORDS if r["fresh"]], ids=lambda record: record["name"]
 )

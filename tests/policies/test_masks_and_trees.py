@@ -54,6 +54,7 @@ def test_the_default_kinds_of_masked_spaces():
     assert choose_kind(several, spaces.MultiDiscrete([2, 3])) == "multi-softmax"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["softmax", "linear-softmax", "recurrent"])
 def test_a_masked_action_is_never_taken_and_learns_nothing(kind):
     policy = default_policy(KEY, MASKED, FOUR, kind=kind)
@@ -82,6 +83,7 @@ def test_a_masked_action_is_never_taken_and_learns_nothing(kind):
         assert bias[1] != 0
 
 
+@pytest.mark.slow
 def test_masks_of_several_choices():
     space = spaces.Dict({"observation": VECTOR, "action_mask": spaces.MultiBinary(5)})
     policy = default_policy(KEY, space, spaces.MultiDiscrete([2, 3]))
@@ -132,6 +134,7 @@ def test_masks_where_nothing_can_be_masked_are_refused():
         default_policy(KEY, VECTOR, FOUR)(masked([1, 1]))
 
 
+@pytest.mark.slow
 def test_moments_of_trees_count_the_floats():
     rng = np.random.default_rng(0)
     data = {
@@ -187,6 +190,7 @@ ACTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ACTIONS)
 @pytest.mark.parametrize("normalized", [False, True])
 def test_noise_of_the_key_gives_the_draw_of_the_key(kind, normalized):
@@ -220,6 +224,7 @@ CRITICS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "space", "actions"), CRITICS)
 def test_critics_of_a_policys_architecture(kind, space, actions):
     policy = default_policy(KEY, space, actions, kind=kind)

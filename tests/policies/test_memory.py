@@ -30,6 +30,7 @@ def test_the_action_depends_on_the_history():
     assert np.abs(np.asarray(first.logits - second.logits)).max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("normalised", [False, True])
 def test_the_memory_starts_anew_after_an_episode(normalised):
     policy = RecurrentGaussian(KEY, 2, (1,), (4, 5), out_gain=1.0)
@@ -65,6 +66,7 @@ def test_normalised_policies_have_the_memory_of_the_inner_one():
     np.testing.assert_array_equal(memory, other)
 
 
+@pytest.mark.slow
 def test_moments_are_carried_observed_and_not_searched():
     policy = NormalizedPolicy(SoftmaxNetwork(KEY, 2, 3, (4,), out_gain=1.0), Moments.zeros((2,)))
     theta, _ = tree.ravel_parameters(policy)

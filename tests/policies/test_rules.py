@@ -41,6 +41,7 @@ def tree(oblique):
     return with_leaves(policy, weight=weight, threshold=[0.5, 0.0, 1.0], leaf=np.eye(4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("x", "leaf"),
     [
@@ -72,6 +73,7 @@ def test_thresholds_order_the_choices_whatever_order_they_are_in():
     np.testing.assert_allclose(bang(jnp.array([0.1, 2.0])).mode(), [[2.0], [0.0]])
 
 
+@pytest.mark.slow
 def test_a_machine_leaves_the_corridor_by_the_shortest_way():
     """Right, left, right without seeing anything: no rule of the observation can do it."""
     seen, done = spaces.Discrete(1), spaces.Discrete(2)
@@ -110,6 +112,7 @@ def test_a_spline_passes_its_knots_and_closes():
     assert np.max(np.abs(np.diff(slope))) < 0.05  # no corner at any knot
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", RULES)
 def test_rules_survive_files_and_are_trained_from_the_command_line(kind, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

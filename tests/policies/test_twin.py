@@ -111,6 +111,7 @@ def compare(policy, batches, twin=None):
         memory, mine = next_memory, after
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("observation", "action", "kind"), CASES)
 def test_the_twin_of_every_policy_is_its_equal(observation, action, kind):
     space = OBSERVATIONS[observation]
@@ -144,6 +145,7 @@ def test_every_activation(activation):
     compare(policy, [draws(VECTOR, 30)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [(16, 20, 1), (40, 37, 2)])
 def test_every_size_of_convolution(side):
     space = spaces.Box(0, 255, side, np.uint8)

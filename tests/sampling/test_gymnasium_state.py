@@ -143,6 +143,7 @@ def sample_for_ever(many, actors):
         many.sample(KEYS[0], actors)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_call_that_was_interrupted_leaves_nothing_behind(workers, tmp_path):
     """Neither an answer that the next call would take for its own, nor half an episode."""

@@ -24,6 +24,7 @@ SMALL = {
 QUICK = dict(seeds=1, hidden=(16,), workers=0, use_preset=False, evaluations=1, seed=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experience", [Steps(3, 20), Episodes(4), EpisodeReturns(2, 3)])
 @pytest.mark.parametrize("normalize_observations", [False, True])
 def test_a_masked_action_is_never_taken(experience, normalize_observations):

@@ -91,6 +91,7 @@ OBJECTIVES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
 def test_returns_are_those_of_a_python_loop(objective):
     with_memory = isinstance(objective, DiscountedReturn)
@@ -123,6 +124,7 @@ class Rewarding(Clock):
         return state, out._replace(reward=action + noise)
 
 
+@pytest.mark.slow
 def test_common_random_numbers_are_common_to_candidates_and_differ_between_episodes():
     twins = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (P, *leaf.shape)), POLICY)
 
@@ -200,6 +202,7 @@ class Exploding(Clock):
         return state, out._replace(observation=observation, reward=jnp.where(over, jnp.nan, 1.0))
 
 
+@pytest.mark.slow
 def test_what_a_world_says_after_its_end_is_not_heard():
     world = Exploding(end=12.0)
     candidates = population(jax.random.key(5), Watching.zeros(2, 2), 2)
@@ -238,6 +241,7 @@ class Faulty(Clock):
         return state, out._replace(reward=jnp.where(state[0] == 11, jnp.nan, out.reward))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", [Steps(3, 6), Episodes(3), EpisodeReturns(3, 2)], ids=str)
 def test_every_collection_reports_what_broke(spec):
     policy = population(jax.random.key(0), POLICY, 3)
@@ -252,6 +256,7 @@ def test_every_collection_reports_what_broke(spec):
         assert bool(int(sampler.statistics.nonfinite_env)) == broken
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", [Steps(3, 9), Episodes(3), EpisodeReturns(3, 2)], ids=str)
 def test_seeds_side_by_side_are_the_seeds_one_by_one(spec):
     """Loops that end together for all seeds change nothing in any of them."""

@@ -58,6 +58,7 @@ def filled(kind, spec, steps, chunk=None):
     return buffer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", RINGS)
 @pytest.mark.parametrize("prioritized", [False, True])
 @pytest.mark.parametrize("truncate", [False, True])
@@ -107,6 +108,7 @@ def test_windows_are_consecutive_of_one_episode_and_written(
     assert len(kept) <= (rows - 1) * n_envs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", RINGS)
 @pytest.mark.parametrize("prioritized", [False, True])
 def test_every_step_is_drawn_equally_often(prioritized, kind):
@@ -126,6 +128,7 @@ def test_every_step_is_drawn_equally_often(prioritized, kind):
     assert z < 4.75
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", RINGS)
 def test_too_little_data_is_said(kind):
     spec = Replay(Steps(1, 2), 100, 2, 8, 5)
@@ -140,6 +143,7 @@ def test_too_little_data_is_said(kind):
     assert np.asarray(drawn.weights).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", RINGS)
 @pytest.mark.parametrize("length", [1, 3])
 def test_a_buffer_as_small_as_a_window_ends_drawing(length, kind):
@@ -190,6 +194,7 @@ def test_bytes_stay_bytes_and_trees_stay_trees(kind):
 
 
 class TestPriorities:
+    @pytest.mark.slow
     @pytest.mark.parametrize("n_leaves", [1, 3, 7, 1000])
     def test_leaves_are_drawn_in_proportion(self, n_leaves):
         """After 10^6 updates; chi-square with a false alarm of 1e-6 each."""
@@ -235,6 +240,7 @@ class TestPriorities:
         weights = importance_weights(jnp.asarray(p), beta)
         np.testing.assert_allclose(weights, raw / raw.max(), rtol=1e-6)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", RINGS)
     def test_new_rows_enter_with_the_largest_priority(self, kind):
         spec = Replay(Steps(1, 1), 20, 1, 16, 1, True, priority_exponent=0.5)
@@ -253,6 +259,7 @@ class TestPriorities:
         whole = buffer.priority(np.arange(rows_of(spec)))
         assert (whole > 0).sum() == rows_of(spec) - 1
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", RINGS)
     def test_steps_that_are_gone_are_never_drawn(self, kind):
         """A window that is overwritten loses its priority, whatever that was."""
@@ -281,6 +288,7 @@ def test_a_buffer_that_joins_newest_and_oldest_is_detected(kind):
     assert not (np.diff(numbers, axis=1) == 1).all()
 
 
+@pytest.mark.slow
 def test_both_rings_keep_the_same_rows_and_priorities():
     """Ends, streams that begin anew, wraps: slot for slot."""
     spec = Replay(Steps(2, 5), 21, 1, 32, 3, True)
@@ -377,6 +385,7 @@ def test_padding_leaves_the_step_before_it_alone(kind):
     assert set(zip(start.tolist(), after.tolist(), strict=True)) == {(0, 1), (1, 2), (2, 3)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", RINGS)
 def test_windows_at_the_end_of_an_abandoned_episode_are_drawn_by_priority_too(kind):
     spec = Replay(Steps(1, 4), 40, 1, 256, 3, True)

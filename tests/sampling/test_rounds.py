@@ -37,6 +37,7 @@ def returns(simulators, policies, calls=2, workers=0, **settings):
         sampler.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policies", [linear(S, P), counting(S, P)])
 @pytest.mark.parametrize("most", [1, 7, 15, 29, 30, 1000])
 @pytest.mark.parametrize("common", [False, True])

@@ -53,6 +53,7 @@ def sampled(candidates, *, devices=1, common=False, **settings):
     return jax.tree.map(np.asarray, jax.jit(sample)(jax.random.key(0), candidates))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("common", [False, True])
 @pytest.mark.parametrize("size", [1, 2, 7])
 @pytest.mark.parametrize(
@@ -71,6 +72,7 @@ def test_nothing_changes(size, common, settings):
     assert float(one[0].moments.count) == one[0].lengths.sum() == int(one[1].steps)
 
 
+@pytest.mark.slow
 def test_slices_bound_the_memory():
     """What a program needs besides its arguments and results, of 4,096 candidates."""
     candidates = population(4096)

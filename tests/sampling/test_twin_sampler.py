@@ -43,6 +43,7 @@ def both(actors, grid, keys=KEYS[0], **settings):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["softmax", "recurrent", "gaussian", "beta"])
 @pytest.mark.parametrize("grid", [(S, N), (S, 2, N)])
 def test_greedy_actions_and_memories_are_those_of_the_compiled_call(kind, grid):
@@ -169,6 +170,7 @@ def test_sizes_alone_choose(actors, grid, counted, twins):
     assert isinstance(chosen, TwinActionSampler) == twins
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", [Steps(N, T), Episodes(N), EpisodeReturns(1, N)])
 def test_worker_processes_change_nothing(spec):
     lead = (S, 1) if isinstance(spec, EpisodeReturns) else (S,)

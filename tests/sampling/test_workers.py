@@ -54,6 +54,7 @@ def test_the_number_of_workers_changes_nothing(undisturbed, workers):
     same(got, undisturbed[spec])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "spec"),
     [("kill", Steps(N, T)), ("raise", Episodes(N)), ("hang", Steps(N, T)), ("kill", Episodes(N))],

@@ -20,6 +20,7 @@ from upslope.search import PGPE, AugmentedRandomSearch, OpenAIES
 RETURNS = np.array([3.0, -1.0, 7.0, 2.0, 5.0, 0.5, 1.0, 4.0])  # of 4 pairs: first r+, then r-
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("used", [4, 2])
 def test_the_paper_s_step_by_hand(used, x64):
     """max(r+, r-) is 5, 0.5, 7, 4: the best two are the first and the third."""
@@ -62,6 +63,7 @@ def test_a_linear_schedule_ends_at_nothing(x64):
         AugmentedRandomSearch(8, learning_rate_schedule="linear")
 
 
+@pytest.mark.slow
 def test_without_the_spread_it_is_the_evolution_strategy_s_step(x64):
     """On -(x - c)^2: alpha / N sum (r+ - r-) delta is 2 sigma times g = 1 / (2 N sigma) of it."""
     theta, centre = jnp.asarray([0.5, -1.0]), jnp.asarray([1.0, 2.0])
@@ -74,6 +76,7 @@ def test_without_the_spread_it_is_the_evolution_strategy_s_step(x64):
     np.testing.assert_allclose(step, 0.02 * 2 * 0.1 * gradient, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_v2_normalises_by_all_states_visited():
     """The normaliser is numpy's mean and variance of what was seen by all candidates."""
     world, objective = CartPole(time_limit=30), EpisodicReturn()
@@ -99,6 +102,7 @@ def test_ars_climbs_and_stays_on_a_plateau():
     np.testing.assert_array_equal(seen.flat, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [AugmentedRandomSearch(4), PGPE(4)])
 def test_nan_counts_as_the_worst(method):
     state = first_state(method, jnp.ones(3))

@@ -109,6 +109,7 @@ def test_losses_by_numpy(x64):
     np.testing.assert_allclose(objective, gain - 0.5 * error + 0.01 * losses.entropy, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_equal_advantages_give_a_finite_zero_gradient():
     policy, critic, rows = batch()
     rows = rows._replace(advantage=jnp.ones_like(rows.advantage))

@@ -67,6 +67,7 @@ def follow(theirs_active, diagonal, iterations=50, **wrong):
     return worst
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # pycma's own
 @pytest.mark.parametrize("diagonal", [False, True])
 @pytest.mark.parametrize("active", [False, True])
@@ -154,6 +155,7 @@ def evaluations(method, function, start, iterations, seeds, target=1e-8):
 PYCMA = {sphere: 624, rosenbrock: 1640}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", PYCMA)
 def test_as_few_evaluations_as_pycma(function, x64):
     """The median of 15 seeds has a standard error of 3 %: 1.15 is five of them above the target."""
@@ -163,6 +165,7 @@ def test_as_few_evaluations_as_pycma(function, x64):
     assert np.median(found) < 1.15 * PYCMA[function]
 
 
+@pytest.mark.slow
 def test_it_is_invariant_under_rotation(x64):
     """The same evaluations, up to luck, on the ellipsoid turned (bound: published factor 2); the
     separable form needs more than a budget that is ample for both."""
@@ -184,6 +187,7 @@ def test_monotone_maps_of_the_return_change_nothing():
     np.testing.assert_array_equal(plain.run.mean, mapped.run.mean)
 
 
+@pytest.mark.slow
 def test_nan_is_the_worst_and_all_nan_is_flat():
     method = CMAES(8)
     state = first_state(method, jnp.zeros(3))
@@ -234,6 +238,7 @@ class TestStopping:
         assert self.reasons(method, ellipsoid, jnp.ones(SIZE), 150) == ["tolconditioncov"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lower", "upper"), [(0.3, 2.0), (None, -0.5), (0.3, None), (-1.0, 3.0), (-1.0, 0.0)]
 )
@@ -262,6 +267,7 @@ def test_the_box_transform_is_smooth_and_inverted(x64):
     assert np.abs(np.diff(np.diff(np.clip(np.asarray(far), -1, 2)) / 3e-4)).max() > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ipop", "bipop"])
 def test_restarts_find_what_one_run_misses(kind, x64):
     """Rastrigin in two dimensions from 3: the first runs end in a local optimum."""
@@ -279,6 +285,7 @@ def test_restarts_find_what_one_run_misses(kind, x64):
     assert (int(state.restarts.spent[1]) > 0) == (kind == "bipop")
 
 
+@pytest.mark.slow
 def test_a_doubled_population_is_one_population(x64):
     """Two asks of 8 at level one are what one ask of 16 would be: the same Gaussian after it."""
     gathered = CMAES(8, std=0.5, restarts="ipop", max_doublings=2)

@@ -36,6 +36,7 @@ def vector(policy):
     return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(policy)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("share", "shift", "factor"),
     [(0.1, 1.754983, 0.169135), (0.2, 1.399810, 0.218643), (0.5, 0.797885, 0.363380)],
@@ -145,6 +146,7 @@ class TestFullCovariance:
         np.testing.assert_allclose(total, np.maximum(kept.std(axis=0), 0.3), rtol=1e-5)
         np.testing.assert_allclose(diagnostics.std, total.mean(), rtol=1e-5)
 
+    @pytest.mark.slow
     def test_it_follows_a_slanted_valley_that_the_diagonal_one_cannot(self):
         """Ten thousand times as steep across as along, at 45 degrees.
 

@@ -122,6 +122,7 @@ class TestEpsilonGreedy:
         greedy = EpsilonGreedy(self.policy, 1.0, 3).greedy()
         assert int(greedy.act((), jnp.array(0), ()).action) == 1
 
+    @pytest.mark.slow
     def test_actions_that_are_not_allowed_are_not_explored(self):
         seen = spaces.Dict({"x": spaces.Box(-1.0, 1.0, (2,)), "action_mask": spaces.MultiBinary(3)})
         policy = default_policy(jax.random.key(0), seen, spaces.Discrete(3))
@@ -190,6 +191,7 @@ def exact_values():
     return np.stack([left, right], 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -205,6 +207,7 @@ def test_the_values_of_a_chain(changes):
     np.testing.assert_allclose(learnt(chain(), **changes)[:3], exact_values(), atol=0.03)
 
 
+@pytest.mark.slow
 def test_n_step_returns_are_of_the_policy_that_acted():
     """Uncorrected: exact for the greedy policy once exploration has ended, as in Hessel et al."""
     got = learnt(chain(), n_step=3, exploration_final_eps=0.0, exploration_fraction=0.5)
@@ -229,6 +232,7 @@ class OnlineTarget(DQN):
         return super().tell(key, state, candidates, experience, objective)
 
 
+@pytest.mark.slow
 def test_a_bootstrap_through_termination_is_detected():
     """Every step ends its episode with reward 1 and shows the same thing again."""
     objective = DiscountedReturn(GAMMA)
@@ -248,6 +252,7 @@ def test_a_bootstrap_through_termination_is_detected():
     assert values[1] > 3.0  # towards 1 / (1 - gamma)
 
 
+@pytest.mark.slow
 def test_a_target_that_does_not_lag_is_detected():
     """One iteration apart, the lagging target has not moved and the other one has."""
     objective = DiscountedReturn(GAMMA)
@@ -301,6 +306,7 @@ class TestRefused:
             DQN(**settings)
 
 
+@pytest.mark.slow
 def test_a_buffer_that_was_left_out_is_filled_again_before_anything_is_learnt():
     """Long after `learning_starts`, with a buffer that holds less than that."""
     method = DQN(learning_starts=100, batch_size=4, total_timesteps=1000)

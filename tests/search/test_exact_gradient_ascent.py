@@ -113,6 +113,7 @@ def test_the_natural_gradient_leaves_a_plateau_that_holds_the_vanilla_one(x64):
     assert ends["exact-gradient"] < 1.5
 
 
+@pytest.mark.slow
 def test_damping_is_handed_on(known):
     policy = TabularSoftmax(jax.random.normal(jax.random.key(5), (6, 3)))
     objective = DiscountedReturn(0.9)
@@ -121,6 +122,7 @@ def test_damping_is_handed_on(known):
     np.testing.assert_allclose(moved.logits - policy.logits, wanted.logits, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "budget"), [("exact-gradient", 200), ("natural-gradient", 40)])
 def test_training_with_it_finds_the_corridors_best_policy(method, budget, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

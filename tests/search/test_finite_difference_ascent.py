@@ -34,6 +34,7 @@ class Counting:
         return float(-np.sum((np.asarray(x) - 1.0) ** 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [("forward", 8), ("central", 14), ("random", 10), ("spsa", 10), ("regression", 6)],
@@ -85,6 +86,7 @@ def test_the_gradient_is_scipys(x64):
     np.testing.assert_allclose(taken("central", 6e-6, wave, x), jax.grad(wave)(x), atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["forward", "central", "random", "spsa", "regression"])
 def test_every_kind_climbs(kind):
     start = {"a": jnp.zeros(2), "b": jnp.full((2, 2), 3.0)}
@@ -118,6 +120,7 @@ def gradients(common):
     return np.asarray(gradient(jax.random.split(jax.random.key(1), 64)))
 
 
+@pytest.mark.slow
 def test_common_random_numbers_cut_the_variance():
     ratio = gradients(False).var(axis=0).sum() / gradients(True).var(axis=0).sum()
     print(f"variance of central differences, independent / common random numbers: {ratio:.2f}")
@@ -133,6 +136,7 @@ class Right(Policy):
         return Deterministic((self.threshold[0] > 0).astype(int))
 
 
+@pytest.mark.slow
 def test_a_policy_that_cannot_be_differentiated_still_has_differences():
     world, objective = ShortCorridor(time_limit=30), EpisodicReturn()
     method = fitted(finite_differences("central", step=0.5), Right(jnp.zeros(1)))
@@ -147,6 +151,7 @@ def test_a_policy_that_cannot_be_differentiated_still_has_differences():
     assert np.isfinite(np.asarray(state.policy.threshold)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method", [finite_differences(n_directions=4), KohlStone(8)], ids=["fd", "ks"]
 )
@@ -193,6 +198,7 @@ def cosines(size, trials, sign=1.0):
     return step @ gradient / np.linalg.norm(step, axis=1) / np.linalg.norm(gradient)
 
 
+@pytest.mark.slow
 def test_the_step_points_uphill_and_has_its_length():
     """cos > 0.5 in over 90 % of 1000 trials with t = 15, and -> 1 as t grows."""
     few = cosines(15, 1000)

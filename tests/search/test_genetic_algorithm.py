@@ -93,6 +93,7 @@ def test_one_plus_one_evolution_as_a_population_of_two():
     np.testing.assert_allclose(times.mean(), np.e * 100 * np.log(100) - 189, rtol=0.1)
 
 
+@pytest.mark.slow
 def test_elites_go_on_unchanged_and_are_tried_again():
     method = GeneticAlgorithm(6, n_parents=3, n_elites=2, std=0.5)
     state = first_state(method, jnp.zeros(3))
@@ -111,6 +112,7 @@ def test_elites_go_on_unchanged_and_are_tried_again():
     np.testing.assert_array_equal(method.solution(state), again[5])  # its luck did not last
 
 
+@pytest.mark.slow
 def test_elites_that_are_not_tried_again_keep_their_returns():
     method = GeneticAlgorithm(6, n_parents=3, n_elites=2, reevaluate_elites=False)
     assert method.experience.population_size == 4
@@ -125,6 +127,7 @@ def test_elites_that_are_not_tried_again_keep_their_returns():
     np.testing.assert_allclose(said.diversity, 5 / 6, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_children_are_mutated_by_std():
     method = GeneticAlgorithm(5000, n_parents=1, n_elites=0, std=0.3)
     state = first_state(method, jnp.zeros(2))._replace(generation=jnp.asarray(1))
@@ -132,6 +135,7 @@ def test_children_are_mutated_by_std():
     np.testing.assert_allclose(children.std(axis=0), 0.3, rtol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("crossover", ["uniform", "one-point", "two-point", "blend"])
 def test_crossover_mixes_two_parents_at_its_rate(crossover):
     """From parents 0 and 1: children with both kinds of numbers, or numbers in between."""
@@ -161,6 +165,7 @@ def test_crossover_helps_on_separable_bits():
     assert reached["uniform"] < 0.8 * reached["none"]
 
 
+@pytest.mark.slow
 def test_a_flat_world_and_nan_are_survived():
     method = GeneticAlgorithm(8, n_parents=4)
     for value in (0.0, jnp.nan):

@@ -106,6 +106,7 @@ def evaluations(method, bits, runs, iterations, start=None):
 HARMONIC = sum(1 / k for k in range(1, 51))
 
 
+@pytest.mark.slow
 def test_randomised_local_search_collects_coupons():
     """OneMax from all zeros: n H_n flips in expectation (n = 50: 224.96); |z| < 4.5."""
     times = evaluations(HillClimbing(mutation="one", space=Bits()), 50, 2000, 1200)
@@ -113,6 +114,7 @@ def test_randomised_local_search_collects_coupons():
     assert abs(z_score(times, 50 * HARMONIC)) < 4.5
 
 
+@pytest.mark.slow
 def test_flipping_each_bit_is_not_local_search():
     """The wrong variant: one flip in the mean, but not exactly one."""
     times = evaluations(HillClimbing(mutation="each", space=Bits()), 50, 300, 3000)
@@ -237,6 +239,7 @@ def visits(temperature):
     return np.bincount(index, minlength=8)
 
 
+@pytest.mark.slow
 def test_chains_visit_points_as_boltzmann_says():
     """exp(J / T) / Z: chi-squared below 32 with 7 degrees of freedom, 1 false alarm in 25 000."""
     temperature = 0.8
@@ -257,6 +260,7 @@ def test_temperatures_fall_on_schedule():
         np.testing.assert_allclose(logarithmic.temperature_at(jnp.asarray(k)), expected)
 
 
+@pytest.mark.slow
 def test_annealing_crosses_valleys_that_stop_climbers():
     """A rugged line of 60 integers: every sixth is a local maximum."""
     from upslope.search import Integers
@@ -276,6 +280,7 @@ def test_annealing_crosses_valleys_that_stop_climbers():
 # --- all of them -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
 def test_a_flat_world_and_nan_are_survived(method):
     for value in (0.0, NAN, -jnp.inf):

@@ -41,6 +41,7 @@ def test_it_is_configured_as_ours_is(registered):
     assert vars(of_theirs) == vars(of_ours)
 
 
+@pytest.mark.slow
 def test_it_trains_the_same_numbers(registered):
     brief = {
         **SETTINGS,

@@ -40,6 +40,7 @@ def test_equal_returns_have_equal_utilities():
     )
 
 
+@pytest.mark.slow
 def test_snes_is_the_natural_gradient_of_the_score_function(x64):
     """The score over the Fisher matrix: 1 / sigma^2 for the mean, 2 for log sigma."""
     method = SNES(10, std=0.7, learning_rate=0.9, std_learning_rate=0.3)
@@ -92,6 +93,7 @@ def test_the_exponential_is_scipys(norm, x64):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [SNES(10), XNES(10)])
 def test_it_converges_on_the_sphere_and_the_ellipsoid(method, x64):
     for function, target in ((sphere, 1e-8), (ellipsoid, 1e-6)):
@@ -108,6 +110,7 @@ def test_only_the_full_one_follows_a_turned_ellipsoid(x64):
     assert float(turned(separable)) < -1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [SNES(8), XNES(8)])
 def test_a_flat_objective_moves_nothing_and_says_so(method):
     state, seen = maximize(method, lambda x: 0 * x[0], jnp.ones(3), 5)
@@ -143,6 +146,7 @@ def test_what_cannot_be_meant_is_refused(make, match):
         make()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["snes", "xnes"])
 def test_a_search_that_has_converged_says_so(method):
     """Beyond the resolution of numbers its noise would be rounding, and then NaN."""

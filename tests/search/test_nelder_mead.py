@@ -43,6 +43,7 @@ def searched(method, function, state, iterations):
     )(state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adaptive", [False, True])
 @pytest.mark.parametrize("size", [2, 5])
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)

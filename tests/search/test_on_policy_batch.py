@@ -45,6 +45,7 @@ def streams(actor, **fields):
     return steps._replace(**fields)
 
 
+@pytest.mark.slow
 def test_restarted_streams_begin_with_a_fresh_memory_and_a_fresh_return():
     actor = policy("recurrent")
     critic = state_value(jax.random.key(1), actor)
@@ -79,6 +80,7 @@ def test_restarted_streams_begin_with_a_fresh_memory_and_a_fresh_return():
     assert not np.allclose(zero, nine)
 
 
+@pytest.mark.slow
 def test_the_environments_own_discount_enters_the_advantage_and_the_reward_scale():
     actor = policy()
     critic = state_value(jax.random.key(1), actor)

@@ -96,6 +96,7 @@ class TestSharedSeeds:
             states = [tell(state, seeds, returns)[0] for state in states]
         return states
 
+    @pytest.mark.slow
     def test_all_workers_are_bit_identical(self):
         policy = Affine.zeros(2, 3)
         value = lambda x: -jnp.sum((x.weights - 1) ** 2, axis=(1, 2)) - jnp.sum(x.bias**2, axis=1)  # noqa: E731
@@ -118,12 +119,14 @@ class TestSharedSeeds:
         wrong = method.tell_seeds(state, seeds + 1, returns)
         assert np.abs(np.asarray(wrong[0].policy - two[0].policy)).max() > 1e-4
 
+    @pytest.mark.slow
     def test_a_forgotten_return_is_refused(self):
         method = OpenAIES(8)
         state, seeds = first_state(method, jnp.ones(4)), method.seeds(jax.random.key(0))
         with pytest.raises(UpslopeError, match="7 returns for 4 seeds: it needs 8"):
             method.tell_seeds(state, seeds, jnp.ones(7))
 
+    @pytest.mark.slow
     def test_moments_travel_too(self):
         policy = NormalizedPolicy(Affine.zeros(2, 3), Moments.zeros((3,)))
         method = OpenAIES(4)

@@ -65,20 +65,24 @@ class EndingAtTheLimit(Endless):
         return state + 1, out._replace(observation=jnp.zeros((), int), terminated=state == 7)
 
 
+@pytest.mark.slow
 def test_taking_the_limit_for_an_end_is_seen():
     assert endless_value(world=EndingAtTheLimit(time_limit=None)) < 7.0
 
 
+@pytest.mark.slow
 def test_an_episodic_objective_ends_where_the_episode_is_cut():
     """J counts 8 rewards and no more: without a discount the value stays below 8."""
     value = endless_value(objective=EpisodicReturn())
     assert 1.0 < value < 8.0
 
 
+@pytest.mark.slow
 def test_differential_values_of_a_constant_reward_are_zero():
     assert abs(endless_value(objective=AverageReward())) < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streams", [False, True])
 def test_every_step_is_used_once_in_every_epoch(streams):
     batch = jnp.arange(4 * 6).reshape(4, 6)
@@ -116,6 +120,7 @@ class TestSteps:
         method = PPO(4, 8, 4, 16, **settings)
         return train(method, self.world, self.policy, self.objective, iterations)
 
+    @pytest.mark.slow
     def test_linear_schedules_fall_to_zero(self):
         _, seen = self.run(
             learning_rate=0.1, learning_rate_schedule="linear", total_timesteps=4 * 32
@@ -131,6 +136,7 @@ class TestSteps:
         _, clip_range = method.scheduled(jnp.asarray(0.25))
         np.testing.assert_allclose(clip_range, 0.05)
 
+    @pytest.mark.slow
     def test_the_kl_stop_ends_the_updates_of_an_iteration(self):
         _, free = self.run(learning_rate=0.3)
         _, stopped = self.run(learning_rate=0.3, target_kl=1e-4)

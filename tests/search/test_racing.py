@@ -128,6 +128,7 @@ def regret(method, key):
     return jnp.max(state.candidates[:, 0]) - state.inner.mean[0]
 
 
+@pytest.mark.slow
 def test_the_best_is_found_more_often_than_by_equal_turns():
     """32 candidates with N(0, 1) values seen with N(0, 1) noise, 4 turns for each or a race of 4.
 
@@ -151,6 +152,7 @@ def test_the_best_is_found_more_often_than_by_equal_turns():
     assert wrong > equal + 4 * error
 
 
+@pytest.mark.slow
 def test_observations_of_all_rounds_are_kept():
     """A policy that normalises its observations has seen every step of the races decided."""
     run = upslope.train(
@@ -173,6 +175,7 @@ def test_observations_of_all_rounds_are_kept():
     assert float(run.policy(0).moments.count) == decided[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", [CMAES, CrossEntropyMethod, GeneticAlgorithm])
 def test_methods_that_race(cls):
     """The setting gives a race; each climbs a noisy hill with it."""

@@ -81,6 +81,7 @@ def test_draws_are_uniform(name):
     np.testing.assert_allclose(draws.var(axis=0), variance + np.zeros(N), rtol=0.12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES)
 def test_one_changes_one_coordinate(name):
     point, moved = mutations(name, Mutation("one", 1.5))
@@ -91,6 +92,7 @@ def test_one_changes_one_coordinate(name):
     np.testing.assert_allclose(share, 1.0, atol=4.5 * np.sqrt(8 / DRAWS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES)
 @pytest.mark.parametrize("rate", [None, 0.5])
 def test_each_changes_every_coordinate_with_its_rate(name, rate):
@@ -113,6 +115,7 @@ def test_another_option_is_any_other_option():
     np.testing.assert_allclose(counts, 0.25, atol=4.5 * np.sqrt(3 / 16 / DRAWS))
 
 
+@pytest.mark.slow
 def test_integer_steps_grow_with_std():
     space, point = Integers(-100, 100), jnp.zeros(N, int)
     sizes = []
@@ -185,6 +188,7 @@ START = {
 }
 
 
+@pytest.mark.slow
 def test_a_tree_of_spaces_is_a_space():
     space, start = MIXED, START
     assert space.size(start) == 3 + 3 + 2
@@ -201,6 +205,7 @@ def test_a_tree_of_spaces_is_a_space():
     np.testing.assert_allclose(np.asarray(each["turn"]).mean(), 1 / 5, atol=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
 @pytest.mark.parametrize("name", SPACES)
 def test_every_kind_of_point_is_searched(method, name):
@@ -231,6 +236,7 @@ def test_every_kind_of_point_is_searched(method, name):
     assert best > (-8.0 if name == "integers" else -3.5) if random else best > -0.75
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
 def test_mixed_trees_are_searched(method):
     def value(point):

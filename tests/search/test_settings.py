@@ -110,6 +110,7 @@ def test_numbers_inside_a_program_are_not_looked_at():
     np.testing.assert_allclose(rates, [0.1, 0.2])
 
 
+@pytest.mark.slow
 def test_gradient_ascent_follows_its_schedule_and_clips():
     """sgd: theta moves by eta (1 - steps / total) times the clipped gradient, and counts steps."""
     from small_worlds import Endless

@@ -54,6 +54,7 @@ def surrogate(policy, critic, experience):
     return batch, lambda models: loss(models, rows, ((), ()))[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("masked", [False, True])
 def test_values_and_gradients_are_those_of_two_separate_looks(masked):
     policy, experience = image_policy(masked), steps(masked)
@@ -83,6 +84,7 @@ def test_values_and_gradients_are_those_of_two_separate_looks(masked):
     )
 
 
+@pytest.mark.slow
 def test_from_features_is_the_policy():
     policy, experience = image_policy(True), steps(True)
     look = jax.tree.map(lambda leaf: leaf[0, 0], experience.observation)
@@ -93,6 +95,7 @@ def test_from_features_is_the_policy():
     )
 
 
+@pytest.mark.slow
 def test_ppo_shares_by_default_and_not_where_it_is_told_to_leave_it():
     def critic(policy, **settings):
         return (
@@ -106,6 +109,7 @@ def test_ppo_shares_by_default_and_not_where_it_is_told_to_leave_it():
     assert isinstance(critic(dense), StateValue)
 
 
+@pytest.mark.slow
 def test_an_update_costs_one_pass_through_the_convolutions():
     policy, experience = image_policy(), steps()
     costs = {}
@@ -117,6 +121,7 @@ def test_an_update_costs_one_pass_through_the_convolutions():
     assert costs[True] < 0.6 * costs[False]
 
 
+@pytest.mark.slow
 def test_a_policy_with_memory_or_without_features_keeps_a_critic_of_its_own():
     recurrent = default_policy(
         jax.random.key(0),

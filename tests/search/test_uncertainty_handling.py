@@ -130,6 +130,7 @@ def test_values_are_the_means_of_all_evaluations():
     np.testing.assert_allclose(diagnostics.population_mean, means[:10].mean())
 
 
+@pytest.mark.slow
 def test_a_sphere_without_noise_costs_no_more_than_what_is_measured():
     """3 of 13 evaluations measure: 1.3 times the evaluations, the iterates the same."""
 

@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from gymnasium import spaces
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -26,6 +27,7 @@ def searcher(n_simulations):
     return MonteCarloTreeSearch(GAME, n_simulations=n_simulations)
 
 
+@pytest.mark.slow
 def test_tree_search_plays_itself():
     actor = PlanningActor(searcher(60))
     play = jax.jit(lambda key, actor: sample_episodes(key, FullyObserved(GAME), actor, 4, 9)[0])
@@ -76,6 +78,7 @@ def test_the_sign_is_what_makes_it_block():
     assert int(jax.jit(lambda s: wrong.plan(jax.random.key(0), s, ()))(state).action) != 2
 
 
+@pytest.mark.slow
 def test_a_planner_can_be_the_opponent_and_be_judged():
     """Search never loses more than perfect play allows, and beats random moves."""
     learner = PlanningActor(searcher(200))
@@ -140,6 +143,7 @@ class _Forgetful(FilteringActor):
         return done._replace(memory=done.memory._replace(action=jnp.zeros(1)))
 
 
+@pytest.mark.slow
 def test_a_filter_remembers_what_was_done():
     model = LatentModel(
         jnp.array([[1.0, 0.2], [0.0, 1.0]]), jnp.array([[0.0], [0.2]]), jnp.array([1.0, 0.1])

@@ -147,6 +147,7 @@ def fill(folder, steps=(1, 2)):
         save_checkpoint(folder, step, small(step), {"step is": step})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("keep", "step"), [(1, 3), (3, 3), (1, 2), (3, 2)])
 def test_a_kill_at_any_point_leaves_a_whole_checkpoint(tmp_path, monkeypatch, keep, step):
     """Also when the step exists already (2): a run that went back saves it again."""

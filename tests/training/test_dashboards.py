@@ -38,6 +38,7 @@ def runs(monkeypatch):
     return asked
 
 
+@pytest.mark.slow
 def test_wandb_gets_the_settings_the_rows_and_every_evaluation(runs, tmp_path):
     run = train("CartPole-v1", "ppo", out=tmp_path / "mine", loggers="wandb", **TINY)
     (told,) = runs
@@ -63,6 +64,7 @@ def test_steps_never_go_back_though_seeds_are_not_abreast(runs, tmp_path, method
     assert not runs[0].dropped
 
 
+@pytest.mark.slow
 def test_a_resumed_run_tells_each_evaluation_once(runs, tmp_path):
     with pytest.raises(Interruption):
         train(

@@ -9,6 +9,7 @@ from upslope.engine.devices import place_empty
 from upslope.training.train import train
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", ["CartPole-v1", "gymnasium:CartPole-v1"])
 def test_a_state_with_empty_arrays_goes_through_many_iterations(world):
     small = dict(population_size=4, n_elites=2, episodes_per_candidate=1, total_timesteps=400)

@@ -24,6 +24,7 @@ def randomized():
     return DomainRandomization(CartPole(), {"half_length": Uniform(0.25, 1.0)})
 
 
+@pytest.mark.slow
 def test_held_out_episodes_are_played_where_it_is_said():
     plain = train("CartPole-v1", "ppo", **TINY)
     run = train("CartPole-v1", "ppo", **TINY, **SHORT)
@@ -33,6 +34,7 @@ def test_held_out_episodes_are_played_where_it_is_said():
     assert plain.evaluations[-1].lengths.max() > 6
 
 
+@pytest.mark.slow
 def test_a_policy_of_random_physics_is_evaluated_on_the_nominal_one():
     run = train(randomized(), "ppo", evaluation_environment=CartPole(time_limit=7), **TINY)
     assert run.config.evaluation_environment == "CartPole-v1"

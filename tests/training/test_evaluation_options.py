@@ -61,6 +61,7 @@ def test_another_world_must_have_as_many_observations_and_actions(corridor):
         evaluate(corridor[1], episodes=2, environment="dyna-maze")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_resumed_evaluates_as_before(tmp_path):
     from small_runs import InterruptAfter, Interruption
 

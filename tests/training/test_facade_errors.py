@@ -86,6 +86,7 @@ def test_what_is_no_path_is_named(saved, path):
             ask()
 
 
+@pytest.mark.slow
 def test_a_run_without_a_policy_says_how_to_get_one(tmp_path):
     with pytest.raises(Stopped):
         small_run("cem", tmp_path / "run", InterruptAfter(1, "terminate"))

@@ -36,6 +36,7 @@ def sour(out, **settings):
     return train(Souring(), "ppo", out=out, use_preset=False, **settings)
 
 
+@pytest.mark.slow
 def test_a_nan_that_only_an_evaluation_meets_ends_the_run(tmp_path):
     reporter = InterruptAfter(1)  # is told of no evaluation
     with pytest.raises(NumericalError, match=r"Seed 0: held-out episode 0 .* after 8 .* nan"):
@@ -47,6 +48,7 @@ def test_a_nan_that_only_an_evaluation_meets_ends_the_run(tmp_path):
     assert not (tmp_path / "run" / "evaluations.npz").exists()
 
 
+@pytest.mark.slow
 def test_checkpoints_before_the_evaluation_are_kept(tmp_path, monkeypatch):
     from upslope.engine.jax_program import JaxProgram
 
@@ -67,6 +69,7 @@ def test_checkpoints_before_the_evaluation_are_kept(tmp_path, monkeypatch):
         assert np.isfinite(file["results"]).all()
 
 
+@pytest.mark.slow
 def test_evaluating_a_run_later_is_checked_too(tmp_path, monkeypatch):
     from upslope.engine.jax_evaluator import JaxEvaluator
 

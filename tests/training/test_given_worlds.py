@@ -35,6 +35,7 @@ def test_what_is_no_world_is_refused(thing):
         train(thing, "ppo", **TINY)
 
 
+@pytest.mark.slow
 def test_settings_reach_a_world_that_is_given():
     run = train(CartPole(), "ppo", environment_settings={"time_limit": 9}, **TINY)
     assert run.evaluations[-1].lengths.max() <= 9
@@ -52,6 +53,7 @@ def test_resuming_goes_on_in_the_world_that_was_given(tmp_path):
     np.testing.assert_array_equal(resumed.curves["return"], whole.curves["return"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", [Heavier(), CartPole(gravity=np.float32(9.0))])
 def test_a_world_that_no_name_stands_for_is_not_replaced_by_its_namesake(world, tmp_path):
     small = {**TINY, "use_preset": False}

@@ -16,6 +16,7 @@ def best_value():
     return float(np.mean(sides))
 
 
+@pytest.mark.slow
 def test_learners_with_masks_never_lose_by_an_illegal_move():
     run = upslope.train(
         "tic-tac-toe",

@@ -30,6 +30,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(method, tmp_path):
     assert status(tmp_path / "cut")["state"] == "done"
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_run(tmp_path):
     """The comparison above can fail."""
     small_run("cem", tmp_path / "a")
@@ -100,6 +101,7 @@ def test_the_command_ends_at_the_second_signal(monkeypatch):
     assert ended.value.code == 130
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_passed_over(tmp_path):
     small_run("cem", tmp_path / "whole")
     with pytest.raises(Interruption):
@@ -115,6 +117,7 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path):
     assert written(tmp_path / "cut") == written(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_run_without_a_checkpoint_starts_again(tmp_path):
     small_run("cem", tmp_path / "whole")
     with pytest.raises(Interruption):
@@ -128,6 +131,7 @@ def rows_of(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [0.0, 0.3])
 def test_rows_that_were_lost_are_told_and_do_not_shift_the_curve(kept, tmp_path):
     small_run("cem", tmp_path / "whole")
@@ -181,6 +185,7 @@ def one_seed(path):
     np.savez(path, timesteps=steps, results_by_seed=results, ep_lengths_by_seed=results)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [junk, shorter, one_seed, Path.unlink])
 def test_lost_evaluations_are_told_and_the_run_goes_on(how, tmp_path):
     small_run("cem", tmp_path / "whole")
@@ -204,6 +209,7 @@ def test_lost_evaluations_are_told_and_the_run_goes_on(how, tmp_path):
     assert status(tmp_path / "cut")["state"] == "done"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", '{"state": "runn', "[]", "{}"])
 def test_a_torn_status_does_not_stop_a_run_from_going_on(text, tmp_path):
     small_run("cem", tmp_path / "whole")
@@ -218,6 +224,7 @@ def test_a_torn_status_does_not_stop_a_run_from_going_on(text, tmp_path):
     assert status(tmp_path / "cut")["state"] == "done"
 
 
+@pytest.mark.slow
 def test_a_run_whose_last_word_was_lost_is_not_evaluated_twice(tmp_path):
     small_run("cem", tmp_path / "run")
     whole = written(tmp_path / "run")
@@ -257,6 +264,7 @@ def test_what_was_changed_in_the_configuration_is_told(tmp_path):
     assert "total_timesteps" not in changed.notes[0]
 
 
+@pytest.mark.slow
 def test_a_run_that_does_not_say_what_it_began_with_goes_on(tmp_path):
     out, told = tmp_path / "run", InterruptAfter(99)
     with pytest.raises(Interruption):

@@ -93,6 +93,7 @@ def curves(run):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ppo", "reinforce", "cem"])
 def test_evaluations_change_no_number(method, tmp_path):
     """One or five: the same policy and the same curves. Whole episodes reach targets unevenly."""
@@ -115,6 +116,7 @@ class StopAtProgress(Silent):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_run_stopped_between_two_checkpoints_is_the_uninterrupted_run(workers, tmp_path):
     options = dict(evaluations=1, workers=workers, **WORLD)
@@ -128,6 +130,7 @@ def test_a_run_stopped_between_two_checkpoints_is_the_uninterrupted_run(workers,
     assert written(tmp_path / "cut") == written(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_its_end(tmp_path):
     """A checkpoint that only the signal made: no work is lost."""
     with pytest.raises(Stopped):

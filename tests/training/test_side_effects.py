@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import json, os, threading
 import gymnasium  # sets a variable of its own when it is imported
@@ -27,6 +29,7 @@ print(json.dumps([[a == b for a, b in zip(before, after)], len(jax.devices())]))
 """
 
 
+@pytest.mark.slow
 def test_environment_configuration_and_threads_stay(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], cwd=tmp_path, capture_output=True, text=True, check=True
@@ -35,6 +38,7 @@ def test_environment_configuration_and_threads_stay(tmp_path):
     assert same == [True, True, True]
 
 
+@pytest.mark.slow
 def test_a_cache_that_is_set_up_already_keeps_its_thresholds(tmp_path):
     program = (
         "import upslope, jax; upslope.configure(); config = jax.config; "

@@ -62,6 +62,7 @@ def test_the_loaded_agent_acts_as_the_run_did(tmp_path):
         agent.predict(np.zeros(3))
 
 
+@pytest.mark.slow
 def test_the_same_evaluation_twice_is_the_same(tmp_path):
     small_run("ppo", tmp_path / "run")
     first = evaluate(tmp_path / "run", episodes=5)
@@ -83,6 +84,7 @@ def test_the_written_configuration_reruns_the_run(tmp_path):
     assert np.array_equal(run.curves["return"], again.curves["return"])
 
 
+@pytest.mark.slow
 def test_seeds_do_not_know_of_each_other():
     """Seed 0 of a run of two is seed 0 of a run of one: on any number of devices."""
     two, one = small_run("ppo", None), small_run("ppo", None, seeds=1)
@@ -128,6 +130,7 @@ def test_a_nan_reward_stops_the_run_and_says_where(method, tmp_path):
     assert "step 2" in diagnosis["message"]
 
 
+@pytest.mark.slow
 def test_a_policy_that_diverges_stops_the_run(tmp_path):
     with pytest.raises(NumericalError, match="max_grad_norm"):
         small_run("reinforce", None, learning_rate=1e38, optimizer="sgd")
@@ -181,6 +184,7 @@ def test_loggers_need_a_folder():
         train("CartPole-v1", "cem", loggers=["tensorboard"])
 
 
+@pytest.mark.slow
 def test_the_figure_shows_every_seed(tmp_path):
     run = small_run("cem", None)
     figure = run.plot(tmp_path / "curve.png")

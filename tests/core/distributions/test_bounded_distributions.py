@@ -54,6 +54,7 @@ def test_squashed_draws_carry_their_own_log_prob():
     np.testing.assert_array_equal(x, jax.jit(jax.vmap(d.sample))(keys))
 
 
+@pytest.mark.slow
 def test_squashed_is_finite_at_the_border_and_impossible_beyond():
     d = squashed([30.0, -30.0], [0.0, 0.0], jnp.float32)
     x, log_prob = d.sample_and_log_prob(jax.random.key(0))

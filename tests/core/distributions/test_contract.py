@@ -46,6 +46,7 @@ def test_it_is_unbatched_and_vmaps(name):
     assert [m.shape for m in many] == [(3, *s.shape) for s in (x, mode, *scalars)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_a_sample_is_made_of_its_noise_and_moves_with_the_key(name):
     d = EVERY[name]

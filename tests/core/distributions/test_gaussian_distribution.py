@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import scipy.stats
 
 from upslope.core.distributions import DiagonalGaussian
@@ -33,6 +34,7 @@ def test_the_scores_are_those_of_exercise_13_4(x64):
     np.testing.assert_allclose(in_log_std, (X - MEAN) ** 2 / variance - 1, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_the_fisher_information_is_the_curvature_of_the_kl(x64):
     def divergence(shift):
         here = DiagonalGaussian(jnp.array(MEAN), jnp.array(LOG_STD))
