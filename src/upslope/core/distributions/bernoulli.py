@@ -5,7 +5,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float, Int8, Num
 
+from upslope.core.annotations import Key
 from upslope.core.distributions.distribution import Distribution
 
 
@@ -23,38 +25,38 @@ class Bernoulli(Distribution):
       Williams (1992), section 4; Sutton and Barto (2018), exercise 13.5.
     """
 
-    logits: Array
+    logits: Float[Array, "*shape"]
 
     @property
-    def probs(self) -> Array:
+    def probs(self) -> Float[Array, "*shape"]:
         """P [K]."""
         return jax.nn.sigmoid(self.logits)
 
-    def sample(self, key: Array) -> Array:
+    def sample(self, key: Key) -> Int8[Array, "*shape"]:
         return self.from_noise(self.noise(key))
 
-    def noise(self, key: Array) -> Array:
+    def noise(self, key: Key) -> Float[Array, "*shape"]:
         return jax.random.uniform(key, self.logits.shape, self.logits.dtype)
 
-    def from_noise(self, noise: Array) -> Array:
+    def from_noise(self, noise: Float[Array, "*shape"]) -> Int8[Array, "*shape"]:
         return (noise < self.probs).astype(jnp.int8)
 
-    def log_prob(self, value: Array) -> Array:
+    def log_prob(self, value: Num[Array, "*shape"]) -> Float[Array, ""]:
         """log p(value); -inf unless every component is 0 or 1."""
         on = value == 1
         legal = jnp.all(on | (value == 0))
         log_prob = -jnp.sum(jax.nn.softplus(jnp.where(on, -self.logits, self.logits)))
         return jnp.where(legal, log_prob, -jnp.inf)
 
-    def entropy(self) -> Array:
+    def entropy(self) -> Float[Array, ""]:
         h, p = self.logits, self.probs
         return jnp.sum(p * jax.nn.softplus(-h) + (1.0 - p) * jax.nn.softplus(h))
 
-    def mode(self) -> Array:
+    def mode(self) -> Int8[Array, "*shape"]:
         """1 where P > 1/2."""
         return (self.logits > 0).astype(jnp.int8)
 
-    def kl(self, other: Bernoulli) -> Array:
+    def kl(self, other: Bernoulli) -> Float[Array, ""]:
         h, g, p = self.logits, other.logits, self.probs
         on = jax.nn.softplus(-g) - jax.nn.softplus(-h)
         off = jax.nn.softplus(g) - jax.nn.softplus(h)

@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import betaln, digamma
+from jaxtyping import Float
 
+from upslope.core.annotations import Key
 from upslope.core.distributions.distribution import Distribution
 
 
@@ -30,16 +32,16 @@ class BetaInterval(Distribution):
       Chou, Maturana and Scherer (2017), section 4.
     """
 
-    concentration1: Array
-    concentration0: Array
-    low: Array
-    high: Array
+    concentration1: Float[Array, "*shape"]
+    concentration0: Float[Array, "*shape"]
+    low: Float[Array, "*shape"]
+    high: Float[Array, "*shape"]
 
-    def sample(self, key: Array) -> Array:
+    def sample(self, key: Key) -> Float[Array, "*shape"]:
         unit = jax.random.beta(key, self.concentration1, self.concentration0)
         return self._stretch(unit)
 
-    def log_prob(self, value: Array) -> Array:
+    def log_prob(self, value: Float[Array, "*shape"]) -> Float[Array, ""]:
         """log p(value); -inf outside of the box."""
         inside = jnp.all((value >= self.low) & (value <= self.high))
         unit = (value - self.low) / (self.high - self.low)
@@ -49,7 +51,7 @@ class BetaInterval(Distribution):
         density = (a - 1.0) * jnp.log(unit) + (b - 1.0) * jnp.log1p(-unit) - betaln(a, b)
         return jnp.where(inside, jnp.sum(density - jnp.log(self.high - self.low)), -jnp.inf)
 
-    def entropy(self) -> Array:
+    def entropy(self) -> Float[Array, ""]:
         a, b = self.concentration1, self.concentration0
         unit = (
             betaln(a, b)
@@ -59,7 +61,7 @@ class BetaInterval(Distribution):
         )
         return jnp.sum(unit + jnp.log(self.high - self.low))
 
-    def mode(self) -> Array:
+    def mode(self) -> Float[Array, "*shape"]:
         """Where the density is highest; the middle where it is flat or highest at both ends."""
         a, b = self.concentration1, self.concentration0
         peaked = (a > 1.0) & (b > 1.0)
@@ -68,7 +70,7 @@ class BetaInterval(Distribution):
         edge = jnp.where((a < 1.0) & (b < 1.0), 0.5, edge)
         return self._stretch(jnp.where(peaked, peak, edge))
 
-    def kl(self, other: BetaInterval) -> Array:
+    def kl(self, other: BetaInterval) -> Float[Array, ""]:
         """KL(self || other) for the same box, in closed form."""
         a, b = self.concentration1, self.concentration0
         c, d = other.concentration1, other.concentration0

@@ -6,7 +6,9 @@ from typing import NoReturn
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float, Shaped
 
+from upslope.core.annotations import Key
 from upslope.core.checks import UpslopeError
 from upslope.core.distributions.distribution import Distribution
 
@@ -20,19 +22,19 @@ class Deterministic(Distribution):
       value: the action, of any shape and type.
     """
 
-    value: Array
+    value: Shaped[Array, "*shape"]
 
-    def sample(self, key: Array) -> Array:
+    def sample(self, key: Key) -> Shaped[Array, "*shape"]:
         return self.value
 
-    def noise(self, key: Array) -> tuple[()]:
+    def noise(self, key: Key) -> tuple[()]:
         """Nothing: every draw is the value."""
         return ()
 
-    def from_noise(self, noise: tuple[()]) -> Array:
+    def from_noise(self, noise: tuple[()]) -> Shaped[Array, "*shape"]:
         return self.value
 
-    def log_prob(self, value: Array) -> NoReturn:
+    def log_prob(self, value: Shaped[Array, "*shape"]) -> NoReturn:
         """Undefined.
 
         Raises:
@@ -40,12 +42,12 @@ class Deterministic(Distribution):
         """
         raise _no_score("log_prob")
 
-    def entropy(self) -> Array:
+    def entropy(self) -> Float[Array, ""]:
         """0 for a discrete action, -inf for a continuous one."""
         discrete = not jnp.issubdtype(self.value.dtype, jnp.floating)
         return jnp.asarray(0.0 if discrete else -jnp.inf)
 
-    def mode(self) -> Array:
+    def mode(self) -> Shaped[Array, "*shape"]:
         return self.value
 
     def kl(self, other: Deterministic) -> NoReturn:

@@ -7,6 +7,7 @@ from typing import Any
 
 import equinox as eqx
 from jax import Array
+from jaxtyping import Float, Shaped
 
 from upslope.core.annotations import Key, Noise
 
@@ -20,7 +21,7 @@ class Distribution(eqx.Module):
     """
 
     @abc.abstractmethod
-    def sample(self, key: Key) -> Array:
+    def sample(self, key: Key) -> Shaped[Array, "*shape"]:
         """One draw. The key is consumed."""
 
     def noise(self, key: Key) -> Noise:
@@ -31,22 +32,22 @@ class Distribution(eqx.Module):
         """
         return key
 
-    def from_noise(self, noise: Noise) -> Array:
+    def from_noise(self, noise: Noise) -> Shaped[Array, "*shape"]:
         """The draw that `noise` leads to: `sample(key)` is `from_noise(noise(key))`."""
         return self.sample(noise)
 
     @abc.abstractmethod
-    def log_prob(self, value: Array) -> Array:
+    def log_prob(self, value: Shaped[Array, "*shape"]) -> Float[Array, ""]:
         """log p(value), a scalar, in nats."""
 
     @abc.abstractmethod
-    def entropy(self) -> Array:
+    def entropy(self) -> Float[Array, ""]:
         """-E[log p], a scalar, in nats."""
 
     @abc.abstractmethod
-    def mode(self) -> Array:
+    def mode(self) -> Shaped[Array, "*shape"]:
         """The most probable value (what a deterministic evaluation does)."""
 
     @abc.abstractmethod
-    def kl(self, other: Any) -> Array:
+    def kl(self, other: Any) -> Float[Array, ""]:
         """KL(self || other), a scalar, in nats; `other` is of the same class."""

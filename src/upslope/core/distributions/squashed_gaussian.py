@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
+from upslope.core.annotations import Key
 from upslope.core.distributions.distribution import Distribution
 from upslope.core.distributions.gaussian import DiagonalGaussian
 
@@ -43,31 +45,31 @@ class TanhGaussian(Distribution):
       Haarnoja et al. (2018), appendix C.
     """
 
-    mean: Array
-    log_std: Array
-    low: Array
-    high: Array
+    mean: Float[Array, "*shape"]
+    log_std: Float[Array, "*shape"]
+    low: Float[Array, "*shape"]
+    high: Float[Array, "*shape"]
 
     @property
     def base(self) -> DiagonalGaussian:
         """The distribution of u."""
         return DiagonalGaussian(self.mean, self.log_std)
 
-    def sample(self, key: Array) -> Array:
+    def sample(self, key: Key) -> Float[Array, "*shape"]:
         return self.from_noise(self.noise(key))
 
-    def noise(self, key: Array) -> Array:
+    def noise(self, key: Key) -> Float[Array, "*shape"]:
         return self.base.noise(key)
 
-    def from_noise(self, noise: Array) -> Array:
+    def from_noise(self, noise: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         return self._squash(self.base.from_noise(noise))
 
-    def sample_and_log_prob(self, key: Array) -> tuple[Array, Array]:
+    def sample_and_log_prob(self, key: Key) -> tuple[Float[Array, "*shape"], Float[Array, ""]]:
         """A reparameterised draw and its log density, exact however close to the border."""
         u = self.base.sample(key)
         return self._squash(u), self.base.log_prob(u) - jnp.sum(self._log_slope(u))
 
-    def log_prob(self, value: Array) -> Array:
+    def log_prob(self, value: Float[Array, "*shape"]) -> Float[Array, ""]:
         """log p(value); -inf outside of the box."""
         inside = jnp.all((value >= self.low) & (value <= self.high))
         unit = 2.0 * (value - self.low) / (self.high - self.low) - 1.0
@@ -76,7 +78,7 @@ class TanhGaussian(Distribution):
         log_prob = self.base.log_prob(u) - jnp.sum(self._log_slope(u))
         return jnp.where(inside, log_prob, -jnp.inf)
 
-    def entropy(self) -> Array:
+    def entropy(self) -> Float[Array, ""]:
         r"""The Gaussian's entropy plus E[log|dx/du|], by Gauss-Hermite quadrature.
 
         Deterministic and differentiable. With 32 nodes the error per component is below 1e-7 nats
@@ -88,7 +90,7 @@ class TanhGaussian(Distribution):
         expected = jnp.sum(log_sech_squared(u) @ jnp.asarray(weights, mean.dtype))
         return self.base.entropy() + expected + jnp.sum(jnp.log(0.5 * (self.high - self.low)))
 
-    def mode(self) -> Array:
+    def mode(self) -> Float[Array, "*shape"]:
         """The squashed mean of u: the median of x.
 
         It is not where the density of x is highest (for sigma > 1/sqrt(2) that can be two
@@ -96,7 +98,7 @@ class TanhGaussian(Distribution):
         """
         return self._squash(self.mean)
 
-    def kl(self, other: TanhGaussian) -> Array:
+    def kl(self, other: TanhGaussian) -> Float[Array, ""]:
         """KL(self || other) for the same box: that of the Gaussians, by invariance. Exact."""
         return self.base.kl(other.base)
 
@@ -108,6 +110,6 @@ class TanhGaussian(Distribution):
         return jnp.log(0.5 * (self.high - self.low)) + log_sech_squared(u)
 
 
-def log_sech_squared(u: Array) -> Array:
+def log_sech_squared(u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """log(1 - tanh(u)^2), finite for every finite u."""
     return 2.0 * (math.log(2.0) - u - jax.nn.softplus(-2.0 * u))
