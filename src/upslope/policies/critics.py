@@ -95,7 +95,7 @@ class FeatureValue(ValueFunction):
     reads_features: ClassVar[bool] = True
     output: Linear
 
-    def __call__(self, observation: Observation, memory: Memory = ()) -> Array:
+    def __call__(self, observation: Observation, memory: Memory = ()) -> Float[Array, ""]:
         """V, a scalar, of the policy's features of an observation."""
         return self.output(observation)[0]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from jax import Array
+from jaxtyping import Float
 
 from upslope.core.networks import MLP, ConvolutionalNetwork
 from upslope.policies.bodies import (
@@ -76,11 +77,13 @@ def convolutional_value(network: ConvolutionalNetwork) -> StateValue:
     return StateValue(ConvolutionalBody(network))
 
 
-def tabular_value(values: Array) -> StateValue:
+def tabular_value(values: Float[Array, "*seeds S"]) -> StateValue:
     """`TabularValue` had a vector [S]."""
     return StateValue(TableBody(values[..., None]))
 
 
-def linear_value(weight: Array, bias: Array, features: FeatureMap) -> StateValue:
+def linear_value(
+    weight: Float[Array, "*seeds D"], bias: Float[Array, "*seeds"], features: FeatureMap
+) -> StateValue:
     """`LinearValue` had a vector [D] and a scalar."""
     return StateValue(FeatureBody(weight[..., None], bias[..., None], features))

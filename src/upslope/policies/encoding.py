@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 
 from upslope.core.annotations import Observation
 
@@ -51,7 +51,7 @@ def encode(observation: Observation, categories: Categories) -> Float[Array, " n
     return encode_leaf(observation, categories)  # pyright: ignore[reportArgumentType]
 
 
-def encode_leaf(leaf: Array, sizes: tuple[int, ...]) -> Array:
+def encode_leaf(leaf: Shaped[Array, " ..."], sizes: tuple[int, ...]) -> Float[Array, " n"]:
     """One array as a vector of floats; see `encode`."""
     if not sizes:
         scale = 255.0 if leaf.dtype == jnp.uint8 else 1.0

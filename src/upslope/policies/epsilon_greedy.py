@@ -44,12 +44,17 @@ class EpsilonGreedy(Actor):
     def initial_memory(self) -> Memory:
         return self.policy.initial_memory()
 
-    def noise(self, key: Key) -> tuple[Array, Array]:
+    def noise(self, key: Key) -> tuple[Float[Array, ""], Float[Array, " A"]]:
         """A number in [0, 1) and the Gumbel noise [A] of the random action."""
         explore, which = jax.random.split(key)
         return jax.random.uniform(explore), jax.random.gumbel(which, (self.n_actions,))
 
-    def act(self, noise: tuple[Array, Array], observation: Observation, memory: Memory) -> Act:
+    def act(
+        self,
+        noise: tuple[Float[Array, ""], Float[Array, " A"]],
+        observation: Observation,
+        memory: Memory,
+    ) -> Act:
         explore, gumbel = noise
         values, memory = respond(self.policy, observation, memory)
         assert isinstance(values, Categorical)

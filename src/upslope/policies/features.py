@@ -25,7 +25,7 @@ class FeatureMap(NonTrainable):
     """
 
     @abc.abstractmethod
-    def __call__(self, observation: Observation) -> Float[Array, " n"]:
+    def __call__(self, observation: Observation) -> Float[Array, "A D"]:
         """phi(s, .) [A, D]."""
 
     def numpy(self, theta: np.ndarray) -> tuple[TwinBody, TwinSoftmax] | None:
@@ -57,7 +57,7 @@ class ProductFeatures(FeatureMap):
         """D for observations of I numbers."""
         return self.n_actions * (in_size + int(self.bias))
 
-    def __call__(self, observation: Observation) -> Float[Array, " n"]:
+    def __call__(self, observation: Observation) -> Float[Array, "A D"]:
         x = encode(observation, self.categories)
         if self.bias:
             x = jnp.append(x, 1.0)
@@ -86,7 +86,7 @@ class BernoulliFeatures(FeatureMap):
         """D for observations of I numbers."""
         return in_size + int(self.bias)
 
-    def __call__(self, observation: Observation) -> Float[Array, " n"]:
+    def __call__(self, observation: Observation) -> Float[Array, "A D"]:
         x = encode(observation, self.categories)
         if self.bias:
             x = jnp.append(x, 1.0)
@@ -104,9 +104,9 @@ class TableFeatures(FeatureMap):
       table: phi [S, A, D], floats.
     """
 
-    table: Array = eqx.field(converter=lambda table: jnp.asarray(table, float))
+    table: Float[Array, "S A D"] = eqx.field(converter=lambda table: jnp.asarray(table, float))
 
-    def __call__(self, observation: Observation) -> Float[Array, " n"]:
+    def __call__(self, observation: Observation) -> Float[Array, "A D"]:
         return self.table[observation]
 
     def numpy(self, theta: np.ndarray) -> tuple[TwinBody, TwinSoftmax]:

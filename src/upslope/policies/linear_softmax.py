@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from upslope.core.annotations import Key, Memory, Observation
 from upslope.core.distributions import Categorical
@@ -31,7 +32,7 @@ class LinearSoftmax(Policy):
       Sutton and Barto (2018), equations 13.2, 13.3 and 13.9.
     """
 
-    theta: Array
+    theta: Float[Array, " D"]
     features: FeatureMap
 
     def __call__(self, observation: Observation, memory: Memory = None) -> Categorical:

@@ -152,12 +152,12 @@ def respond(
 @overload
 def respond(
     model: ValueFunction, observation: Observation, memory: Memory
-) -> tuple[Array, Memory]: ...
+) -> tuple[Float[Array, " ..."], Memory]: ...
 
 
 def respond(
     model: Policy | ValueFunction, observation: Observation, memory: Memory
-) -> tuple[Distribution | Array, Memory]:
+) -> tuple[Distribution | Float[Array, " ..."], Memory]:
     """Calls a policy (or a value function) with or without memory in one shape.
 
     Returns:

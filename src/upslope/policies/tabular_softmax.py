@@ -29,15 +29,15 @@ class TabularSoftmax(Policy):
       Sutton and Barto (2018), equation 13.2.
     """
 
-    logits: Float[Array, "states actions"]
+    logits: Float[Array, "S A"]
 
     def __call__(self, observation: Int[Array, ""], memory: Memory = None) -> Categorical:
         return Categorical(self.logits[observation])
 
-    def noise(self, key: Key) -> Array:
+    def noise(self, key: Key) -> Float[Array, " A"]:
         return jax.random.gumbel(key, self.logits.shape[-1:], self.logits.dtype)
 
-    def act(self, noise: Array, observation: Int[Array, ""], memory: Memory) -> Act:
+    def act(self, noise: Float[Array, " A"], observation: Int[Array, ""], memory: Memory) -> Act:
         return Act(self(observation).from_noise(noise), memory)
 
     def network_like(self, key: Key, n_outputs: int, n_extra_inputs: int = 0) -> TableBody:

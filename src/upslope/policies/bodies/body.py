@@ -78,7 +78,7 @@ class Body(eqx.Module):
 
 def read(
     observation: Observation, categories: Categories, extra: Float[Array, " extra"] | None
-) -> Array:
+) -> Float[Array, " n"]:
     """The observation as a vector with the extra inputs behind it, [I + n_extra_inputs]."""
     x = encode(observation, categories)
     return x if extra is None else jnp.concatenate([x, jnp.ravel(extra).astype(x.dtype)])

@@ -37,7 +37,7 @@ class LinearBody(Body):
         return cls(Linear.fresh(key, in_size, n_outputs, 0.0), categories)
 
     @property
-    def weight(self) -> Float[Array, "n_outputs n_inputs"]:
+    def weight(self) -> Float[Array, "n_inputs n_outputs"]:
         """W [I, O]."""
         return self.layer.weight
 

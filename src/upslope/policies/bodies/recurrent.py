@@ -66,11 +66,13 @@ class RecurrentNetwork(eqx.Module):
         size = in_size + n_extra_inputs
         return RecurrentNetwork(key, size, hidden, out_size, self.activation, out_gain)
 
-    def initial_memory(self) -> Array:
+    def initial_memory(self) -> Float[Array, " H"]:
         """Zeros [H]."""
         return jnp.zeros(self.output.weight.shape[0], self.output.weight.dtype)
 
-    def __call__(self, x: Array, memory: Array) -> tuple[Array, Array]:
+    def __call__(
+        self, x: Float[Array, " I"], memory: Float[Array, " H"]
+    ) -> tuple[Float[Array, " O"], Float[Array, " H"]]:
         """The output [O] and the next memory [H]."""
         memory = self.cell(activate(self.activation, self.encoder(x)), memory)
         return self.output(memory), memory
@@ -115,7 +117,7 @@ class RecurrentBody(Body):
     ) -> tuple[Float[Array, " n_outputs"], Memory]:
         return self.network(read(observation, self.categories, extra), memory)
 
-    def initial_memory(self) -> Array:
+    def initial_memory(self) -> Float[Array, " H"]:
         return self.network.initial_memory()
 
     def like(self, key: Key, n_outputs: int, n_extra_inputs: int = 0) -> RecurrentBody:

@@ -21,7 +21,7 @@ class TableBody(Body):
       table: [S, O].
     """
 
-    table: Array
+    table: Float[Array, "S O"]
 
     def __call__(
         self,
@@ -50,8 +50,8 @@ class FeatureBody(Body):
       features: phi; frozen.
     """
 
-    weight: Array
-    bias: Array
+    weight: Float[Array, "D O"]
+    bias: Float[Array, " O"]
     features: FeatureMap
 
     def __call__(

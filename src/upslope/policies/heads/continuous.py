@@ -38,7 +38,7 @@ class GaussianHead(Head):
       log_std_init: where the log standard deviation begins. Static.
     """
 
-    log_std: Array | None
+    log_std: Float[Array, "*shape"] | None
     shape: tuple[int, ...] = eqx.field(static=True)
     log_std_init: float = eqx.field(static=True)
 
@@ -60,7 +60,9 @@ class GaussianHead(Head):
         refuse_mask("A Gaussian policy", mask)
         return DiagonalGaussian(*self.moments(output))
 
-    def moments(self, output: Array) -> tuple[Array, Array]:
+    def moments(
+        self, output: Float[Array, " n"]
+    ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
         """Mean and log standard deviation in the action's shape."""
         if self.log_std is not None:
             return output.reshape(self.shape), self.log_std
@@ -151,7 +153,7 @@ class BetaHead(Head):
         return TwinBeta(self.shape, self.low, self.high)
 
 
-def shaped(numbers: tuple[float, ...], shape: tuple[int, ...]) -> Array:
+def shaped(numbers: tuple[float, ...], shape: tuple[int, ...]) -> Float[Array, "*shape"]:
     """Static numbers as an array of the action's shape."""
     return jnp.asarray(numbers, float).reshape(shape)
 

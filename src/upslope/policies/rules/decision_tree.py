@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Int
 
 from upslope.core.annotations import Key, Memory, Observation
 from upslope.core.checks import check_number
@@ -43,9 +44,9 @@ class DecisionTree(NonDifferentiablePolicy):
       Breiman, Friedman, Olshen and Stone (1984); Murthy, Kasif and Salzberg (1994), oblique trees.
     """
 
-    weight: Array
-    threshold: Array
-    leaf: Array
+    weight: Float[Array, "N I"]
+    threshold: Float[Array, " N"]
+    leaf: Float[Array, "L O"]
     head: ModeHead | PointHead
     depth: int = eqx.field(static=True)
     oblique: bool = eqx.field(static=True)
@@ -73,7 +74,7 @@ class DecisionTree(NonDifferentiablePolicy):
     def __call__(self, observation: Observation, memory: Memory = None) -> Any:
         return self.head(self.leaf[self.leaf_of(observation)], action_mask(observation))
 
-    def leaf_of(self, observation: Observation) -> Array:
+    def leaf_of(self, observation: Observation) -> Int[Array, ""]:
         """The number of the leaf that an observation falls into, an int scalar."""
         x = encode(observation, self.categories)
         node = jnp.zeros((), int)

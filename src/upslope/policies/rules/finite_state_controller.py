@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Int
 
 from upslope.core.annotations import Key, Memory, Observation
 from upslope.core.checks import check_number
@@ -42,9 +43,9 @@ class FiniteStateController(NonDifferentiablePolicy):
     """
 
     has_memory: ClassVar[bool] = True
-    move: Array
-    bias: Array
-    action: Array
+    move: Float[Array, "M M I"]
+    bias: Float[Array, "M M"]
+    action: Float[Array, "M O"]
     head: ModeHead | PointHead
     nodes: int = eqx.field(static=True)
     categories: Categories = eqx.field(static=True)
@@ -65,7 +66,7 @@ class FiniteStateController(NonDifferentiablePolicy):
         self.action = jax.random.normal(keys[2], (nodes, head.n_outputs))
         self.head, self.nodes, self.categories = head, nodes, tuple(categories)
 
-    def initial_memory(self) -> Array:
+    def initial_memory(self) -> Int[Array, ""]:
         return jnp.zeros((), jnp.int32)
 
     def __call__(self, observation: Observation, memory: Memory = None) -> Any:

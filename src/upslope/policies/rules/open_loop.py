@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Int
 
 from upslope.core.annotations import Key, Memory, Observation
 from upslope.core.checks import check_number
@@ -32,7 +33,7 @@ class OpenLoopPolicy(NonDifferentiablePolicy):
     has_memory: ClassVar[bool] = True
     head: eqx.AbstractVar[PointHead]
 
-    def initial_memory(self) -> Array:
+    def initial_memory(self) -> Int[Array, ""]:
         return jnp.zeros((), jnp.int32)
 
     def __call__(self, observation: Observation, memory: Memory = None) -> Any:
@@ -40,7 +41,7 @@ class OpenLoopPolicy(NonDifferentiablePolicy):
         return self.head(self.motion(memory)), memory + 1
 
     @abc.abstractmethod
-    def motion(self, step: Array) -> Array:
+    def motion(self, step: Int[Array, ""]) -> Float[Array, " O"]:
         """The numbers [O] of a step of the episode."""
 
 
@@ -61,10 +62,10 @@ class SineGait(OpenLoopPolicy):
       Kohl and Stone (2004), section 2; Ijspeert (2008), for gaits as oscillators.
     """
 
-    offset: Array
-    amplitude: Array
-    phase: Array
-    log_period: Array
+    offset: Float[Array, " D"]
+    amplitude: Float[Array, " D"]
+    phase: Float[Array, " D"]
+    log_period: Float[Array, ""]
     head: PointHead
 
     def __init__(self, key: Key, head: PointHead, period: float = 20.0):
@@ -75,7 +76,7 @@ class SineGait(OpenLoopPolicy):
         self.log_period = jnp.log(jnp.asarray(period, float))
         self.head = head
 
-    def motion(self, step: Array) -> Array:
+    def motion(self, step: Int[Array, ""]) -> Float[Array, " O"]:
         turn = step / jnp.exp(self.log_period) + self.phase
         return self.offset + self.amplitude * jnp.sin(2 * jnp.pi * turn)
 
@@ -97,7 +98,7 @@ class SplineMotion(OpenLoopPolicy):
       Catmull and Rom (1974).
     """
 
-    knots: Array
+    knots: Float[Array, "K D"]
     head: PointHead
     period: int = eqx.field(static=True)
 
@@ -107,7 +108,7 @@ class SplineMotion(OpenLoopPolicy):
         self.knots = 0.5 * jax.random.normal(key, (knots, head.n_outputs))
         self.head, self.period = head, period
 
-    def motion(self, step: Array) -> Array:
+    def motion(self, step: Int[Array, ""]) -> Float[Array, " O"]:
         count = self.knots.shape[0]
         place = (step % self.period) * (count / self.period)
         before = jnp.floor(place).astype(int)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from upslope.core.annotations import Key, Memory, Observation
 from upslope.core.distributions import Deterministic
@@ -42,8 +43,8 @@ class ThresholdRule(NonDifferentiablePolicy):
       Pontryagin et al. (1962), where bang-bang control is optimal.
     """
 
-    weight: Array
-    threshold: Array
+    weight: Float[Array, "*D I"]
+    threshold: Float[Array, " K"]
     shape: tuple[int, ...] = eqx.field(static=True)
     low: tuple[float, ...] = eqx.field(static=True)
     high: tuple[float, ...] = eqx.field(static=True)
