@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from upslope.core.annotations import Key
 from upslope.core.checks import UpslopeError
 from upslope.core.records import Step
 from upslope.environments.environment import Environment
@@ -55,12 +57,12 @@ class LinearQuadratic(Environment):
     """
 
     name: ClassVar[str] = "linear-quadratic"
-    A: Array
-    B: Array
-    Q: Array
-    R: Array
-    noise_factor: Array
-    initial_factor: Array
+    A: Float[Array, "n n"]
+    B: Float[Array, "n m"]
+    Q: Float[Array, "n n"]
+    R: Float[Array, "m m"]
+    noise_factor: Float[Array, "n k"]
+    initial_factor: Float[Array, "n j"]
     time_limit: int | None = eqx.field(static=True)
 
     def __init__(
@@ -88,11 +90,13 @@ class LinearQuadratic(Environment):
             setattr(self, name, jnp.asarray(matrix, float))
         self.time_limit = time_limit
 
-    def reset(self, key: Array) -> tuple[Array, Array]:
+    def reset(self, key: Key) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         state = self.initial_factor @ jax.random.normal(key, (self.initial_factor.shape[-1],))
         return state, state
 
-    def step(self, key: Array, state: Array, action: Array) -> tuple[Array, Step]:
+    def step(
+        self, key: Key, state: Float[Array, " n"], action: Float[Array, " m"]
+    ) -> tuple[Float[Array, " n"], Step]:
         cost = state @ self.Q @ state + action @ self.R @ action
         noise = self.noise_factor @ jax.random.normal(key, (self.noise_factor.shape[-1],))
         state = self.A @ state + self.B @ action + noise

@@ -9,7 +9,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float, Num
 
+from upslope.core.annotations import Key
 from upslope.core.records import Step
 from upslope.environments.environment import Environment
 
@@ -41,7 +43,7 @@ class Probe(Environment):
     def known_values(self, gamma: float) -> tuple[KnownValue, ...]:
         """The value and the best action at every observation, under the discount gamma."""
 
-    def reset(self, key: Array) -> tuple[Array, Array]:
+    def reset(self, key: Key) -> tuple[Float[Array, " 1"], Float[Array, " 1"]]:
         state = jnp.zeros(1)
         return state, state
 
@@ -76,7 +78,9 @@ class ConstantProbe(Probe):
 
     name: ClassVar[str] = "probe-constant"
 
-    def step(self, key: Array, state: Array, action: Array) -> tuple[Array, Step]:
+    def step(
+        self, key: Key, state: Float[Array, " 1"], action: Num[Array, " ..."]
+    ) -> tuple[Float[Array, " 1"], Step]:
         return state, Step(state, jnp.ones(()), jnp.ones((), bool))
 
     def known_values(self, gamma: float) -> tuple[KnownValue, ...]:
@@ -91,11 +95,13 @@ class ObservationProbe(Probe):
 
     name: ClassVar[str] = "probe-observation"
 
-    def reset(self, key: Array) -> tuple[Array, Array]:
+    def reset(self, key: Key) -> tuple[Float[Array, " 1"], Float[Array, " 1"]]:
         state = jax.random.rademacher(key, (1,), jnp.zeros(()).dtype)
         return state, state
 
-    def step(self, key: Array, state: Array, action: Array) -> tuple[Array, Step]:
+    def step(
+        self, key: Key, state: Float[Array, " 1"], action: Num[Array, " ..."]
+    ) -> tuple[Float[Array, " 1"], Step]:
         return state, Step(state, state[0], jnp.ones((), bool))
 
     def known_values(self, gamma: float) -> tuple[KnownValue, ...]:
@@ -111,11 +117,13 @@ class DelayedProbe(Probe):
 
     name: ClassVar[str] = "probe-delayed"
 
-    def reset(self, key: Array) -> tuple[Array, Array]:
+    def reset(self, key: Key) -> tuple[Float[Array, " 1"], Float[Array, " 1"]]:
         state = -jnp.ones(1)
         return state, state
 
-    def step(self, key: Array, state: Array, action: Array) -> tuple[Array, Step]:
+    def step(
+        self, key: Key, state: Float[Array, " 1"], action: Num[Array, " ..."]
+    ) -> tuple[Float[Array, " 1"], Step]:
         second = state[0] > 0
         return jnp.ones(1), Step(jnp.ones(1), jnp.where(second, 1.0, jnp.zeros(())), second)
 
@@ -131,7 +139,9 @@ class ActionProbe(Probe):
 
     name: ClassVar[str] = "probe-action"
 
-    def step(self, key: Array, state: Array, action: Array) -> tuple[Array, Step]:
+    def step(
+        self, key: Key, state: Float[Array, " 1"], action: Num[Array, " ..."]
+    ) -> tuple[Float[Array, " 1"], Step]:
         return state, Step(state, self._signed(action) * jnp.ones(()), jnp.ones((), bool))
 
     def known_values(self, gamma: float) -> tuple[KnownValue, ...]:
@@ -148,11 +158,13 @@ class ObservationActionProbe(Probe):
 
     name: ClassVar[str] = "probe-observation-action"
 
-    def reset(self, key: Array) -> tuple[Array, Array]:
+    def reset(self, key: Key) -> tuple[Float[Array, " 1"], Float[Array, " 1"]]:
         state = jax.random.rademacher(key, (1,), jnp.zeros(()).dtype)
         return state, state
 
-    def step(self, key: Array, state: Array, action: Array) -> tuple[Array, Step]:
+    def step(
+        self, key: Key, state: Float[Array, " 1"], action: Num[Array, " ..."]
+    ) -> tuple[Float[Array, " 1"], Step]:
         return state, Step(state, self._signed(action) * state[0], jnp.ones((), bool))
 
     def known_values(self, gamma: float) -> tuple[KnownValue, ...]:

@@ -10,8 +10,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
-from upslope.core.annotations import EnvironmentState
+from upslope.core.annotations import EnvironmentState, Key
 from upslope.core.checks import UpslopeError, missing_extra, unknown_name
 from upslope.core.records import Step
 from upslope.environments.adaptors.foreign_state import like, strong
@@ -60,13 +61,13 @@ class BraxEnvironment(Environment):
         """brax's own object."""
         return _load(self.brax_name, self.options)
 
-    def reset(self, key: Array) -> tuple[EnvironmentState, Array]:
+    def reset(self, key: Key) -> tuple[EnvironmentState, Float[Array, " n"]]:
         with jax.numpy_rank_promotion("allow"):
             state = strong(self.environment.reset(key))
         return state, _observation(self.brax_name, state.obs)
 
     def step(
-        self, key: Array, state: EnvironmentState, action: Array
+        self, key: Key, state: EnvironmentState, action: Float[Array, " m"]
     ) -> tuple[EnvironmentState, Step]:
         with jax.numpy_rank_promotion("allow"):
             # a copy goes in: some of brax's environments write into the state's dictionaries

@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
+from jaxtyping import Num
 
-from upslope.core.annotations import EnvironmentState
+from upslope.core.annotations import EnvironmentState, Key
 from upslope.core.checks import UpslopeError, check_settings, missing_extra, unknown_name
 from upslope.core.records import Step
 from upslope.environments.adaptors.foreign_state import like, strong
@@ -84,13 +85,13 @@ class GymnaxEnvironment(Environment):
         """gymnax's own object."""
         return _load(self.gymnax_name, self.options)[0]
 
-    def reset(self, key: Array) -> tuple[EnvironmentState, Array]:
+    def reset(self, key: Key) -> tuple[EnvironmentState, Num[Array, " ..."]]:
         with jax.numpy_rank_promotion("allow"):
             observation, state = self.environment.reset_env(key, self.params)
         return strong(state), self._observation(observation)
 
     def step(
-        self, key: Array, state: EnvironmentState, action: Array
+        self, key: Key, state: EnvironmentState, action: Num[Array, " ..."]
     ) -> tuple[EnvironmentState, Step]:
         with jax.numpy_rank_promotion("allow"):
             # 0.x and 1.x both give (observation, state, reward, done, info) here; with the limit

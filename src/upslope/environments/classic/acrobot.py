@@ -9,7 +9,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float, Int
 
+from upslope.core.annotations import Key
 from upslope.core.records import Step
 from upslope.environments.environment import Environment
 
@@ -79,11 +81,13 @@ class Acrobot(Environment):
     timestep: float = 0.2
     time_limit: int | None = eqx.field(static=True, default=500)
 
-    def reset(self, key: Array) -> tuple[Array, Array]:
+    def reset(self, key: Key) -> tuple[Float[Array, " 4"], Float[Array, " 6"]]:
         state = jax.random.uniform(key, (4,), minval=-0.1, maxval=0.1)
         return state, self._observe(state)
 
-    def step(self, key: Array, state: Array, action: Array) -> tuple[Array, Step]:
+    def step(
+        self, key: Key, state: Float[Array, " 4"], action: Int[Array, ""]
+    ) -> tuple[Float[Array, " 4"], Step]:
         torque = (action - 1) * self.torque
         angle_1, angle_2, spin_1, spin_2 = self._integrate(
             (state[0], state[1], state[2], state[3]), torque

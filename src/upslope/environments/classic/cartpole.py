@@ -9,7 +9,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float, Int
 
+from upslope.core.annotations import Key
 from upslope.core.records import Step
 from upslope.environments.environment import Environment
 
@@ -61,11 +63,13 @@ class CartPole(Environment):
     position_limit: float = 2.4
     time_limit: int | None = eqx.field(static=True, default=500)
 
-    def reset(self, key: Array) -> tuple[Array, Array]:
+    def reset(self, key: Key) -> tuple[Float[Array, " 4"], Float[Array, " 4"]]:
         state = jax.random.uniform(key, (4,), minval=-0.05, maxval=0.05)
         return state, state
 
-    def step(self, key: Array, state: Array, action: Array) -> tuple[Array, Step]:
+    def step(
+        self, key: Key, state: Float[Array, " 4"], action: Int[Array, ""]
+    ) -> tuple[Float[Array, " 4"], Step]:
         position, velocity, angle, spin = state[0], state[1], state[2], state[3]
         total_mass = self.cart_mass + self.pole_mass
         sine, cosine = jnp.sin(angle), jnp.cos(angle)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool, Float
 
 if TYPE_CHECKING:
     from gymnasium import spaces
@@ -45,7 +46,9 @@ class HillCar(Protocol):
         ...
 
 
-def hill_step(car: HillCar, state: Array, push: Array) -> tuple[Array, Array]:
+def hill_step(
+    car: HillCar, state: Float[Array, " 2"], push: Float[Array, ""]
+) -> tuple[Float[Array, " 2"], Bool[Array, ""]]:
     r"""One step of a car in its valley under its engine's acceleration.
 
     .. math:: v' = \mathrm{clip}(v + u - g \cos 3x), \qquad x' = \mathrm{clip}(x + v')

@@ -8,7 +8,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
+from upslope.core.annotations import Key
 from upslope.core.records import Step
 from upslope.environments.classic.hill_track import hill_step, hill_track_space
 from upslope.environments.environment import Environment
@@ -51,12 +53,14 @@ class MountainCarContinuous(Environment):
     goal_velocity: float = 0.0
     time_limit: int | None = eqx.field(static=True, default=999)
 
-    def reset(self, key: Array) -> tuple[Array, Array]:
+    def reset(self, key: Key) -> tuple[Float[Array, " 2"], Float[Array, " 2"]]:
         position = jax.random.uniform(key, minval=-0.6, maxval=-0.4)
         state = jnp.stack([position, jnp.zeros_like(position)])
         return state, state
 
-    def step(self, key: Array, state: Array, action: Array) -> tuple[Array, Step]:
+    def step(
+        self, key: Key, state: Float[Array, " 2"], action: Float[Array, " 1"]
+    ) -> tuple[Float[Array, " 2"], Step]:
         throttle = jnp.clip(action[0], -1.0, 1.0)
         state, terminated = hill_step(self, state, throttle * self.power)
         reward = jnp.where(terminated, 100.0, jnp.zeros(())) - 0.1 * jnp.square(action[0])

@@ -9,7 +9,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
+from upslope.core.annotations import Key
 from upslope.core.records import Step
 from upslope.environments.environment import Environment
 
@@ -50,14 +52,16 @@ class Pendulum(Environment):
     timestep: float = 0.05
     time_limit: int | None = eqx.field(static=True, default=200)
 
-    def reset(self, key: Array) -> tuple[Array, Array]:
+    def reset(self, key: Key) -> tuple[Float[Array, " 2"], Float[Array, " 3"]]:
         angle_key, spin_key = jax.random.split(key)
         angle = jax.random.uniform(angle_key, minval=-math.pi, maxval=math.pi)
         spin = jax.random.uniform(spin_key, minval=-1.0, maxval=1.0)
         state = jnp.stack([angle, spin])
         return state, self._observe(state)
 
-    def step(self, key: Array, state: Array, action: Array) -> tuple[Array, Step]:
+    def step(
+        self, key: Key, state: Float[Array, " 2"], action: Float[Array, " 1"]
+    ) -> tuple[Float[Array, " 2"], Step]:
         angle, spin = state[0], state[1]
         torque = jnp.clip(action[0], -self.max_torque, self.max_torque)
         wrapped = (angle + math.pi) % (2 * math.pi) - math.pi

@@ -8,10 +8,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool, Int
 
 from upslope.core import tree
 from upslope.core.actor import Actor
-from upslope.core.annotations import EnvironmentState, Memory, Observation
+from upslope.core.annotations import EnvironmentState, Key, Memory, Observation
 from upslope.core.checks import UpslopeError, check_choice
 from upslope.core.records import Step
 from upslope.environments.environment import Environment
@@ -31,7 +32,7 @@ class Match(NamedTuple):
 
     game: EnvironmentState  # the game's own state; the learner is to move, or the game is over
     memory: Memory  # the opponent's
-    learner: Array  # scalar int: 0 if the learner began, 1 if the opponent did
+    learner: Int[Array, ""]  # 0 if the learner began, 1 if the opponent did
 
 
 class AgainstOpponent(Environment):
@@ -76,7 +77,7 @@ class AgainstOpponent(Environment):
         limit = self.game.time_limit
         return None if limit is None else (limit + 1) // 2
 
-    def reset(self, key: Array) -> tuple[Match, Observation]:
+    def reset(self, key: Key) -> tuple[Match, Observation]:
         game, observation = self.game.reset(key)
         memory = jax.tree.map(jnp.asarray, self.opponent.initial_memory())
         waiting = Match(game, memory, jnp.zeros((), int))
@@ -89,7 +90,7 @@ class AgainstOpponent(Environment):
         begins = jax.random.bernoulli(jax.random.fold_in(key, SIDE_STREAM))
         return tree.where(begins, (waiting, observation), (moved, out.observation))
 
-    def step(self, key: Array, state: Match, action: Array) -> tuple[Match, Step]:
+    def step(self, key: Key, state: Match, action: Int[Array, ""]) -> tuple[Match, Step]:
         game, mine = self.game.step(key, state.game, action)
         moved = state._replace(game=game)
         answered, theirs = self._opponent_moves(key, moved, mine.observation)
@@ -101,7 +102,7 @@ class AgainstOpponent(Environment):
         return match, Step(observation, reward, mine.terminated | theirs.terminated)
 
     def _opponent_moves(
-        self, key: Array, match: Match, observation: Observation
+        self, key: Key, match: Match, observation: Observation
     ) -> tuple[Match, Step]:
         noise_key, step_key = jax.random.split(jax.random.fold_in(key, OPPONENT_STREAM))
         seen = FullState(observation, match.game) if self.opponent.observes_state else observation
@@ -109,7 +110,7 @@ class AgainstOpponent(Environment):
         game, out = self.game.step(step_key, match.game, acted.action)
         return match._replace(game=game, memory=acted.memory), out
 
-    def action_mask(self, state: Match) -> Array:
+    def action_mask(self, state: Match) -> Bool[Array, " A"]:
         return self.game.action_mask(state.game)
 
     @property

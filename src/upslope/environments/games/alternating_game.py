@@ -6,6 +6,7 @@ import abc
 from typing import TYPE_CHECKING
 
 from jax import Array
+from jaxtyping import Bool, Int
 
 from upslope.core.annotations import EnvironmentState
 from upslope.environments.environment import Environment
@@ -34,18 +35,18 @@ class AlternatingGame(Environment):
     """
 
     @abc.abstractmethod
-    def legal_actions(self, state: EnvironmentState) -> Array:
+    def legal_actions(self, state: EnvironmentState) -> Bool[Array, " A"]:
         """Which actions [A] are legal; all False after the end."""
 
     @abc.abstractmethod
-    def mover(self, state: EnvironmentState) -> Array:
+    def mover(self, state: EnvironmentState) -> Int[Array, ""]:
         """Whose turn it is, a scalar: 0 for the player who began, 1 for the other."""
 
     @abc.abstractmethod
-    def over(self, state: EnvironmentState) -> Array:
+    def over(self, state: EnvironmentState) -> Bool[Array, ""]:
         """Whether the game has ended, a scalar bool."""
 
-    def action_mask(self, state: EnvironmentState) -> Array:
+    def action_mask(self, state: EnvironmentState) -> Bool[Array, " A"]:
         """The mask [A] that observations show: the legal actions, all True after the end."""
         return self.legal_actions(state) | self.over(state)
 

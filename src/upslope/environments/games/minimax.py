@@ -7,9 +7,10 @@ import functools
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Bool, Float, Int
 
 from upslope.core.actor import Actor
-from upslope.core.annotations import Memory
+from upslope.core.annotations import Key, Memory
 from upslope.core.records import Act
 from upslope.environments.games.game_tree import game_tree, minimax_values
 from upslope.environments.games.random_legal import random_true
@@ -25,13 +26,13 @@ class TableActor(Actor):
       good: [19683, 9] bool by the position's code; `board_code` gives it.
     """
 
-    good: Array
+    good: Bool[Array, "19683 9"]
 
-    def act(self, noise: Array, observation: dict[str, Array], memory: Memory) -> Act:
+    def act(self, noise: Key, observation: dict[str, Array], memory: Memory) -> Act:
         return Act(random_true(noise, self.good[board_code(observation["board"])]), memory)
 
 
-def board_code(board: Array) -> Array:
+def board_code(board: Float[Array, "2 3 3"]) -> Int[Array, ""]:
     """A board [2, 3, 3] from the mover's side as a number in base 3: own stones 1, others 2."""
     stones = jnp.round(board[0] + 2 * board[1]).astype(int).reshape(9)
     return jnp.sum(stones * POWERS)

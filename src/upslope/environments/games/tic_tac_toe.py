@@ -8,8 +8,10 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Bool, Int
 
 from upslope.core import tree
+from upslope.core.annotations import Key
 from upslope.core.records import Step
 from upslope.environments.games.alternating_game import AlternatingGame
 
@@ -27,10 +29,10 @@ for _number, _line in enumerate(
 class Position(NamedTuple):
     """A position of tic-tac-toe, from the side of the player who is to move."""
 
-    own: Array  # [9] bool: the mover's stones
-    other: Array  # [9] bool: the opponent's
-    mover: Array  # scalar int: 0 for the player who began
-    over: Array  # scalar bool
+    own: Bool[Array, " 9"]  # the mover's stones
+    other: Bool[Array, " 9"]  # the opponent's
+    mover: Int[Array, ""]  # 0 for the player who began
+    over: Bool[Array, ""]
 
 
 class TicTacToe(AlternatingGame):
@@ -50,12 +52,12 @@ class TicTacToe(AlternatingGame):
     name: ClassVar[str] = "TicTacToe"
     time_limit: int | None = eqx.field(static=True, default=9)
 
-    def reset(self, key: Array) -> tuple[Position, dict[str, Array]]:
+    def reset(self, key: Key) -> tuple[Position, dict[str, Array]]:
         empty = jnp.zeros(9, bool)
         position = Position(empty, empty, jnp.zeros((), int), jnp.zeros((), bool))
         return position, self.observe(position)
 
-    def step(self, key: Array, state: Position, action: Array) -> tuple[Position, Step]:
+    def step(self, key: Key, state: Position, action: Int[Array, ""]) -> tuple[Position, Step]:
         cell = jnp.arange(9) == action
         legal = jnp.any(cell & ~state.own & ~state.other)
         own = state.own | cell
@@ -79,13 +81,13 @@ class TicTacToe(AlternatingGame):
             "side_to_move": position.mover,
         }
 
-    def legal_actions(self, state: Position) -> Array:
+    def legal_actions(self, state: Position) -> Bool[Array, " 9"]:
         return ~(state.own | state.other | state.over)
 
-    def mover(self, state: Position) -> Array:
+    def mover(self, state: Position) -> Int[Array, ""]:
         return state.mover
 
-    def over(self, state: Position) -> Array:
+    def over(self, state: Position) -> Bool[Array, ""]:
         return state.over
 
     @property

@@ -8,7 +8,9 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Int
 
+from upslope.core.annotations import Key
 from upslope.core.records import Step
 from upslope.environments.environment import Environment
 from upslope.environments.tabular.finite_mdp import FiniteMDP
@@ -41,15 +43,17 @@ class ShortCorridor(Environment):
     name: ClassVar[str] = "short-corridor"
     time_limit: int | None = eqx.field(static=True, default=1000)
 
-    def observation(self, state: Array) -> Array:
+    def observation(self, state: Int[Array, ""]) -> Int[Array, ""]:
         """What is seen in a state: 0, whichever it is."""
         return jnp.zeros_like(state)
 
-    def reset(self, key: Array) -> tuple[Array, Array]:
+    def reset(self, key: Key) -> tuple[Int[Array, ""], Int[Array, ""]]:
         cell = jnp.zeros((), int)
         return cell, cell
 
-    def step(self, key: Array, state: Array, action: Array) -> tuple[Array, Step]:
+    def step(
+        self, key: Key, state: Int[Array, ""], action: Int[Array, ""]
+    ) -> tuple[Int[Array, ""], Step]:
         right = (action == 1) != (state == 1)
         arrived = state == 3
         moved = jnp.maximum(jnp.where(right, state + 1, state - 1), 0)

@@ -6,7 +6,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool, Int
 
+from upslope.core.annotations import Key
 from upslope.core.records import Step
 from upslope.environments.environment import Environment
 from upslope.environments.tabular.finite_mdp import FiniteMDP
@@ -70,16 +72,18 @@ class DynaMaze(Environment):
     """
 
     name: ClassVar[str] = "dyna-maze"
-    walls: Array = eqx.field(default_factory=lambda: _walls(DYNA_MAZE))
-    start: int | Array = eqx.field(default_factory=lambda: _cell(DYNA_MAZE, "S"))
-    goal: int | Array = eqx.field(default_factory=lambda: _cell(DYNA_MAZE, "G"))
+    walls: Bool[Array, "rows columns"] = eqx.field(default_factory=lambda: _walls(DYNA_MAZE))
+    start: int | Int[Array, ""] = eqx.field(default_factory=lambda: _cell(DYNA_MAZE, "S"))
+    goal: int | Int[Array, ""] = eqx.field(default_factory=lambda: _cell(DYNA_MAZE, "G"))
     time_limit: int | None = eqx.field(static=True, default=5000)
 
-    def reset(self, key: Array) -> tuple[Array, Array]:
+    def reset(self, key: Key) -> tuple[Int[Array, ""], Int[Array, ""]]:
         cell = jnp.asarray(self.start, int)
         return cell, cell
 
-    def step(self, key: Array, state: Array, action: Array) -> tuple[Array, Step]:
+    def step(
+        self, key: Key, state: Int[Array, ""], action: Int[Array, ""]
+    ) -> tuple[Int[Array, ""], Step]:
         moved = move(self.walls, state, action)
         arrived = state == self.goal
         cell = jnp.where(arrived, state, moved)
@@ -115,8 +119,8 @@ class DynaMaze(Environment):
 class ChangingState(NamedTuple):
     """Where the agent is and what time it is."""
 
-    cell: Array  # scalar int
-    clock: Array  # scalar int: steps taken since the experiment began
+    cell: Int[Array, ""]
+    clock: Int[Array, ""]  # steps taken since the experiment began
 
 
 class ChangingMaze(Environment):
@@ -143,17 +147,19 @@ class ChangingMaze(Environment):
       Sutton and Barto (2018), examples 8.2 and 8.3.
     """
 
-    walls: eqx.AbstractVar[Array]
-    walls_after: eqx.AbstractVar[Array]
-    change_time: eqx.AbstractVar[int | Array]
-    start: eqx.AbstractVar[int | Array]
-    goal: eqx.AbstractVar[int | Array]
+    walls: eqx.AbstractVar[Bool[Array, "rows columns"]]
+    walls_after: eqx.AbstractVar[Bool[Array, "rows columns"]]
+    change_time: eqx.AbstractVar[int | Int[Array, ""]]
+    start: eqx.AbstractVar[int | Int[Array, ""]]
+    goal: eqx.AbstractVar[int | Int[Array, ""]]
 
-    def reset(self, key: Array) -> tuple[ChangingState, Array]:
+    def reset(self, key: Key) -> tuple[ChangingState, Int[Array, ""]]:
         cell = jnp.asarray(self.start, int)
         return ChangingState(cell, jnp.zeros((), int)), cell
 
-    def step(self, key: Array, state: ChangingState, action: Array) -> tuple[ChangingState, Step]:
+    def step(
+        self, key: Key, state: ChangingState, action: Int[Array, ""]
+    ) -> tuple[ChangingState, Step]:
         walls = jnp.where(state.clock >= self.change_time, self.walls_after, self.walls)
         moved = move(walls, state.cell, action)
         reached = moved == self.goal
@@ -185,11 +191,13 @@ class BlockingMaze(ChangingMaze):
     """
 
     name: ClassVar[str] = "blocking-maze"
-    walls: Array = eqx.field(default_factory=lambda: _walls(BLOCKING_BEFORE))
-    walls_after: Array = eqx.field(default_factory=lambda: _walls(BLOCKING_AFTER))
-    change_time: int | Array = 1000
-    start: int | Array = eqx.field(default_factory=lambda: _cell(BLOCKING_BEFORE, "S"))
-    goal: int | Array = eqx.field(default_factory=lambda: _cell(BLOCKING_BEFORE, "G"))
+    walls: Bool[Array, "rows columns"] = eqx.field(default_factory=lambda: _walls(BLOCKING_BEFORE))
+    walls_after: Bool[Array, "rows columns"] = eqx.field(
+        default_factory=lambda: _walls(BLOCKING_AFTER)
+    )
+    change_time: int | Int[Array, ""] = 1000
+    start: int | Int[Array, ""] = eqx.field(default_factory=lambda: _cell(BLOCKING_BEFORE, "S"))
+    goal: int | Int[Array, ""] = eqx.field(default_factory=lambda: _cell(BLOCKING_BEFORE, "G"))
     time_limit: int | None = eqx.field(static=True, default=3000)
 
 
@@ -204,15 +212,19 @@ class ShortcutMaze(ChangingMaze):
     """
 
     name: ClassVar[str] = "shortcut-maze"
-    walls: Array = eqx.field(default_factory=lambda: _walls(SHORTCUT_BEFORE))
-    walls_after: Array = eqx.field(default_factory=lambda: _walls(SHORTCUT_AFTER))
-    change_time: int | Array = 3000
-    start: int | Array = eqx.field(default_factory=lambda: _cell(SHORTCUT_BEFORE, "S"))
-    goal: int | Array = eqx.field(default_factory=lambda: _cell(SHORTCUT_BEFORE, "G"))
+    walls: Bool[Array, "rows columns"] = eqx.field(default_factory=lambda: _walls(SHORTCUT_BEFORE))
+    walls_after: Bool[Array, "rows columns"] = eqx.field(
+        default_factory=lambda: _walls(SHORTCUT_AFTER)
+    )
+    change_time: int | Int[Array, ""] = 3000
+    start: int | Int[Array, ""] = eqx.field(default_factory=lambda: _cell(SHORTCUT_BEFORE, "S"))
+    goal: int | Int[Array, ""] = eqx.field(default_factory=lambda: _cell(SHORTCUT_BEFORE, "G"))
     time_limit: int | None = eqx.field(static=True, default=6000)
 
 
-def move(walls: Array, cell: Array, action: Array) -> Array:
+def move(
+    walls: Bool[Array, "rows columns"], cell: Int[Array, ""], action: Int[Array, ""]
+) -> Int[Array, ""]:
     """The cell reached from a cell by a move: itself where a wall or the border is in the way."""
     rows, columns = walls.shape
     offset = jnp.asarray(MOVES, cell.dtype)[action]

@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
+from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 
+from upslope.core.annotations import Key
 from upslope.core.checks import UpslopeError
 from upslope.core.records import Step
 from upslope.environments.tabular.tabular_environment import (
@@ -57,10 +59,10 @@ class FiniteMDP(TabularEnvironment):
     """
 
     name: ClassVar[str] = "finite-mdp"
-    transition: Array
-    reward: Array
-    initial: Array
-    terminal: Array
+    transition: Float[Array, "S A S"]
+    reward: Float[Array, "S A"]
+    initial: Float[Array, " S"]
+    terminal: Bool[Array, " S"]
     time_limit: int | None = eqx.field(static=True)
 
     def __init__(
@@ -106,17 +108,19 @@ class FiniteMDP(TabularEnvironment):
         """A."""
         return self.transition.shape[-2]
 
-    def reset(self, key: Array) -> tuple[Array, Array]:
+    def reset(self, key: Key) -> tuple[Int[Array, ""], Int[Array, ""]]:
         state = draw(key, self.initial)
         return state, state
 
-    def step(self, key: Array, state: Array, action: Array) -> tuple[Array, Step]:
+    def step(
+        self, key: Key, state: Int[Array, ""], action: Int[Array, ""]
+    ) -> tuple[Int[Array, ""], Step]:
         reward = self.reward[state, action]
         state = draw(key, self.transition[state, action])
         return state, Step(state, reward, self.terminal[state])
 
 
-def draw(key: Array, probabilities: Array) -> Array:
+def draw(key: Key, probabilities: Float[Array, " S"]) -> Int[Array, ""]:
     """An index drawn by the inverse distribution function: one random number, [S] -> int scalar.
 
     An outcome of probability zero is never drawn, whatever the rounding of the running sum.

@@ -5,13 +5,15 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
+from upslope.core.annotations import Key
 from upslope.core.checks import UpslopeError, check_number
 from upslope.environments.tabular.finite_mdp import FiniteMDP
 
 
 def garnet(
-    key: Array,
+    key: Key,
     n_states: int = 30,
     n_actions: int = 4,
     branching: int = 2,
@@ -72,7 +74,7 @@ def check_garnet(owner: str, n_states: int, n_actions: int, branching: int) -> N
         )
 
 
-def gaps(key: Array, pairs: tuple[int, int], branching: int) -> Array:
+def gaps(key: Key, pairs: tuple[int, int], branching: int) -> Float[Array, "S A b"]:
     """Probabilities [S, A, b]: the gaps between b - 1 sorted uniform cuts of [0, 1]."""
     cuts = jnp.sort(jax.random.uniform(key, (*pairs, branching - 1)), axis=-1)
     edges = jnp.pad(cuts, ((0, 0), (0, 0), (1, 0)))

@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
+from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 
+from upslope.core.annotations import Key
 from upslope.core.checks import UpslopeError
 from upslope.core.records import Step
 from upslope.environments.tabular.finite_mdp import FiniteMDP, draw
@@ -45,11 +47,11 @@ class SparseMDP(TabularEnvironment):
     """
 
     name: ClassVar[str] = "sparse-mdp"
-    successor: Array
-    probability: Array
-    reward: Array
-    initial: Array
-    terminal: Array
+    successor: Int[Array, "S A B"]
+    probability: Float[Array, "S A B"]
+    reward: Float[Array, "S A"]
+    initial: Float[Array, " S"]
+    terminal: Bool[Array, " S"]
     time_limit: int | None = eqx.field(static=True)
 
     def __init__(
@@ -102,11 +104,13 @@ class SparseMDP(TabularEnvironment):
         """A."""
         return self.successor.shape[-2]
 
-    def reset(self, key: Array) -> tuple[Array, Array]:
+    def reset(self, key: Key) -> tuple[Int[Array, ""], Int[Array, ""]]:
         state = draw(key, self.initial)
         return state, state
 
-    def step(self, key: Array, state: Array, action: Array) -> tuple[Array, Step]:
+    def step(
+        self, key: Key, state: Int[Array, ""], action: Int[Array, ""]
+    ) -> tuple[Int[Array, ""], Step]:
         reward = self.reward[state, action]
         branch = draw(key, self.probability[state, action])
         state = self.successor[state, action, branch].astype(state.dtype)
@@ -114,7 +118,7 @@ class SparseMDP(TabularEnvironment):
 
 
 def sparse_garnet(
-    key: Array,
+    key: Key,
     n_states: int = 100_000,
     n_actions: int = 10,
     branching: int = 5,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from jax import Array
+from jaxtyping import Int
 
 from upslope.core.checks import UpslopeError
 from upslope.environments.environment import Environment
@@ -31,7 +32,7 @@ class TabularEnvironment(Environment):
     def n_actions(self) -> int:
         """A."""
 
-    def observation(self, state: Array) -> Array:
+    def observation(self, state: Int[Array, ""]) -> Int[Array, ""]:
         """What is seen in a state: its number."""
         return state
 

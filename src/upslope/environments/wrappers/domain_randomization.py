@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.core import Tracer
+from jaxtyping import Float
 
-from upslope.core.annotations import Action, EnvironmentState, Observation
+from upslope.core.annotations import Action, EnvironmentState, Key, Observation
 from upslope.core.checks import UpslopeError, check_table, nearest
 from upslope.core.records import Step
 from upslope.environments.environment import Environment
@@ -27,7 +28,8 @@ PHYSICS_STREAM = 0x7A11D0
 class RandomizedState(NamedTuple):
     """The state of an environment whose physics were drawn."""
 
-    physics: dict[str, Array]  # what this episode's environment has in the place of its own numbers
+    # What this episode's environment has in the place of its own numbers.
+    physics: dict[str, Float[Array, " ..."]]
     state: EnvironmentState  # the environment's own state
 
 
@@ -96,19 +98,19 @@ class DomainRandomization(Wrapper):
             "Raise its lower end (low=...)."
         )
 
-    def reset(self, key: Array) -> tuple[RandomizedState, Observation]:
+    def reset(self, key: Key) -> tuple[RandomizedState, Observation]:
         # The environment resets with the key itself, so that zero width is the nominal episode.
         physics = self.draw(jax.random.fold_in(key, PHYSICS_STREAM))
         state, observation = self.with_physics(physics).reset(key)
         return RandomizedState(physics, state), observation
 
     def step(
-        self, key: Array, state: RandomizedState, action: Action
+        self, key: Key, state: RandomizedState, action: Action
     ) -> tuple[RandomizedState, Step]:
         inner, out = self.with_physics(state.physics).step(key, state.state, action)
         return RandomizedState(state.physics, inner), out
 
-    def draw(self, key: Array) -> dict[str, Array]:
+    def draw(self, key: Key) -> dict[str, Float[Array, " ..."]]:
         """One episode's physics by name. The key is consumed."""
         keys = jax.random.split(key, max(len(self.distributions), 1))
         drawn = {}

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
-from upslope.core.annotations import Action, EnvironmentState, Observation, PyTree
+from upslope.core.annotations import Action, EnvironmentState, Key, Observation, PyTree
 from upslope.core.records import Step
 from upslope.environments.wrappers.wrapper import Wrapper
 
@@ -33,12 +32,12 @@ class FullyObserved(Wrapper):
 
     name: ClassVar[str] = "FullyObserved"
 
-    def reset(self, key: Array) -> tuple[EnvironmentState, FullState]:
+    def reset(self, key: Key) -> tuple[EnvironmentState, FullState]:
         state, observation = self.environment.reset(key)
         return state, FullState(observation, state)
 
     def step(
-        self, key: Array, state: EnvironmentState, action: Action
+        self, key: Key, state: EnvironmentState, action: Action
     ) -> tuple[EnvironmentState, Step]:
         state, out = self.environment.step(key, state, action)
         return state, out._replace(observation=FullState(out.observation, state))

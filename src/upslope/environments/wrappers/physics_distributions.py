@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
+from jaxtyping import Float, Num
 from numpy.typing import ArrayLike
 
+from upslope.core.annotations import Key
 from upslope.core.checks import UpslopeError, check_number
 
 
@@ -19,11 +21,11 @@ class PhysicsDistribution(eqx.Module):
     """A distribution over numbers. Its parameters are leaves: changing one compiles nothing."""
 
     @abc.abstractmethod
-    def sample(self, key: Array, shape: tuple[int, ...]) -> Array:
+    def sample(self, key: Key, shape: tuple[int, ...]) -> Float[Array, "*shape"]:
         """Independent draws of that shape. The key is consumed."""
 
     @abc.abstractmethod
-    def support(self) -> tuple[float | Array, float | Array]:
+    def support(self) -> tuple[float | Float[Array, ""], float | Float[Array, ""]]:
         """The least and the greatest value that can be drawn."""
 
 
@@ -44,11 +46,11 @@ class Uniform(PhysicsDistribution):
     def __check_init__(self) -> None:
         _check_range("Uniform", self.low, self.high)
 
-    def sample(self, key: Array, shape: tuple[int, ...]) -> Array:
+    def sample(self, key: Key, shape: tuple[int, ...]) -> Float[Array, "*shape"]:
         unit = jax.random.uniform(key, shape)
         return jnp.clip(self.low + unit * (self.high - self.low), self.low, self.high)
 
-    def support(self) -> tuple[float | Array, float | Array]:
+    def support(self) -> tuple[float | Float[Array, ""], float | Float[Array, ""]]:
         return self.low, self.high
 
 
@@ -72,13 +74,13 @@ class LogUniform(PhysicsDistribution):
         check_number("LogUniform", "low", self.low, above=0.0)
         _check_range("LogUniform", self.low, self.high)
 
-    def sample(self, key: Array, shape: tuple[int, ...]) -> Array:
+    def sample(self, key: Key, shape: tuple[int, ...]) -> Float[Array, "*shape"]:
         unit = jax.random.uniform(key, shape)
         # A range without width gives exp(0) = 1, exactly.
         ratio = jnp.exp(unit * jnp.log(jnp.asarray(self.high) / self.low))
         return jnp.clip(self.low * ratio, self.low, self.high)
 
-    def support(self) -> tuple[float | Array, float | Array]:
+    def support(self) -> tuple[float | Float[Array, ""], float | Float[Array, ""]]:
         return self.low, self.high
 
 
@@ -110,7 +112,7 @@ class Normal(PhysicsDistribution):
                 "mean must lie between them."
             )
 
-    def sample(self, key: Array, shape: tuple[int, ...]) -> Array:
+    def sample(self, key: Key, shape: tuple[int, ...]) -> Float[Array, "*shape"]:
         safe = jnp.where(jnp.asarray(self.std) > 0, self.std, 1.0)
         low, high = ((limit - self.mean) / safe for limit in (self.low, self.high))
         unit = jax.random.truncated_normal(key, low, high, shape)
@@ -121,7 +123,7 @@ class Normal(PhysicsDistribution):
             jnp.asarray(self.mean, unit.dtype),
         )
 
-    def support(self) -> tuple[float | Array, float | Array]:
+    def support(self) -> tuple[float | Float[Array, ""], float | Float[Array, ""]]:
         known = _known(self.std)
         return (self.mean, self.mean) if known == [0.0] else (self.low, self.high)
 
@@ -137,8 +139,8 @@ class Choice(PhysicsDistribution):
       UpslopeError: no values, or weights that are negative or of another number.
     """
 
-    values: Array
-    weights: Array
+    values: Float[Array, " K"]
+    weights: Num[Array, " K"]
 
     def __init__(self, values: ArrayLike, weights: ArrayLike | None = None):
         self.values = jnp.atleast_1d(jnp.asarray(values, float))
@@ -158,10 +160,10 @@ class Choice(PhysicsDistribution):
                 f"Choice got weights={known}: they must be finite, not negative and not all zero."
             )
 
-    def sample(self, key: Array, shape: tuple[int, ...]) -> Array:
+    def sample(self, key: Key, shape: tuple[int, ...]) -> Float[Array, "*shape"]:
         return self.values[jax.random.categorical(key, jnp.log(self.weights), shape=shape)]
 
-    def support(self) -> tuple[float | Array, float | Array]:
+    def support(self) -> tuple[float | Float[Array, ""], float | Float[Array, ""]]:
         return jnp.min(self.values), jnp.max(self.values)
 
 

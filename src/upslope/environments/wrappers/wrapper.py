@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from jax import Array
 from jax.typing import ArrayLike
+from jaxtyping import Bool
 
 from upslope.core.annotations import Action, EnvironmentState, Key, Observation
 from upslope.core.checks import UpslopeError
@@ -60,5 +61,5 @@ class Wrapper(Environment):
     def action_bounds(self) -> tuple[ArrayLike, ArrayLike] | None:
         return self.environment.action_bounds()
 
-    def action_mask(self, state: EnvironmentState) -> Array | None:
+    def action_mask(self, state: EnvironmentState) -> Bool[Array, " A"] | None:
         return self.environment.action_mask(state)
