@@ -8,9 +8,10 @@ from typing import TypeVar
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Int
 
 from upslope.core import tree
-from upslope.core.annotations import Memory, Observation, PyTree
+from upslope.core.annotations import Key, Memory, Observation, PyTree
 from upslope.core.compensated_sum import CompensatedSum
 from upslope.core.moments import Moments
 from upslope.core.records import Act, EpisodeStatistics, Returns, finite_steps
@@ -27,7 +28,7 @@ T = TypeVar("T")
 
 
 def sample_returns(
-    key: Array,
+    key: Key,
     environment: Environment,
     candidates: Actor,
     objective: Objective,
@@ -170,7 +171,9 @@ def sample_returns(
     return Returns(returns, end["length"], moments), statistics
 
 
-def in_slices(rollout: Callable[[Array], T], population: int, most: int, axis: str | None) -> T:
+def in_slices(
+    rollout: Callable[[Int[Array, " N"]], T], population: int, most: int, axis: str | None
+) -> T:
     """`rollout(indices [N])` of a population, leaves [P, ...]: shared by devices, in slices.
 
     Args:

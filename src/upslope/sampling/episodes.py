@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from upslope.core.annotations import EnvironmentState, Memory, Observation, PyTree
+from upslope.core.annotations import EnvironmentState, Key, Memory, Observation, PyTree
 from upslope.core.records import Act, EpisodeStatistics, Step, Trajectories, first_nonfinite
 from upslope.core.unbatched_reductions import any_across_batch
 from upslope.environments.environment import Environment
@@ -21,7 +21,7 @@ Loop: TypeAlias = tuple[Array, Array, EnvironmentState, Observation, Memory, Tra
 
 
 def sample_episodes(
-    key: Array, environment: Environment, actor: Actor, n_episodes: int, limit: int
+    key: Key, environment: Environment, actor: Actor, n_episodes: int, limit: int
 ) -> tuple[Trajectories, EpisodeStatistics]:
     """N whole episodes, padded to the time limit; the loop ends when every episode has ended.
 

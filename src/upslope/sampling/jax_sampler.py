@@ -8,7 +8,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
+from upslope.core.annotations import Key
 from upslope.core.checks import UpslopeError
 from upslope.core.records import EpisodeStatistics, Replayed
 from upslope.environments.adaptors.gymnasium import GymnasiumSpec
@@ -59,7 +61,7 @@ class JaxSampler(eqx.Module):
     @classmethod
     def create(
         cls,
-        key: Array,
+        key: Key,
         environment: Environment,
         experience: ExperienceSpec,
         objective: Objective,
@@ -96,7 +98,7 @@ class JaxSampler(eqx.Module):
         """What of it goes on from call to call."""
         return self.streams, self.replay
 
-    def sample(self, key: Array, candidates: Actor) -> tuple[Any, JaxSampler]:
+    def sample(self, key: Key, candidates: Actor) -> tuple[Any, JaxSampler]:
         """Tries the candidates and returns what the collection asks for.
 
         Args:
@@ -147,7 +149,7 @@ class JaxSampler(eqx.Module):
             statistics = EpisodeStatistics.nothing()._replace(steps=jnp.ones((), int))
         return result, self._after(streams, replay, statistics)
 
-    def set_priorities(self, drawn: Replayed, priorities: Array) -> JaxSampler:
+    def set_priorities(self, drawn: Replayed, priorities: Float[Array, "B M"]) -> JaxSampler:
         """The sampler with new priorities [B, M] of the windows that it has drawn."""
         assert isinstance(self.experience, Replay)
         assert self.replay is not None

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool, Float, Int, UInt8
 
-from upslope.core.annotations import PyTree
+from upslope.core.annotations import Key, PyTree
 from upslope.core.checks import UpslopeError
 from upslope.core.records import Replayed, Trajectories
 from upslope.sampling.experience import Replay
@@ -36,18 +37,18 @@ class MarkedRows(NamedTuple):
 
     observation: Any  # [R, N, ...], or a tree of such arrays
     action: Any  # [R, N, ...]
-    reward: Array  # [R, N]
-    marks: Array  # [R, N] uint8
+    reward: Float[Array, "R N"]
+    marks: UInt8[Array, "R N"]
     extras: Any  # [R, N, ...]
-    discount: Array | None  # [R, N]
+    discount: Float[Array, "R N"] | None
 
 
-def has(marks: Array, mark: int) -> Array:
+def has(marks: UInt8[Array, "*batch"], mark: int) -> Bool[Array, "*batch"]:
     """Which of the rows' marks include this one."""
     return (marks & jnp.uint8(mark)) != 0
 
 
-def marks_of(steps: Trajectories) -> Array:
+def marks_of(steps: Trajectories) -> UInt8[Array, "*batch"]:
     """The marks of steps, in their shape."""
     columns = ((steps.valid, STEP), (steps.terminated, TERMINATED), (steps.truncated, TRUNCATED))
     zero = jnp.zeros(steps.valid.shape, jnp.uint8)
@@ -62,9 +63,9 @@ class ReplayBuffer(NamedTuple):
     """
 
     rows: MarkedRows
-    written: Array  # [N] int: rows written so far, per stream
+    written: Int[Array, " N"]  # rows written so far, per stream
     tree: SumTree | None  # over slots x streams, where drawing is prioritised
-    largest: Array | None  # scalar: the largest priority (to the power alpha) there has been
+    largest: Float[Array, ""] | None  # the largest priority (to the power alpha) there has been
 
 
 def rows_of(spec: Replay) -> int:
@@ -232,7 +233,7 @@ def _admit(
     return tree
 
 
-def draw_batches(key: Array, spec: Replay, buffer: ReplayBuffer, fresh: Trajectories) -> Replayed:
+def draw_batches(key: Key, spec: Replay, buffer: ReplayBuffer, fresh: Trajectories) -> Replayed:
     """Batches of windows of the steps that are kept. The key is consumed.
 
     Windows start at steps only, uniformly or in proportion to their priorities, and never reach
@@ -320,7 +321,7 @@ def _uniform_starts(
 
 
 def set_priorities(
-    spec: Replay, buffer: ReplayBuffer, drawn: Replayed, priorities: Array
+    spec: Replay, buffer: ReplayBuffer, drawn: Replayed, priorities: Float[Array, "B M"]
 ) -> ReplayBuffer:
     """The buffer with new priorities p_i >= 0 [B, M] of the windows that were drawn."""
     if buffer.tree is None or buffer.largest is None:

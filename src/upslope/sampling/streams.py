@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Int
 
 from upslope.core import tree
+from upslope.core.annotations import Key
 from upslope.core.compensated_sum import CompensatedSum
 from upslope.core.records import EpisodeStatistics, Trajectories, first_nonfinite
 from upslope.environments.environment import Environment
@@ -27,11 +29,11 @@ class Streams(NamedTuple):
     state: Any  # [N, ...] environment states
     observation: Any  # [N, ...] what the actor sees next
     memory: Any  # [N, ...] the actor's memory
-    age: Array  # [N] int: steps taken in the current episode
+    age: Int[Array, " N"]  # steps taken in the current episode
     returns: CompensatedSum  # [N] undiscounted return of the current episode so far
 
 
-def start_streams(key: Array, environment: Environment, n_envs: int, actor: Actor) -> Streams:
+def start_streams(key: Key, environment: Environment, n_envs: int, actor: Actor) -> Streams:
     """N environments just reset. The key is consumed."""
     state, observation = jax.vmap(environment.reset)(jax.random.split(key, n_envs))
     memory = jax.tree.map(
@@ -42,7 +44,7 @@ def start_streams(key: Array, environment: Environment, n_envs: int, actor: Acto
 
 
 def sample_steps(
-    key: Array,
+    key: Key,
     environment: Environment,
     actor: Actor,
     streams: Streams,

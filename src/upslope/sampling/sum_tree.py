@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float, Int
 
 
 class SumTree(NamedTuple):
@@ -17,7 +18,7 @@ class SumTree(NamedTuple):
     such a leaf is never drawn.
     """
 
-    nodes: Array  # [2 W], W the power of two from n on: the root is 1, leaf i is W + i
+    nodes: Float[Array, " 2*W"]  # W the power of two from n on: the root is 1, leaf i is W + i
 
     @classmethod
     def zeros(cls, n_leaves: int) -> SumTree:
@@ -30,15 +31,15 @@ class SumTree(NamedTuple):
         return self.nodes.shape[0] // 2
 
     @property
-    def total(self) -> Array:
+    def total(self) -> Float[Array, ""]:
         """The sum of all priorities, a scalar."""
         return self.nodes[1]
 
-    def priority(self, leaves: Array) -> Array:
+    def priority(self, leaves: Int[Array, "*batch"]) -> Float[Array, "*batch"]:
         """The priorities of leaves, in their shape."""
         return self.nodes[self._width + leaves]
 
-    def update(self, leaves: Array, priorities: Array) -> SumTree:
+    def update(self, leaves: Int[Array, " K"], priorities: Float[Array, " K"]) -> SumTree:
         """The tree with other priorities of leaves [K]; where one stands twice, either counts."""
         place = self._width + leaves
         nodes = self.nodes.at[place].set(priorities.astype(self.nodes.dtype))
@@ -47,7 +48,7 @@ class SumTree(NamedTuple):
             nodes = nodes.at[place].set(nodes[2 * place] + nodes[2 * place + 1])
         return SumTree(nodes)
 
-    def draw(self, uniform: Array) -> Array:
+    def draw(self, uniform: Float[Array, "*batch"]) -> Int[Array, "*batch"]:
         """Leaves, each with probability p_i / sum p; any leaf while all priorities are zero.
 
         Args:
@@ -64,7 +65,9 @@ class SumTree(NamedTuple):
         return place - self._width
 
 
-def importance_weights(probabilities: Array, exponent: float | Array) -> Array:
+def importance_weights(
+    probabilities: Float[Array, "*batch M"], exponent: float | Float[Array, ""]
+) -> Float[Array, "*batch M"]:
     r"""Weights :math:`(N p_i)^{-\beta} / \max_j (N p_j)^{-\beta}` of a batch [..., M].
 
     N cancels. What has probability zero was not drawn by it, and weighs nothing.
