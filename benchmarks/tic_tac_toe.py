@@ -6,32 +6,27 @@ what the exact best response to random moves earns when the side is drawn: 0.959
 
 import sys
 
-import numpy as np
 import options
 from claims import Report
 
 GAPS = {"ppo": 0.05, "reinforce": 0.12}  # below the best response: of the mean; twice for a seed
 
 
-def best_value() -> float:
-    """What the best learner earns from random moves, its side drawn."""
-    from upslope.environments import TicTacToe
-    from upslope.environments.games.game_tree import best_response_value, game_tree
-
-    levels = game_tree(TicTacToe())
-    uniform = [level.legal / level.legal.sum(axis=1, keepdims=True) for level in levels]
-    sides = [best_response_value(levels, uniform, begins=side) for side in (True, False)]
-    return float(np.mean(sides))
-
-
 def main() -> int:
     """Measures and reports."""
     import upslope
+    from upslope.environments import TicTacToe
+    from upslope.environments.games.game_tree import (
+        best_response_value,
+        game_tree,
+        uniform_moves,
+    )
 
     arguments = options.parse(options.parser(__doc__, repeats=4))
     report = Report("tic_tac_toe", arguments)
     upslope.configure(arguments.repeats)
-    best = best_value()
+    levels = game_tree(TicTacToe())
+    best = best_response_value(levels, uniform_moves(levels))  # the side drawn
     report.noted("best response to random moves", best)
     settings = {"total_timesteps": 4000, "final_episodes": 50} if arguments.quick else {}
     for method, gap in GAPS.items():

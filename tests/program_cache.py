@@ -9,8 +9,7 @@ from pathlib import Path
 def program_cache() -> Path:
     """$UPSLOPE_TEST_CACHE, else a folder of pytest's own cache; apart for every kind of processor.
 
-    JAX tells programs apart by their text, flags and versions, and not by the processor that they
-    were compiled for.
+    What was compiled for one processor may not run on another; a folder may outlive its machine.
     """
     usual = Path(__file__).parents[1] / ".pytest_cache" / "programs"
     base = Path(os.environ.get("UPSLOPE_TEST_CACHE") or usual)

@@ -21,6 +21,7 @@ from upslope.environments.games.game_tree import (
     game_tree,
     minimax_values,
     perft,
+    uniform_moves,
 )
 from upslope.environments.games.minimax import tic_tac_toe_minimax
 from upslope.planning import PlanningActor, RandomShooting
@@ -32,11 +33,6 @@ GAME = TicTacToe()
 @pytest.fixture(scope="module")
 def levels():
     return game_tree(GAME)
-
-
-def uniform(levels):
-    """The probabilities of the player who moves at random."""
-    return [level.legal / level.legal.sum(axis=1, keepdims=True) for level in levels]
 
 
 def play(moves):
@@ -205,8 +201,8 @@ def test_minimax_never_loses_and_draws_against_itself():
 
 def test_best_responses(levels):
     """Against random moves: what the best learner earns; against perfect play it is a draw."""
-    first = best_response_value(levels, uniform(levels), begins=True)
-    second = best_response_value(levels, uniform(levels), begins=False)
+    first = best_response_value(levels, uniform_moves(levels), begins=True)
+    second = best_response_value(levels, uniform_moves(levels), begins=False)
     assert 0.98 < first < 1.0
     assert 0.9 < second < first
     perfect = []

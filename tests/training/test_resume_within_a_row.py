@@ -1,30 +1,29 @@
 """A checkpoint between two rows of the log: the rows after it are numbered as without the stop."""
 
+import itertools
+
 import pytest
 
 import upslope
+from small_runs import Interruption
 from upslope.engine import rows
 from upslope.engine.loop import ChunkSizer
+from upslope.training.recorder import RunRecorder
 
 SETTINGS = {"total_timesteps": 480, "seeds": 2, "n_envs": 1, "n_steps": 8, "batch_size": 8}
 SETTINGS |= {"n_epochs": 1, "evaluations": 1, "evaluation_episodes": 1, "final_episodes": 1}
 
 
-class Killed(Exception):
-    pass
+def kill_after(save, checkpoints):
+    """`save`, which ends the run as a kill would once so many checkpoints are written."""
+    written = itertools.count(1)
 
+    def saved(recorder, position):
+        save(recorder, position)
+        if next(written) == checkpoints:
+            raise Interruption
 
-class KillAfter:
-    """Ends the run at a checkpoint as a kill would, once it is written."""
-
-    def __init__(self, save, checkpoints):
-        self.save, self.left = save, checkpoints
-
-    def __call__(self, recorder, position):
-        self.save(recorder, position)
-        self.left -= 1
-        if self.left == 0:
-            raise Killed
+    return saved
 
 
 @pytest.mark.slow
@@ -36,10 +35,8 @@ def test_rows_are_numbered_alike(tmp_path, monkeypatch, name, checkpoints):
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     upslope.train(name, "ppo", out=whole, use_preset=False, **SETTINGS)
     with monkeypatch.context() as patch:
-        recorder = upslope.training.recorder.RunRecorder
-        ends = KillAfter(recorder.save, checkpoints)
-        patch.setattr(recorder, "save", lambda self, position: ends(self, position))
-        with pytest.raises(Killed):
+        patch.setattr(RunRecorder, "save", kill_after(RunRecorder.save, checkpoints))
+        with pytest.raises(Interruption):
             upslope.train(
                 name, "ppo", out=killed, use_preset=False, checkpoint_every=1e-6, **SETTINGS
             )

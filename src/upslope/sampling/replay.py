@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from upslope.core.annotations import Key, PyTree
 from upslope.core.checks import UpslopeError
+from upslope.core.machine import machine_memory
 from upslope.core.records import Replayed, Trajectories
 from upslope.sampling.experience import Replay
 from upslope.sampling.sum_tree import SumTree, importance_weights
@@ -109,17 +110,18 @@ def buffer_bytes(spec: Replay, steps: Trajectories) -> int:
     return bytes_of(jax.eval_shape(lambda: empty_buffer(spec, steps)))
 
 
-def refuse_beyond_memory(spec: Replay, n_bytes: int, available: int) -> None:
+def refuse_beyond_memory(spec: Replay, n_bytes: int, available: int | None = None) -> None:
     """Refuses buffers that cannot be.
 
     Args:
       spec: asked for.
       n_bytes: what the buffers of all seeds take.
-      available: bytes of memory in all.
+      available: bytes of memory in all; None: the machine's.
 
     Raises:
       UpslopeError: says both sizes.
     """
+    available = machine_memory() if available is None else available
     if n_bytes > available:
         raise UpslopeError(
             f"Replay of {spec.capacity:,} steps takes {n_bytes / 2**30:,.1f} GiB for all seeds, "

@@ -99,14 +99,24 @@ def minimax_values(levels: list[Level]) -> list[np.ndarray]:
     return values[::-1]
 
 
-def best_response_value(levels: list[Level], opponent: list[np.ndarray], *, begins: bool) -> float:
+def uniform_moves(levels: list[Level]) -> list[np.ndarray]:
+    """Probabilities [N, A] in each level of a player who moves at random, within the rules."""
+    return [level.legal / level.legal.sum(axis=1, keepdims=True) for level in levels]
+
+
+def best_response_value(
+    levels: list[Level], opponent: list[np.ndarray], *, begins: bool | None = None
+) -> float:
     """What a player earns on average who knows the opponent's probabilities and answers best.
 
     Args:
       levels: from `game_tree`.
       opponent: probabilities [N, A] in each level.
-      begins: whether the player makes the first move.
+      begins: whether the player makes the first move; None: a fair coin decides.
     """
+    if begins is None:
+        sides = [best_response_value(levels, opponent, begins=side) for side in (True, False)]
+        return float(np.mean(sides))
     ahead = np.zeros(0)
     for depth in reversed(range(len(levels))):
         level = levels[depth]

@@ -9,7 +9,6 @@ import jax
 import numpy as np
 
 from upslope.core.checks import UpslopeError
-from upslope.core.machine import machine_memory
 from upslope.core.records import Replayed, Trajectories
 from upslope.sampling.experience import Replay
 from upslope.sampling.replay import UNASKED_PRIORITIES, bytes_of, refuse_beyond_memory, rows_of
@@ -56,7 +55,7 @@ class NumpyReplay:
         self.rows: Rows | None = None
         self.written = np.zeros((n_seeds, self._n_envs), np.int64)
         leaves = self._size * self._n_envs
-        self._refuse_beyond_memory(n_seeds * leaves * TREE_BYTES if spec.prioritized else 0)
+        refuse_beyond_memory(spec, n_seeds * leaves * TREE_BYTES if spec.prioritized else 0)
         self.tree = NumpySumTree(n_seeds, leaves) if spec.prioritized else None
         self.largest = np.ones(n_seeds)
         self._stored: dict[str, np.ndarray] = {}  # rows that were loaded, before there are shapes
@@ -208,12 +207,9 @@ class NumpyReplay:
 
         shapes = [getattr(steps, name) for name in Rows._fields]
         rows = bytes_of(shapes) // steps.reward.shape[1] * self._size
-        self._refuse_beyond_memory(rows)
+        refuse_beyond_memory(self.spec, rows)
         columns: list[Any] = [jax.tree.map(blank, getattr(steps, name)) for name in Rows._fields]
         return Rows(*columns)
-
-    def _refuse_beyond_memory(self, n_bytes: int) -> None:
-        refuse_beyond_memory(self.spec, n_bytes, machine_memory())
 
     def _abandon(self, rows: Any, restarted: np.ndarray) -> None:
         """Ends the episodes of streams that begin anew: their last step is a truncated one."""

@@ -63,8 +63,6 @@ def wrapped(
 
 def is_cma_es(method: SearchMethod) -> TypeGuard[CMAES]:
     """Whether a method adapts the covariance matrix of a Gaussian."""
-    if not isinstance(method.experience, EpisodeReturns):
-        return False
     from upslope.search.evolution.cma.cma_es import CMAES
 
     return isinstance(method, CMAES)
