@@ -14,6 +14,7 @@ from upslope.core.annotations import Key, PyTree
 from upslope.core.checks import UpslopeError
 from upslope.core.machine import machine_memory
 from upslope.core.records import Replayed, Trajectories
+from upslope.core.whole_numbers import scaled_below
 from upslope.sampling.experience import Replay
 from upslope.sampling.sum_tree import SumTree, importance_weights
 
@@ -24,6 +25,9 @@ UNASKED_PRIORITIES = (
 
 # Bytes: larger buffers, all seeds of a run together, are left out of checkpoints by default.
 SAVED_REPLAY = 256 * 2**20
+
+# Slots, streams, and whether each starts a window.
+Drawn = tuple[Array, Array, Array]
 
 # What a row says of itself, as bits of one number: one column instead of three.
 STEP, TERMINATED, TRUNCATED = 1, 2, 4
@@ -298,27 +302,36 @@ def _uniform_starts(
     other row is one.
     """
     size = rows.reward.shape[0]
+    possible = jnp.maximum(ends[-1], 1)
 
-    def draw(key: Array) -> tuple[Array, Array]:
-        number = jax.random.randint(key, shape, 0, jnp.maximum(ends[-1], 1))
+    def draw(words: Array) -> tuple[Array, Array, Array]:
+        number, fair = scaled_below(words, possible)
         stream = jnp.searchsorted(ends, number, side="right").astype(int)
         stream = jnp.minimum(stream, ends.shape[0] - 1)
         before = jnp.where(stream > 0, ends[jnp.maximum(stream - 1, 0)], 0)
-        return (oldest[stream] + number - before) % size, stream
+        slot = (oldest[stream] + number - before) % size
+        return slot, stream, fair & has(rows.marks[slot, stream], STEP)
 
-    def wrong(carry: Any) -> Array:
-        _, slot, stream = carry
-        return ready & ~jnp.all(has(rows.marks[slot, stream], STEP))
+    def either(drawn: Drawn, again: Drawn) -> Drawn:
+        slot, stream, right = drawn
+        slot, stream = jnp.where(right, slot, again[0]), jnp.where(right, stream, again[1])
+        return slot, stream, right | again[2]
 
-    def again(carry: Any) -> Any:
-        key, slot, stream = carry
-        key, mine = jax.random.split(key)
-        new_slot, new_stream = draw(mine)
-        step = has(rows.marks[slot, stream], STEP)
-        return key, jnp.where(step, slot, new_slot), jnp.where(step, stream, new_stream)
+    def wrong(carry: tuple[Array, Drawn]) -> Array:
+        return ready & ~jnp.all(carry[1][2])
 
-    key, first = jax.random.split(key)
-    _, slot, stream = jax.lax.while_loop(wrong, again, (key, *draw(first)))
+    def draw_again(carry: tuple[Array, Drawn]) -> tuple[Array, Drawn]:
+        word, drawn = carry
+        words = jax.random.bits(jax.random.key(word), (count + 1,), jnp.uint32)
+        return words[count], either(drawn, draw(words[:count].reshape(shape)))
+
+    # Two at once: where one row in twenty is no step, the loop seldom runs at all. Its own key is
+    # one word more: to split the key first would cost as much as to draw.
+    count = math.prod(shape)
+    words = jax.random.bits(key, (2 * count + 1,), jnp.uint32)
+    first, second = words[: 2 * count].reshape(2, *shape)
+    drawn = either(draw(first), draw(second))
+    _, (slot, stream, _) = jax.lax.while_loop(wrong, draw_again, (words[-1], drawn))
     return slot, stream
 
 
