@@ -8,9 +8,13 @@ import jax.numpy as jnp
 from process_clock import peak_memory_mb, process_seconds
 from repeat_on_request import repeat_on_request
 
+import upslope
 from upslope.core.records import Trajectories
 from upslope.sampling.experience import Replay, Steps
 from upslope.sampling.replay import add_steps, draw_batches, empty_buffer
+
+# What the command asks of XLA: loops over little data are compiled as one function.
+upslope.configure()
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--rows", type=int, default=1_000_000)

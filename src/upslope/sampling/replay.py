@@ -267,9 +267,9 @@ def draw_batches(key: Key, spec: Replay, buffer: ReplayBuffer, fresh: Trajectori
         weights = jnp.where(ready, jnp.ones(shape), 0.0)
 
     # [B, L, M]: the rows of each window, and those after them.
-    slots = (slot[:, None] + jnp.arange(length)[None, :, None]) % size
+    slots = within(slot[:, None] + jnp.arange(length)[None, :, None], size)
     columns = jnp.broadcast_to(stream[:, None], slots.shape)
-    after = (slots + 1) % size
+    after = within(slots + 1, size)
 
     def take(tree: Any, slots: Array) -> Any:
         return jax.tree.map(lambda column: column[slots, columns], tree)
@@ -293,6 +293,11 @@ def draw_batches(key: Key, spec: Replay, buffer: ReplayBuffer, fresh: Trajectori
     return Replayed(fresh, batches, slot * n_envs + stream, weights, filled)
 
 
+def within(slots: Int[Array, "*shape"], size: int) -> Int[Array, "*shape"]:
+    """Slots below 2 R of a ring of R rows, as those below R: a remainder costs a division each."""
+    return jnp.where(slots >= size, slots - size, slots)
+
+
 def _uniform_starts(
     key: Array, shape: tuple[int, ...], rows: MarkedRows, oldest: Array, ends: Array, ready: Array
 ) -> tuple[Array, Array]:
@@ -301,37 +306,35 @@ def _uniform_starts(
     Rows that hold an episode's last observation are no steps, and are drawn again. At most every
     other row is one.
     """
-    size = rows.reward.shape[0]
-    possible = jnp.maximum(ends[-1], 1)
+    size, n_envs = rows.reward.shape
+    possible, count = jnp.maximum(ends[-1], 1), math.prod(shape)
+    oldest_slot = oldest % size
 
-    def draw(words: Array) -> tuple[Array, Array, Array]:
-        number, fair = scaled_below(words, possible)
-        stream = jnp.searchsorted(ends, number, side="right").astype(int)
-        stream = jnp.minimum(stream, ends.shape[0] - 1)
-        before = jnp.where(stream > 0, ends[jnp.maximum(stream - 1, 0)], 0)
-        slot = (oldest[stream] + number - before) % size
+    def draw(words: Array) -> Drawn:
+        number, fair = scaled_below(words.reshape(shape), possible)
+        if n_envs == 1:  # a search, even of one entry, costs as much as the rest
+            stream, before = jnp.zeros_like(number), 0
+        else:
+            stream = jnp.searchsorted(ends, number, side="right").astype(int)
+            stream = jnp.minimum(stream, n_envs - 1)
+            before = jnp.where(stream > 0, ends[jnp.maximum(stream - 1, 0)], 0)
+        slot = within(oldest_slot[stream] + number - before, size)
         return slot, stream, fair & has(rows.marks[slot, stream], STEP)
-
-    def either(drawn: Drawn, again: Drawn) -> Drawn:
-        slot, stream, right = drawn
-        slot, stream = jnp.where(right, slot, again[0]), jnp.where(right, stream, again[1])
-        return slot, stream, right | again[2]
 
     def wrong(carry: tuple[Array, Drawn]) -> Array:
         return ready & ~jnp.all(carry[1][2])
 
     def draw_again(carry: tuple[Array, Drawn]) -> tuple[Array, Drawn]:
-        word, drawn = carry
+        word, (slot, stream, right) = carry
         words = jax.random.bits(jax.random.key(word), (count + 1,), jnp.uint32)
-        return words[count], either(drawn, draw(words[:count].reshape(shape)))
+        new_slot, new_stream, new_right = draw(words[:count])
+        slot, stream = jnp.where(right, slot, new_slot), jnp.where(right, stream, new_stream)
+        return words[count], (slot, stream, right | new_right)
 
-    # Two at once: where one row in twenty is no step, the loop seldom runs at all. Its own key is
-    # one word more: to split the key first would cost as much as to draw.
-    count = math.prod(shape)
-    words = jax.random.bits(key, (2 * count + 1,), jnp.uint32)
-    first, second = words[: 2 * count].reshape(2, *shape)
-    drawn = either(draw(first), draw(second))
-    _, (slot, stream, _) = jax.lax.while_loop(wrong, draw_again, (words[-1], drawn))
+    # One word more is the key of the next round: to split a key costs as much as to draw.
+    words = jax.random.bits(key, (count + 1,), jnp.uint32)
+    drawn = draw(words[:count])
+    _, (slot, stream, _) = jax.lax.while_loop(wrong, draw_again, (words[count], drawn))
     return slot, stream
 
 
