@@ -1,5 +1,8 @@
 """Two-dimensional convolution, as one matrix product where the backend is a CPU."""
 
+# `optimization_barrier` and `dot_general` have no types for all that they take.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -76,7 +79,12 @@ def convolve_by_products(
         ],
         axis=-1,
     )
-    product = patches.reshape(high * wide, -1) @ weight.reshape(-1, out_channels)
+    # Kernels as rows, and kept so by the barrier: the gradient y^T x, [O, K L C], takes half the
+    # time of x^T y, into which XLA would turn it for the sake of the reshapes above.
+    kernels = jax.lax.optimization_barrier(weight.reshape(-1, out_channels).T)
+    product = jax.lax.dot_general(
+        patches.reshape(high * wide, -1), kernels, (((1,), (1,)), ((), ()))
+    )
     return product.reshape(high, wide, out_channels)
 
 
@@ -88,7 +96,7 @@ def padded(image: Array, kernel: tuple[int, ...], stride: int, padding: Padding)
         padding = jax.lax.padtype_to_pads(image.shape[:2], kernel, (stride, stride), padding)
     (top, bottom), (left, right) = padding
     widths = ((top, bottom), (left, right), (0, 0))
-    return jnp.pad(image, widths)  # pyright: ignore[reportUnknownMemberType]
+    return jnp.pad(image, widths)
 
 
 def blocks_to_channels(image: Array, size: int) -> Array:
