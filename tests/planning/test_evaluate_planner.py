@@ -7,7 +7,7 @@ import pytest
 import upslope
 from upslope.cli.main import main
 from upslope.core.checks import UpslopeError
-from upslope.environments import Pendulum
+from upslope.environments import Pendulum, TicTacToe
 from upslope.planning import MPPI, PLANNERS, PlanningActor
 
 
@@ -54,6 +54,7 @@ def test_a_planner_that_is_built_already():
         ("CartPole-v1", {"planner": "cem", "episodes": 0}, "at least 1"),
         ("CartPole-v1", {"planner": MPPI(Pendulum()), "gamma": 0.9}, "built already"),
         ("CartPole-v1", {"planner": "cem", "deterministic": True}, "beside a planner"),
+        (TicTacToe(), {"planner": "cem"}, "AgainstOpponent"),
         (Pendulum(time_limit=None), {"planner": "cem"}, "may never end"),
         ("runs", {"n_candidates": 3}, "evaluate has no setting 'n_candidates'"),
     ],

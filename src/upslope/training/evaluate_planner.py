@@ -16,7 +16,7 @@ from upslope.core.records import Returns
 from upslope.engine.executables import compiled
 from upslope.engine.finite_checks import check_returns
 from upslope.engine.progress import Evaluation
-from upslope.environments import FullyObserved, make
+from upslope.environments import AlternatingGame, FullyObserved, make
 from upslope.environments.environment import Environment
 from upslope.objectives import DiscountedReturn, EpisodicReturn
 from upslope.planning import PLANNERS, Planner, PlanningActor
@@ -52,8 +52,9 @@ def evaluate_planner(
       Undiscounted returns and lengths, [1, episodes], and the steps simulated for them.
 
     Raises:
-      UpslopeError: an environment without known dynamics or without a time limit, an unknown
-        planner or setting (the nearest is offered), or numbers that make no sense.
+      UpslopeError: an environment without known dynamics or without a time limit, a game without
+        an opponent, an unknown planner or setting (the nearest is offered), or numbers that make no
+        sense.
       NumericalError: a return is NaN or infinite.
     """
     check_number("evaluate", "episodes", episodes, at_least=1, integer=True)
@@ -69,6 +70,12 @@ def evaluate_planner(
         raise UpslopeError(
             f"evaluate got {environment!r:.80}, which has time_limit=None and may never end: give "
             "it a time limit (time_limit=...)."
+        )
+    if isinstance(simulated, AlternatingGame):
+        raise UpslopeError(
+            f"evaluate got planner={_name(planner)!r} with {environment!r:.80}, a game for two "
+            "players: searching over sequences of moves would choose the opponent's, too. Give it "
+            "an opponent: AgainstOpponent(game, opponent)."
         )
     actor = PlanningActor(build_planner(simulated, planner, gamma, settings))
     population = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], actor)

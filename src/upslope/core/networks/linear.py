@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from upslope.core.checks import check_number
 from upslope.core.initializers import orthogonal_layers
@@ -17,20 +18,20 @@ class Linear(eqx.Module):
     """x W + b.
 
     Attributes:
-      weight: W [I, O].
-      bias: b [O]; None for a layer without one.
+      weight: W.
+      bias: b; None for a layer without one.
     """
 
-    weight: Array
-    bias: Array | None
+    weight: Float[Array, "I O"]
+    bias: Float[Array, " O"] | None
 
     @classmethod
     def fresh(cls, key: Array, in_size: int, out_size: int, gain: float = 1.0) -> Linear:
         """An orthogonal weight scaled by `gain` (zero for gain 0), and zero bias."""
         return fresh_layers(key, (in_size, out_size), (gain,))[0]
 
-    def __call__(self, x: Array) -> Array:
-        """[I] to [O]."""
+    def __call__(self, x: Float[Array, " I"]) -> Float[Array, " O"]:
+        """The image of one vector."""
         out = x @ self.weight
         return out if self.bias is None else out + self.bias
 
