@@ -115,6 +115,8 @@ class JaxProgram:
         self._start = self._advance = None
         self._may_stop = may_stop(problem.method)
         self._stops = jax.jit(lambda method, state: jax.vmap(method.stopped)(state))
+        # Traced once where its shapes are asked for and it is then run.
+        self._step = jax.jit(self._iterate, inline=True)
 
     # What is compiled.
 
@@ -177,7 +179,7 @@ class JaxProgram:
         state is copied from one iteration to the next.
         """
         batched = index.ndim > 0
-        step, close, solve = self._iterate, self._row, numbers[0].solution
+        step, close, solve = self._step, self._row, numbers[0].solution
         if batched:
             step = jax.vmap(step, in_axes=(None, None, 0, 0))
             close, solve = jax.vmap(close), jax.vmap(solve)

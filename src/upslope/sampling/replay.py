@@ -223,20 +223,23 @@ def _admit(
     size, n_envs = rows.reward.shape
     streams = jnp.arange(n_envs)
     assert before.largest is not None
+    changed: list[Array] = []
     # At most two rows have been added: a step, and what follows an end.
     for offset in (1, 0):
         slot = (written - offset) % size
         leaf = slot * n_envs + streams
         new = (written - offset) >= before.written  # the row there before is overwritten
-        tree = tree.update(leaf, jnp.where(new, 0.0, tree.priority(leaf)))
+        tree = tree.with_leaves(leaf, jnp.where(new, 0.0, tree.priority(leaf)))
+        changed.append(leaf)
     oldest = jnp.maximum(written - (size - 1), 0)
     for offset in (1, 0):
         start = written - length - offset
         leaf = (jnp.maximum(start, 0) % size) * n_envs + streams
         whole = (start > before.written - length) & (start >= oldest)
         whole = whole & has(rows.marks[leaf // n_envs, streams], STEP)
-        tree = tree.update(leaf, jnp.where(whole, before.largest, tree.priority(leaf)))
-    return tree
+        tree = tree.with_leaves(leaf, jnp.where(whole, before.largest, tree.priority(leaf)))
+        changed.append(leaf)
+    return tree.summed(jnp.concatenate(changed))
 
 
 def draw_batches(key: Key, spec: Replay, buffer: ReplayBuffer, fresh: Trajectories) -> Replayed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
@@ -31,6 +32,11 @@ class SumTree(NamedTuple):
         return self.nodes.shape[0] // 2
 
     @property
+    def _levels(self) -> int:
+        """Of sums, above the leaves."""
+        return self._width.bit_length() - 1
+
+    @property
     def total(self) -> Float[Array, ""]:
         """The sum of all priorities, a scalar."""
         return self.nodes[1]
@@ -41,11 +47,22 @@ class SumTree(NamedTuple):
 
     def update(self, leaves: Int[Array, " K"], priorities: Float[Array, " K"]) -> SumTree:
         """The tree with other priorities of leaves [K]; where one stands twice, either counts."""
-        place = self._width + leaves
-        nodes = self.nodes.at[place].set(priorities.astype(self.nodes.dtype))
-        for _ in range(self._width.bit_length() - 1):
+        return self.with_leaves(leaves, priorities).summed(leaves)
+
+    def with_leaves(self, leaves: Int[Array, " K"], priorities: Float[Array, " K"]) -> SumTree:
+        """Other priorities of leaves [K], above which the sums are still those of before."""
+        changed = priorities.astype(self.nodes.dtype)
+        return SumTree(self.nodes.at[self._width + leaves].set(changed))
+
+    def summed(self, leaves: Int[Array, " K"]) -> SumTree:
+        """The tree with the sums above these leaves [K] computed anew."""
+
+        def level(_: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+            nodes, place = carry
             place = place // 2
-            nodes = nodes.at[place].set(nodes[2 * place] + nodes[2 * place + 1])
+            return nodes.at[place].set(nodes[2 * place] + nodes[2 * place + 1]), place
+
+        nodes, _ = jax.lax.fori_loop(0, self._levels, level, (self.nodes, self._width + leaves))
         return SumTree(nodes)
 
     def draw(self, uniform: Float[Array, "*batch"]) -> Int[Array, "*batch"]:
@@ -54,14 +71,16 @@ class SumTree(NamedTuple):
         Args:
           uniform: numbers in [0, 1), of any shape; the leaves come back in it.
         """
-        place = jnp.ones(uniform.shape, int)
-        rest = uniform * self.total
-        for _ in range(self._width.bit_length() - 1):
+
+        def level(_: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+            place, rest = carry
             left, right = self.nodes[2 * place], self.nodes[2 * place + 1]
             # Rounding may leave a rest beyond the last leaf: an empty side is never entered.
             goes_right = (rest >= left) & (right > 0) | (left <= 0) & (right > 0)
-            rest = jnp.where(goes_right, rest - left, rest)
-            place = 2 * place + goes_right
+            return 2 * place + goes_right, jnp.where(goes_right, rest - left, rest)
+
+        start = (jnp.ones(uniform.shape, int), uniform * self.total)
+        place, _ = jax.lax.fori_loop(0, self._levels, level, start)
         return place - self._width
 
 
