@@ -182,6 +182,7 @@ def test_flags_in_the_docs_exist():
         "help",
         "version",
         "traceback",
+        "import",
         "config",
         "out",
         "env",

@@ -59,7 +59,7 @@ def test_a_world_that_no_name_stands_for_is_not_replaced_by_its_namesake(world, 
     small = {**TINY, "use_preset": False}
     with pytest.raises(Interruption):
         train(world, "ppo", out=tmp_path / "run", reporter=InterruptAfter(1), **small)
-    with pytest.raises(UpslopeError, match="Unknown environment"):
+    with pytest.raises(UpslopeError, match="No name builds"):
         resume(tmp_path / "run")
 
 

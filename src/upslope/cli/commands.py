@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from upslope.training.run import Run
 
 
+# Modules that `--import` has imported for this command.
+IMPORTS: list[str] = []
+
+
 def train(argv: list[str], began: float) -> int:
     """`upslope train ENV [METHOD] [--flags]`."""
     with importing():
         from upslope.cli.train_command import read_request
 
-        request = read_request(argv)
+        request = read_request(argv, IMPORTS)
         from upslope.training.build import tries_populations
         from upslope.training.configure import configure
         from upslope.training.train import run
@@ -41,6 +45,7 @@ def train(argv: list[str], began: float) -> int:
             loggers=loggers,
             import_seconds=imports,
             owns_process=True,
+            environment=request.environment,
             **place,
         )
     return finish(result, output["quiet"])
@@ -56,6 +61,7 @@ def resume(argv: list[str], began: float) -> int:
     given = Argv.read(argv)
     folder = one_folder(given)
     output = [
+        Setting("env", str, "the run's", "The run's environment again, where it is your own code."),
         Setting("tensorboard", bool, False, "Log to TensorBoard too (in the run folder)."),
         Setting("wandb", bool, False, "Log to Weights & Biases too."),
         Setting("quiet", bool, False, "Print the run folder and nothing else."),
@@ -86,6 +92,7 @@ def resume(argv: list[str], began: float) -> int:
     with display(config, quiet, plain) as reporter:
         result = training.resume(
             path,
+            environment=parsed.get("env"),
             reporter=reporter,
             loggers=loggers,
             import_seconds=imports,
@@ -269,5 +276,5 @@ def finish(result: Run, quiet: bool, resumed: bool = False) -> int:
     from upslope.cli.summary import print_summary, title_of
 
     print()
-    print_summary(result.summary, title_of(result.config), resumed=resumed)
+    print_summary(result.summary, title_of(result.config), config=result.config, resumed=resumed)
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import shlex
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -96,6 +97,9 @@ def kinds_of(name: str) -> list[str]:
 
 def card(name: str, width: int = 80) -> Iterator[str]:
     """What has a name: a card of the first, and of a planner or an estimator that shares it."""
+    if is_foreign(name):
+        yield from foreign_card(name, width)
+        return
     first, *others = kinds_of(name)
     yield from card_of(first, name, width)
     for kind in others:
@@ -106,6 +110,47 @@ def card(name: str, width: int = 80) -> Iterator[str]:
             yield f"There is a {registry(kind).kind} {name!r}, too."
             yield ""
             yield from card_of(kind, name, width)
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a name is that of another library's environment, or of one of the user's own."""
+    from upslope.environments import ENVIRONMENTS
+    from upslope.environments.adaptors.gymnasium import import_namespace, is_registered
+
+    if name in ENVIRONMENTS:
+        return False
+    import_namespace(name)
+    return ":" in name or is_registered(name)
+
+
+def foreign_card(name: str, width: int) -> Iterator[str]:
+    """What another library's environment, or the user's, shows: spaces, time limit, policy."""
+    import jax
+
+    from upslope.environments import make
+    from upslope.policies import default_policy
+    from upslope.training.build import spaces_of
+
+    environment = make(name)
+    observations, actions = spaces_of(environment)
+    policy = jax.eval_shape(
+        lambda key: default_policy(key, observations, actions), jax.random.key(0)
+    )
+    limit = environment.time_limit
+    rows = {
+        "observation space": observations,
+        "action space": actions,
+        "time limit": "none of its own" if limit is None else f"{limit:,} steps",
+        "sampled by": f"{environment.engine} (upslope list engines)",
+        "default policy": type(policy).__name__,
+        "settings": "its keyword arguments: --env.NAME VALUE",
+    }
+    yield from wrapped(f"{name}: an environment", width)
+    yield ""
+    for label, value in rows.items():
+        yield from wrapped(f"{label:<18} {value}", width, indent="  ", hang=" " * 21)
+    yield ""
+    yield f"Try it: upslope train {shlex.quote(name)}"
 
 
 def card_of(kind: str, name: str, width: int) -> Iterator[str]:

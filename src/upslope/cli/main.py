@@ -9,6 +9,7 @@ STARTED = time.perf_counter()  # the first line that runs: imports are counted f
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 
+from upslope.cli.importing import importing  # noqa: E402
 from upslope.cli.output_streams import Outputs, lasting_outputs, reason  # noqa: E402
 from upslope.core.checks import StorageError, UpslopeError, unknown_name  # noqa: E402
 
@@ -37,6 +38,7 @@ options:
   --help, -h       this text; upslope COMMAND --help for a command's own
   --version        the version
   --traceback      show where an error came from
+  --import MODULE  import a module of yours first, for what it registers
 
 start with:
   upslope train CartPole-v1
@@ -108,7 +110,14 @@ def dispatch(argv: list[str], began: float) -> int:
     if command not in COMMANDS:
         raise unknown_name("command", command, COMMANDS)
     from upslope.cli import commands
+    from upslope.cli.user_modules import import_all, see_working_directory, take_imports
 
+    rest, modules = take_imports(rest)
+    see_working_directory()
+    if modules:
+        with importing():
+            import_all(modules)
+        commands.IMPORTS.extend(modules)
     carry_out = commands.list_names if command == "list" else getattr(commands, command)
     return carry_out(rest, began)
 

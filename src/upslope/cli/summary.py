@@ -10,6 +10,7 @@ from rich.table import Table
 
 from upslope.cli.figures import number, rate, seconds
 from upslope.engine.progress import Evaluation, Summary
+from upslope.training.printed_command import printed_command
 from upslope.training.statistics import bootstrap_interval, interquartile_mean
 
 if TYPE_CHECKING:
@@ -19,7 +20,12 @@ MAX_ROWS = 16
 
 
 def print_summary(
-    summary: Summary, title: str, console: Console | None = None, *, resumed: bool = False
+    summary: Summary,
+    title: str,
+    console: Console | None = None,
+    *,
+    config: RunConfig | None = None,
+    resumed: bool = False,
 ) -> None:
     """The final evaluation of every seed, where the time went, and what to do next.
 
@@ -27,6 +33,7 @@ def print_summary(
       summary: of the run.
       title: what ran.
       console: where to; standard output.
+      config: of the run.
       resumed: whether earlier processes took part of the steps, so that no speed is known.
     """
     console = console or Console(highlight=False, soft_wrap=True)
@@ -46,7 +53,8 @@ def print_summary(
         console.print(f"note     {note}", markup=False)
     if summary.folder is not None:
         console.print(f"run      {summary.folder}", markup=False)
-        console.print(f"next     upslope evaluate {summary.folder}", markup=False)
+        following = printed_command("evaluate", summary.folder, config)
+        console.print(f"next     {following}", markup=False)
 
 
 def print_evaluation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from upslope.cli.setting import Setting, method_settings_from, settings_from
 from upslope.core.checks import StorageError, UpslopeError, check_switch
 
 if TYPE_CHECKING:
+    from upslope.environments.adaptors.gymnasium import GymnasiumSpec
+    from upslope.environments.environment import Environment
     from upslope.training.config import RunConfig
 
 RUN_HELP: dict[str, tuple[Any, str]] = {
@@ -49,14 +52,21 @@ class Request(NamedTuple):
 
     config: RunConfig
     output: dict[str, Any]
+    environment: Environment | GymnasiumSpec | None = None  # built, where it is the user's code
 
 
-def read_request(words: Sequence[str]) -> Request:
+def read_request(words: Sequence[str], imports: Sequence[str] = ()) -> Request:
     """The resolved configuration of a command line: flags over file over preset over defaults.
+
+    Args:
+      words: the command line after the command.
+      imports: modules that were imported for it.
 
     Raises:
       UpslopeError: a name or a value that cannot be; the nearest name is offered.
     """
+    from upslope.environments import make
+    from upslope.environments.user_code import names_code
     from upslope.training.config import resolve
 
     argv = Argv.read(words)
@@ -66,7 +76,8 @@ def read_request(words: Sequence[str]) -> Request:
     environment = argv.take("--environment")
     if environment is None:
         argv.find_names(looks_like_environment)
-    environment = environment or argv.take_name() or file.environment
+    typed = environment or argv.take_name()
+    environment = typed or file.environment
     method = method or argv.take_name() or file.method
     if environment is None and not argv.wants_help:
         raise UpslopeError(
@@ -100,7 +111,11 @@ def read_request(words: Sequence[str]) -> Request:
         environment_settings=of_environment,
         use_preset=use_preset and bool(output["preset"]),
     )
-    return Request(config, output)
+    if imports:
+        config = dataclasses.replace(config, imports=list(imports))
+    if typed is None or not names_code(typed):
+        return Request(config, output)
+    return Request(config, output, make(typed, **config.environment_settings))
 
 
 def flag_groups(
@@ -180,7 +195,10 @@ def check_environment(environment: str) -> None:
       UpslopeError: the nearest name is offered.
     """
     from upslope.environments import ENVIRONMENTS, make
+    from upslope.environments.user_code import names_code
 
+    if names_code(environment):
+        return
     library, colon, rest = environment.partition(":")
     if environment in ENVIRONMENTS or library in ("gymnax", "brax"):
         return
@@ -215,8 +233,13 @@ def free_settings(argv: Argv) -> dict[str, Any]:
 def looks_like_environment(word: str) -> bool:
     """Whether a word among the flags can only be an environment's name."""
     from upslope.environments import ENVIRONMENTS
+    from upslope.environments.user_code import names_code
 
-    return word in ENVIRONMENTS or bool(re.match(r"^(gymnasium|gymnax|brax):|.*-v\d+$", word))
+    return (
+        names_code(word)
+        or word in ENVIRONMENTS
+        or bool(re.match(r"^(gymnasium|gymnax|brax):|.*-v\d+$", word))
+    )
 
 
 def describe(environment: str | None, method: str) -> str:
@@ -249,6 +272,7 @@ def read_settings(path: Path) -> FileSettings:
     Raises:
       StorageError: it cannot be read, or is no table of plain values.
     """
+    from upslope.training.config import check_imports
     from upslope.training.config_file import read_config
 
     values = read_config(path)
@@ -258,6 +282,7 @@ def read_settings(path: Path) -> FileSettings:
         settings |= table(path, part, values.pop(part, {}))
     of_environment = table(path, "environment_settings", values.pop("environment_settings", {}))
     of_environment |= table(path, "env", values.pop("env", {}))
+    check_imports(values.pop("imports", None) or (), str(path))
     environment = text(path, "environment", values.pop("environment", None))
     method = text(path, "method", values.pop("method", None))
     settings |= {name.replace("-", "_"): value for name, value in values.items()}

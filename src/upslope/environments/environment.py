@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Bool
 
 from upslope.core.annotations import Action, EnvironmentState, Key, Observation
-from upslope.core.checks import check_number
+from upslope.core.checks import EnvironmentContractError, check_number
 from upslope.core.records import Step
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Environment(eqx.Module):
     Raises:
       UpslopeError: a field is a number but not a finite one, a field named in `positive` is not
         above zero, or the time limit is not a whole number of at least one step.
+      EnvironmentContractError: the time limit is not a static field.
     """
 
     name: ClassVar[str] = "environment"
@@ -46,6 +47,11 @@ class Environment(eqx.Module):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.name == "time_limit":
+                if not field.metadata.get("static"):
+                    raise EnvironmentContractError(
+                        f"{owner}.time_limit must be a static field, because programs are compiled "
+                        f"for it: time_limit: int | None = eqx.field(static=True, default={value})"
+                    )
                 if value is not None:
                     check_number(owner, "time_limit", value, at_least=1, integer=True)
             elif isinstance(value, int | float) and not isinstance(value, bool):

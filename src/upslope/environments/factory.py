@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from upslope.core.checks import UpslopeError, check_number, check_settings, nearest
 from upslope.environments import ENVIRONMENTS
 from upslope.environments.environment import Environment
+from upslope.environments.user_code import imported, names_code
 
 if TYPE_CHECKING:
     import gymnasium
@@ -31,6 +33,8 @@ def make(name: EnvironmentLike, **settings: Any) -> Environment | GymnasiumSpec:
         - a name in `ENVIRONMENTS`, such as "CartPole-v1": the native JAX environment;
         - "gymnasium:ID", "gymnax:NAME", "brax:NAME": that library's environment;
         - any other id that Gymnasium has registered, such as "LunarLander-v3";
+        - "my_package:My-v0" or "./my_env.py:MyEnv": what a module or a file of your own registers
+          or defines; it is imported;
         - an `Environment` or a `GymnasiumSpec`: returned as it is (with settings: a copy of the
           environment with those fields replaced);
         - a Gymnasium environment, or a function without arguments that builds one.
@@ -44,8 +48,26 @@ def make(name: EnvironmentLike, **settings: Any) -> Environment | GymnasiumSpec:
       UpslopeError: an unknown name or setting (the nearest is offered), a number out of its range,
         or a library that is not installed (with the command that installs it).
     """
+    if isinstance(name, str) and names_code(name):
+        found = imported(name)
+        return make(found, **settings)
+    return known(name, **settings)
+
+
+def known(name: EnvironmentLike, **settings: Any) -> Environment | GymnasiumSpec:
+    """`make` without importing code of the user's: for names that stand in files.
+
+    Raises:
+      UpslopeError: as `make`, and for a name that would have to be imported.
+    """
     if not isinstance(name, str):
         return _wrap(name, settings)
+    if names_code(name):
+        raise UpslopeError(
+            f"{name!r} is code of your own, which is imported where you name it yourself and never "
+            f"because a file does: give it again, with --env {shlex.quote(name)} on the command "
+            f"line or environment={name!r} in Python."
+        )
     prefix, colon, rest = name.partition(":")
     if not colon:
         return _bare(name, settings)
@@ -66,14 +88,14 @@ def make(name: EnvironmentLike, **settings: Any) -> Environment | GymnasiumSpec:
     if prefix == GIVEN:
         raise UpslopeError(
             f"No name builds {name!r} again: it was passed in as an object, with wrappers or "
-            f"arguments of its own, or as a function. Register what builds it (gymnasium.register) "
-            "and train with that id, or act with the saved policy (upslope.load) in the object."
+            "arguments of its own, or as a function. Pass it in again (environment=...), or name "
+            "it on the command line: --env ./my_env.py:MyEnv."
         )
     guess = nearest(prefix, PREFIXES)
     hint = f" Did you mean '{guess}:{rest}'?" if guess else ""
     raise UpslopeError(
         f"Unknown environment {name!r}: {prefix!r} is not a library of environments.{hint} "
-        f"Known: {', '.join(PREFIXES)}."
+        f"Known: {', '.join(PREFIXES)}; code of your own: ./my_env.py:MyEnv or my_package:My-v0."
     )
 
 
@@ -82,13 +104,14 @@ def _bare(name: str, settings: dict[str, Any]) -> Environment | GymnasiumSpec:
         return _native(name, ENVIRONMENTS.get(name), settings)
     from upslope.environments.adaptors import gymnasium as gymnasium_spec
 
+    gymnasium_spec.import_namespace(name)
     if gymnasium_spec.is_registered(name):
         return gymnasium_spec.GymnasiumSpec.registered(name, settings)
-    known = ENVIRONMENTS.names()
-    guess = nearest(name, known) or gymnasium_spec.nearest_id(name)
+    names = ENVIRONMENTS.names()
+    guess = nearest(name, names) or gymnasium_spec.nearest_id(name)
     hint = f" Did you mean {guess!r}?" if guess else ""
     raise UpslopeError(
-        f"Unknown environment {name!r}.{hint} Known: {', '.join(known)}; any id registered with "
+        f"Unknown environment {name!r}.{hint} Known: {', '.join(names)}; any id registered with "
         "Gymnasium; and 'gymnasium:ID', 'gymnax:NAME' and 'brax:NAME'."
     )
 
@@ -129,6 +152,9 @@ def _wrap(environment: EnvironmentLike, settings: dict[str, Any]) -> Environment
     if isinstance(environment, type) and issubclass(environment, Environment):
         return _native(environment.__name__, environment, settings)
     from upslope.environments.adaptors import gymnasium as gymnasium_spec
+
+    if settings and gymnasium_spec.is_class(environment):
+        return gymnasium_spec.GymnasiumSpec.of_class(environment, settings)
 
     if isinstance(environment, gymnasium_spec.GymnasiumSpec) and not settings:
         return environment

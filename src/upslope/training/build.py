@@ -14,9 +14,10 @@ from upslope.core.annotations import PyTree
 from upslope.core.checks import UpslopeError, check_number
 from upslope.engine.problem import Problem
 from upslope.environments import ENVIRONMENTS, make
-from upslope.environments.adaptors.gymnasium import GymnasiumSpec
+from upslope.environments.adaptors.gymnasium import GIVEN, GymnasiumSpec
 from upslope.environments.environment import Environment
 from upslope.environments.environment_contract import check_environment
+from upslope.environments.factory import known
 from upslope.objectives import OBJECTIVES
 from upslope.policies import default_policy
 from upslope.policies.default import shapes_of
@@ -59,7 +60,7 @@ def build(
       EnvironmentContractError: a JAX environment whose `reset` or `step` is not as it has to be.
     """
     if environment is None:
-        environment = make(config.environment, **config.environment_settings)
+        environment = known(config.environment, **config.environment_settings)
     observation_space, action_space = spaces_of(environment)
     method = method_of(config)
     objective = OBJECTIVES.get(config.objective)(**config.objective_settings)
@@ -103,7 +104,7 @@ def build(
     if evaluation_environment is None:
         assert config.evaluation_environment is not None
         settings = config.evaluation_environment_settings
-        evaluation_environment = make(config.evaluation_environment, **settings)
+        evaluation_environment = known(config.evaluation_environment, **settings)
     if isinstance(evaluation_environment, Environment):
         check_environment(evaluation_environment)
     check_same_spaces(config, (observation_space, action_space), spaces_of(evaluation_environment))
@@ -165,7 +166,7 @@ def name_of(environment: object) -> tuple[str, dict[str, Any]]:
     if isinstance(environment, GymnasiumSpec):
         return name, environment.settings or {}
     if not isinstance(environment, Environment) or name not in ENVIRONMENTS:
-        return name, {}
+        return f"{GIVEN}:{name}", {}
     if ENVIRONMENTS.get(name) is type(environment):
         usual = settings_of(type(environment))
         settings = {
@@ -176,7 +177,7 @@ def name_of(environment: object) -> tuple[str, dict[str, Any]]:
         }
         if eqx.tree_equal(make(name, **settings), environment) is True:
             return name, settings
-    return type(environment).__name__, {}
+    return f"{GIVEN}:{type(environment).__name__}", {}
 
 
 def spaces_of(environment: Any) -> tuple[spaces.Space, spaces.Space]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+import shlex
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +81,8 @@ class RunConfig:
         at most 256 MiB.
       engine: what samples the environment, a registered name; None: as the environment says.
       workers: simulator processes; "auto" decides by a quick timing. JAX environments have none.
+      imports: modules that were imported for the run (`--import`), which may have registered its
+        environment, method or policy. A record: reading a configuration imports nothing.
     """
 
     environment: str
@@ -102,6 +106,7 @@ class RunConfig:
     workers: int | str = "auto"
     checkpoint_every: float | str = "60s"
     save_replay: bool | str = "auto"
+    imports: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for name in (
@@ -144,6 +149,26 @@ class RunConfig:
             if name not in values:
                 raise UpslopeError(f"The configuration has no {name!r} key.")
         return cls(**values)
+
+
+def check_imports(imports: Iterable[str], whose: str) -> None:
+    """Refuses to go on without the modules that were imported for a run.
+
+    Args:
+      imports: their names.
+      whose: what names them, such as a run folder.
+
+    Raises:
+      UpslopeError: one has not been imported in this process; says how to.
+    """
+    missing = [name for name in imports if name not in sys.modules]
+    if missing:
+        flags = " ".join(f"--import {shlex.quote(name)}" for name in missing)
+        raise UpslopeError(
+            f"{whose} needs {', '.join(missing)}, which was imported when the run began. A file "
+            f"never makes Upslope import code: give {flags} again on the command line, or import "
+            f"{'it' if len(missing) == 1 else 'them'} in Python before."
+        )
 
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from upslope.core.checks import UpslopeError, check_number, check_path, check_settings
 from upslope.engine.finite_checks import check_returns
 from upslope.engine.progress import Evaluation
+from upslope.environments import make
 from upslope.environments.environment import Environment
 from upslope.planning import Planner
 from upslope.storage.policy_artifact import load_policy
-from upslope.training.build import build, same_kind
-from upslope.training.config import RunConfig
+from upslope.training.build import build, name_of, same_kind
+from upslope.training.config import RunConfig, check_imports
 from upslope.training.programs import make_evaluator
 from upslope.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from upslope.environments.factory import EnvironmentLike
 
 EVALUATE_SETTINGS = ("episodes", "environment", "deterministic", "seed", "planner")
 
@@ -26,7 +30,7 @@ def evaluate(
     path: str | Path | Environment,
     *,
     episodes: int = 100,
-    environment: str | None = None,
+    environment: EnvironmentLike | None = None,
     deterministic: bool | None = None,
     seed: int = 0,
     planner: str | Planner | None = None,
@@ -41,7 +45,7 @@ def evaluate(
       path: the run folder; with a planner, an environment or its name.
       episodes: for each seed.
       environment: another environment than the one that the run was evaluated in, with the same
-        spaces.
+        spaces: a name, an environment, its class or a function that builds it.
       deterministic: act by the mode of the policy instead of a draw; None: as the run's own
         evaluations did.
       seed: of the episodes; distinct from every stream of training.
@@ -69,8 +73,13 @@ def evaluate(
     folder = RunFolder.open(check_path("evaluate", "path", path), lock=False)
     saved = folder.policy_folder()
     config = RunConfig.from_dict(folder.config())
+    check_imports(config.imports, str(path))
+    given = None
+    if environment is not None:
+        given = make(environment)
+        environment = environment if isinstance(environment, str) else name_of(given)[0]
     config = dataclasses.replace(where_evaluated(config, environment), seed=seed)
-    built = build(config)
+    built = build(config, given)
     loaded = load_policy(saved)
     for name in ("observation_space", "action_space"):
         have, want = getattr(built, name), getattr(loaded, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -81,7 +82,7 @@ class RunFolder:
             if any(path.iterdir()):
                 raise StorageError(
                     f"{path} is not empty. Choose another folder with --out, or go on with the "
-                    f"run in it: upslope resume {path}"
+                    f"run in it: {shlex.join(['upslope', 'resume', str(path)])}"
                 )
         except OSError as error:
             raise StorageError(
@@ -210,7 +211,7 @@ class RunFolder:
         if atomic_folder.find(self.policy) is None:
             raise StorageError(
                 f"{self.path} holds no policy yet (its state is {self.status().get('state')!r}). "
-                f"Finish it first: upslope resume {self.path}"
+                f"Finish it first: {shlex.join(['upslope', 'resume', str(self.path)])}"
             )
         return self.policy
 

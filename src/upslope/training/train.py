@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,31 +16,36 @@ from upslope.engine.progress import Reporter, Silent, Summary, Times
 from upslope.environments import make
 from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 from upslope.environments.environment import Environment
+from upslope.environments.user_code import names_code
 from upslope.search.search_method import SearchMethod
 from upslope.training.advice import closing_advice
 from upslope.training.agent import load
 from upslope.training.build import Built, build, name_of
-from upslope.training.config import RunConfig, resolve
+from upslope.training.config import RunConfig, check_imports, resolve
 from upslope.training.evaluate_run import evaluate
 from upslope.training.loggers import check_loggers
+from upslope.training.printed_command import printed_command
 from upslope.training.programs import make_program, schedule_of
 from upslope.training.recorder import RunRecorder
 from upslope.training.run import Run
 from upslope.training.run_folder import RunFolder
 from upslope.training.signals import Stopped, StopSignals
 
+if TYPE_CHECKING:
+    from upslope.environments.factory import EnvironmentLike
+
 __all__ = ["evaluate", "load", "resume", "run", "train"]
 
 
 def train(
-    environment: str | Environment | Any,
+    environment: EnvironmentLike,
     method: str | None = None,
     *,
     out: str | Path | None = None,
     reporter: Reporter | None = None,
     loggers: str | Iterable[str] = (),
     environment_settings: Mapping[str, Any] | None = None,
-    evaluation_environment: str | Environment | Any | None = None,
+    evaluation_environment: EnvironmentLike | None = None,
     evaluation_environment_settings: Mapping[str, Any] | None = None,
     use_preset: bool = True,
     **settings: Any,
@@ -71,20 +76,24 @@ def train(
     """
     began = time.perf_counter()
     given = evaluated = None
-    if not isinstance(environment, str):
+    if must_be_built(environment):
         table = check_table("train", "environment_settings", environment_settings)
         given = make(environment, **table)
-        environment, environment_settings = name_of(given)
-    if evaluation_environment is not None and not isinstance(evaluation_environment, str):
+        name, environment_settings = named(environment, given, table)
+    else:
+        name = str(environment)
+    if evaluation_environment is not None and must_be_built(evaluation_environment):
         table = check_table(
             "train", "evaluation_environment_settings", evaluation_environment_settings
         )
         evaluated = make(evaluation_environment, **table)
-        evaluation_environment, evaluation_environment_settings = name_of(evaluated)
+        evaluation_environment, evaluation_environment_settings = named(
+            evaluation_environment, evaluated, table
+        )
     settings["evaluation_environment"] = evaluation_environment
     settings["evaluation_environment_settings"] = evaluation_environment_settings
     config = resolve(
-        environment,
+        name,
         method,
         settings,
         environment_settings=environment_settings,
@@ -155,6 +164,8 @@ def run(
 def resume(
     path: str | Path,
     *,
+    environment: EnvironmentLike | None = None,
+    evaluation_environment: EnvironmentLike | None = None,
     reporter: Reporter | None = None,
     loggers: str | Iterable[str] = (),
     import_seconds: float = 0.0,
@@ -168,11 +179,15 @@ def resume(
 
     Args:
       path: the run folder.
+      environment: that of the run, where it was passed to `train` as an object or is code of the
+        user's own, which a run folder records by name and never imports.
+      evaluation_environment: likewise.
       owns_process: see `run`.
 
     Raises:
       StorageError: no run folder, another process holds it, or nothing whole to go on from.
-      UpslopeError: the run is done, or was in an environment that no name builds again.
+      UpslopeError: the run is done, was in an environment that has to be given again, or the one
+        that is given has other spaces.
       Stopped: a signal ended it; everything is saved.
     """
     reporter = reporter or Silent()
@@ -181,7 +196,7 @@ def resume(
         if folder.status()["state"] == "done":
             raise UpslopeError(
                 f"{path} is already complete: nothing to resume. Evaluate it with "
-                f"`upslope evaluate {path}`."
+                f"`{printed_command('evaluate', path, RunConfig.from_dict(folder.config()))}`."
             )
         config = RunConfig.from_dict(folder.config())
         changes = folder.changes(config.to_dict())
@@ -191,7 +206,13 @@ def resume(
                 "by the new settings, and no single configuration gives its numbers again."
             )
         began = time.perf_counter()
-        built = build(config)
+        check_imports(config.imports, str(path))
+        settings = config.environment_settings
+        given = None if environment is None else again(environment, settings)
+        settings = config.evaluation_environment_settings
+        evaluated = evaluation_environment
+        evaluated = None if evaluated is None else again(evaluated, settings)
+        built = build(config, given, evaluated)
         times = Times(imports=import_seconds)
         recorder = RunRecorder(folder, check_loggers(loggers), config)
         folder.set_status("running")
@@ -200,6 +221,24 @@ def resume(
         return _go(config, built, recorder, times, reporter, signals, History(), resuming=True)
     finally:
         folder.close()
+
+
+def again(environment: EnvironmentLike, settings: dict[str, Any]) -> Environment | GymnasiumSpec:
+    """The environment of a run, given again: names and classes with the settings of the run."""
+    fresh = isinstance(environment, str | type)
+    return make(environment, **settings) if fresh else make(environment)
+
+
+def must_be_built(environment: EnvironmentLike) -> bool:
+    """Whether an environment is built where it is given: no name in a file gives it again."""
+    return not isinstance(environment, str) or names_code(environment)
+
+
+def named(
+    environment: EnvironmentLike, given: Environment | GymnasiumSpec, settings: dict[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """What a run folder calls an environment that was built: the user's name for it, if any."""
+    return (environment, settings) if isinstance(environment, str) else name_of(given)
 
 
 def _go(
@@ -288,7 +327,9 @@ def _signals(reporter: Reporter, owns_process: bool) -> StopSignals:
 
 def _stopped(number: int | None, recorder: RunRecorder, position: Cursor | None) -> Stopped:
     steps = 0 if position is None else int(position.steps.min())
-    how = f" Resume with: upslope resume {recorder.path}" if recorder.path else ""
+    how = ""
+    if recorder.path:
+        how = f" Resume with: {printed_command('resume', recorder.path, recorder.config)}"
     if steps == 0:
         return Stopped(f"Interrupted before the first iteration.{how}", number or 15)
     kept = "state saved." if recorder.path else "nothing was saved (no out=)."

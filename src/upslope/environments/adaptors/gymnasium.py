@@ -6,6 +6,7 @@ import contextlib
 import copy
 import dataclasses
 import functools
+import importlib
 import importlib.util
 import inspect
 import warnings
@@ -63,12 +64,14 @@ class GymnasiumSpec:
           UpslopeError: an id that is not registered or a setting that it does not have (the
             nearest is offered), or an optional package is missing (with the command for it).
         """
+        import_namespace(id)
         if not is_registered(id):
             guess = nearest_id(id)
             hint = f" Did you mean {guess!r}?" if guess else ""
             raise UpslopeError(
                 f"Gymnasium has no environment {id!r}.{hint} An environment of another package is "
-                "registered when that package is imported: import it before."
+                "registered when that package is imported: name it PACKAGE:ID, or import the "
+                "package before (--import PACKAGE on the command line)."
             )
         kwargs = dict(settings or {})
         masked = kwargs.pop("action_mask", False)
@@ -115,6 +118,24 @@ class GymnasiumSpec:
         """The recipe of what a function without arguments builds."""
         name = getattr(factory, "__name__", type(factory).__name__)
         return cls(name, {}, factory)
+
+    @classmethod
+    def of_class(cls, environment: type[Env], settings: Mapping[str, Any]) -> GymnasiumSpec:
+        """The recipe of a class with keyword arguments for it; `time_limit` truncates, as ever.
+
+        Raises:
+          UpslopeError: an argument that it does not take; the nearest is offered.
+        """
+        kwargs = dict(settings)
+        limit = kwargs.pop("time_limit", None)
+        parameters = inspect.signature(environment).parameters
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            check_settings(environment.__name__, kwargs, [*parameters, "time_limit"])
+        if limit is None:
+            return cls(environment.__name__, {}, functools.partial(environment, **kwargs))
+        check_number(environment.__name__, "time_limit", limit, at_least=1, integer=True)
+        build = functools.partial(_limited, environment, int(limit), kwargs)
+        return cls(environment.__name__, {}, build)
 
     @property
     def name(self) -> str:
@@ -188,6 +209,48 @@ class GymnasiumSpec:
 
     def __hash__(self) -> int:
         return hash((self.id, repr(sorted(self.kwargs.items())), self.factory, self.action_mask))
+
+
+def _limited(environment: type[Env], limit: int, kwargs: Mapping[str, Any]) -> Env:
+    from gymnasium.wrappers import TimeLimit
+
+    return TimeLimit(environment(**kwargs), limit)
+
+
+def is_class(thing: object) -> TypeGuard[type[Env]]:
+    """Whether something is a class of Gymnasium environments."""
+    import gymnasium
+
+    return isinstance(thing, type) and issubclass(thing, gymnasium.Env)
+
+
+# Prefixes of ids that a package registers: the module, what of it is called, and what installs it.
+NAMESPACES = {
+    "ALE": ("ale_py", None, "pip install ale-py"),
+    "MinAtar": ("minatar.gym", "register_envs", "pip install minatar"),
+    "dm_control": ("shimmy", None, "pip install 'shimmy[dm-control]'"),
+}
+
+
+def import_namespace(id: str) -> None:
+    """Imports the package that registers ids of a known prefix, such as `ALE/`.
+
+    Raises:
+      UpslopeError: it is not installed; says how to.
+    """
+    prefix, slash, _ = id.partition("/")
+    if not slash or prefix not in NAMESPACES or id in _registry():
+        return
+    module, function, install = NAMESPACES[prefix]
+    try:
+        found = importlib.import_module(module)
+    except ImportError as error:
+        raise UpslopeError(
+            f"{id} needs the package {module.partition('.')[0]}, which cannot be imported "
+            f"({error}): {install}"
+        ) from error
+    if function is not None:
+        getattr(found, function)()
 
 
 def is_registered(id: str) -> bool:

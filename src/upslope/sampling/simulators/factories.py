@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.machinery
 import json
 import sys
 from typing import Any
@@ -62,7 +63,18 @@ def _named(function: Any, kwargs: dict[str, Any]) -> dict[str, Any] | None:
         if script is None:  # an interactive session cannot be imported by another process
             return None
         recipe["main"] = script
+    elif (file := _file_of(module)) is not None:
+        recipe["file"] = file
     return recipe
+
+
+def _file_of(module: str | None) -> str | None:
+    """The file of a module that was imported from its path and cannot be found by its name."""
+    file = getattr(sys.modules.get(module or ""), "__file__", None)
+    if module is None or "." in module or file is None:
+        return None
+    spec = importlib.machinery.PathFinder.find_spec(module)
+    return None if spec is not None and spec.origin == file else file
 
 
 def _plain(recipe: dict[str, Any]) -> bool:

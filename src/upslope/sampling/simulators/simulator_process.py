@@ -7,6 +7,7 @@ Relative imports keep it so, because the package is not imported by its public n
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import mmap
 import os
@@ -129,6 +130,17 @@ def start(task: dict[str, Any], memory: int) -> Any:
     )
 
 
+def load_file(module: str, file: str) -> Any:
+    """A module of the user's from its file, and what lies beside it."""
+    sys.path.append(os.path.dirname(file))
+    spec = importlib.util.spec_from_file_location(module, file)
+    assert spec is not None
+    assert spec.loader is not None
+    found = sys.modules[module] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
 def builder(recipe: dict[str, Any]) -> Callable[[], Any]:
     """The function that builds one simulator: a registered id, or a callable by its name."""
     if recipe.get("action_mask"):
@@ -142,6 +154,8 @@ def builder(recipe: dict[str, Any]) -> Callable[[], Any]:
         if module == "__main__":
             # As multiprocessing does it: the user's script, without its `if __name__` part.
             found: Any = type("Main", (), runpy.run_path(recipe["main"], run_name="__mp_main__"))
+        elif "file" in recipe:
+            found = load_file(module, recipe["file"])
         else:
             found = importlib.import_module(module)
         for attribute in path.split("."):

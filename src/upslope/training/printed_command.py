@@ -1,0 +1,36 @@
+"""Commands that messages print: what a person can paste."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from upslope.environments.adaptors.gymnasium import GIVEN
+from upslope.environments.user_code import names_code
+from upslope.training.config import RunConfig
+
+
+def printed_command(command: str, folder: str | Path, config: RunConfig | None = None) -> str:
+    """`upslope COMMAND RUN` with the flags that this run needs again, quoted for a shell.
+
+    Where the environment was passed in as an object, which no command line can name, `--env` is
+    given a name to fill in.
+
+    Args:
+      command: `"evaluate"` or `"resume"`.
+      folder: of the run.
+      config: of the run; None where it is not known.
+    """
+    words = ["upslope", command, str(folder)]
+    if config is None:
+        return shlex.join(words)
+    name = config.environment
+    if command == "evaluate" and config.evaluation_environment is not None:
+        name = config.evaluation_environment
+    if names_code(name):
+        words += ["--env", name]
+    elif name.startswith(f"{GIVEN}:"):
+        words += ["--env", f"FILE.py:{name.removeprefix(f'{GIVEN}:')}"]
+    for module in config.imports:
+        words += ["--import", module]
+    return shlex.join(words)
