@@ -13,12 +13,12 @@ from upslope.training.train import train
 @pytest.mark.parametrize(
     "setting",
     [
-        {"n_envs": 8.0},
-        {"n_envs": "8"},
+        {"n_envs": 8.5},
+        {"n_envs": "8.5"},
         {"n_envs": True},
-        {"seeds": 2.0},
+        {"seeds": 2.5},
         {"seeds": True},
-        {"total_timesteps": 1e4},
+        {"total_timesteps": 1e4 + 0.5},
         {"learning_rate": "3e-4"},
         {"learning_rate": True},
         {"gamma": "0.9"},
@@ -28,7 +28,7 @@ from upslope.training.train import train
         {"deterministic_evaluation": None},
         {"hidden": 64},
         {"hidden": "64,64"},
-        {"hidden": [64.0]},
+        {"hidden": [64.5]},
     ],
 )
 def test_a_value_of_the_wrong_type_is_named(setting):

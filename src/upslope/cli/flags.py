@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from upslope.cli.argv import Argv, Flag
 from upslope.cli.setting import Setting, value_text
 from upslope.core.checks import UpslopeError, nearest
+from upslope.core.counts import whole
 
 
 class Group(NamedTuple):
@@ -100,7 +101,12 @@ def normalize_flags(flags: Iterable[Flag], groups: Iterable[Group]) -> list[str]
     }
     found = []
     for flag in flags:
-        values = [none_or_literal(value, kinds.get(flag.name)) for value in flag.values]
+        kind = kinds.get(flag.name)
+        values = [none_or_literal(value, kind) for value in flag.values]
+        if typing.get_origin(kind) is tuple:  # "64,64" is "64 64"
+            values = [part for value in values for part in value.strip("[]()").split(",") if part]
+        if kind is int or int in typing.get_args(kind):
+            values = [str(whole(value)) for value in values]
         found += [f"{flag.name}={values[0]}", *values[1:]] if flag.joined else [flag.name, *values]
     return found
 

@@ -104,11 +104,11 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return folded[match[0]] if match else None
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> UpslopeError:
+def unknown_name(kind: str, name: str, known: Iterable[str], note: str = "") -> UpslopeError:
     """The error for a name that is not among the known ones, with the nearest offered."""
     known = sorted(set(known))
-    guess = nearest(name, known)
-    hint = f" Did you mean {guess!r}?" if guess else ""
+    guess = None if note else nearest(name, known)
+    hint = f" Did you mean {guess!r}?" if guess else note
     return UpslopeError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from upslope.core.registry import Registry
@@ -58,9 +58,16 @@ def lazy_names(
     return get, lambda: names, names
 
 
-def registry_of(kind: str, package: str, table: Table) -> Registry:
-    """The registry of the rows of a table that have a short name."""
-    registry = Registry(kind)
+def registry_of(kind: str, package: str, table: Table, expected: Iterable[str] = ()) -> Registry:
+    """The registry of the rows of a table that have a short name.
+
+    Args:
+      kind: what is registered.
+      package: its `__name__`.
+      table: of its names.
+      expected: see `Registry`.
+    """
+    registry = Registry(kind, expected)
     for attribute, row in table.items():
         if isinstance(row, Row) and row.name is not None:
             registry.register(row.name, f"{package}.{row.home}:{attribute}", row.summary)

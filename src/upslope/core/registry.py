@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from upslope.core.checks import UpslopeError, unknown_name
@@ -28,12 +28,19 @@ class Entry(NamedTuple):
 class Registry:
     """A table of names. Files and flags can only ever reach what somebody put in it.
 
+    Names are found without regard to case, where that leaves one.
+
+    Args:
+      kind: what is registered, for messages.
+      expected: names in small letters that people look for and that are not there yet.
+
     Raises:
       UpslopeError: for an unknown name (the nearest one is offered) and for a name taken twice.
     """
 
-    def __init__(self, kind: str):
+    def __init__(self, kind: str, expected: Iterable[str] = ()):
         self.kind = kind
+        self.expected = frozenset(expected)
         self._entries: dict[str, Entry] = {}
 
     def register(self, name: str, target: Callable[..., Any] | str, summary: str = "") -> None:
@@ -85,9 +92,13 @@ class Registry:
                 f"The {self.kind} is given by its name, a string; this is a "
                 f"{type(name).__name__}: {name!r:.80}. Known: {', '.join(sorted(self._entries))}."
             )
-        if name not in self._entries:
-            raise unknown_name(self.kind, name, self._entries)
-        return name
+        if name in self._entries:
+            return name
+        same = [known for known in self._entries if known.lower() == name.lower()]
+        if len(same) == 1:
+            return same[0]
+        coming = f" {name!r} is not in Upslope yet." if name.lower() in self.expected else ""
+        raise unknown_name(self.kind, name, self._entries, note=coming)
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries

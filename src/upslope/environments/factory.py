@@ -62,6 +62,7 @@ def known(name: EnvironmentLike, **settings: Any) -> Environment | GymnasiumSpec
     """
     if not isinstance(name, str):
         return _wrap(name, settings)
+    name = spelled(name)
     if names_code(name):
         raise UpslopeError(
             f"{name!r} is code of your own, which is imported where you name it yourself and never "
@@ -97,6 +98,24 @@ def known(name: EnvironmentLike, **settings: Any) -> Environment | GymnasiumSpec
         f"Unknown environment {name!r}: {prefix!r} is not a library of environments.{hint} "
         f"Known: {', '.join(PREFIXES)}; code of your own: ./my_env.py:MyEnv or my_package:My-v0."
     )
+
+
+def spelled(name: str) -> str:
+    """The registered name that a name means without regard to case and version, if only one does.
+
+    `cartpole` is CartPole-v1, `lunarlander-V3` is LunarLander-v3; others stay as they are.
+    """
+    from upslope.environments.adaptors import gymnasium as gymnasium_spec
+
+    if ":" in name or name in ENVIRONMENTS or gymnasium_spec.is_registered(name):
+        return name
+    wanted = name.lower()
+    for names in (ENVIRONMENTS.names(), gymnasium_spec.registered_ids()):
+        for form in (str.lower, lambda known: known.lower().rpartition("-v")[0]):
+            found = [known for known in names if form(known) == wanted]
+            if len(found) == 1:
+                return found[0]
+    return name
 
 
 def _bare(name: str, settings: dict[str, Any]) -> Environment | GymnasiumSpec:

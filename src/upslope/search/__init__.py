@@ -120,6 +120,8 @@ TABLE = {
     "stopping_reasons": "evolution.cma.stopping",
 }
 
-METHODS = registry_of("method", __name__, TABLE)
+# What people look for and is not there yet: for what an unknown name is told.
+EXPECTED = ("a2c", "a3c", "acer", "c51", "ddpg", "rainbow", "sac", "td3", "trpo")
+METHODS = registry_of("method", __name__, TABLE, EXPECTED)
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, TABLE, "METHODS")

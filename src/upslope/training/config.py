@@ -17,7 +17,10 @@ from upslope.core.checks import (
     check_switch,
     check_table,
 )
+from upslope.core.counts import whole
+from upslope.environments.factory import spelled
 from upslope.objectives import OBJECTIVES
+from upslope.policies import POLICIES
 from upslope.sampling import ENGINES
 from upslope.search import METHODS
 from upslope.search.search_method import Defaults
@@ -227,8 +230,11 @@ def resolve(
     """
     check_name("environment", environment)
     given = {k.replace("-", "_"): v for k, v in dict(settings or {}).items()}
-    if method is not None:
-        METHODS.entry(method)  # an unknown name is said before anything is looked up by it
+    environment = spelled(environment)
+    if method is not None:  # an unknown name is said before anything is looked up by it
+        method = METHODS.entry(method).name
+    if isinstance(given.get("policy"), str):
+        given["policy"] = POLICIES.entry(given["policy"]).name
     preset = preset_for(environment, method) if use_preset else None
     method = method or (preset.method if preset else DEFAULT_METHOD)
     target = METHODS.get(method)
@@ -237,6 +243,8 @@ def resolve(
     policy_names = {**POLICY_SETTINGS, **policy_settings_of(kind)}
     known = {**RUN_SETTINGS, **method_names, **policy_names, **OBJECTIVE_SETTINGS, "weights": None}
     check_settings(f"Training with {method!r}", given, known)
+    declared = {**known, **RUN_SETTINGS}
+    given = {name: as_declared(name, value, declared[name]) for name, value in given.items()}
     for name, value in given.items():
         if isinstance(known[name], bool):
             check_switch(f"Training with {method!r}", name, value)
@@ -266,6 +274,28 @@ def resolve(
         objective_settings=plain(objective_settings),
         **run,
     )
+
+
+def as_declared(name: str, value: Any, default: object) -> Any:
+    """A setting as its default's kind has it: counts may be written `1e6` or `100k`.
+
+    Raises:
+      UpslopeError: `seeds` is a list that does not count from 0.
+    """
+    if name == "seeds" and isinstance(value, list | tuple | range):
+        if list(value) != list(range(len(value))):
+            raise UpslopeError(
+                f"train() got seeds={value!r:.80}: seeds says how many searches run side by side, "
+                "which are numbered from 0. Other ones come from another seed of the whole run: "
+                f"seeds={len(value)}, seed=1."
+            )
+        return len(value)
+    if type(default) is int:
+        return whole(value)
+    sizes = isinstance(default, tuple) and all(type(part) is int for part in default)
+    if sizes and isinstance(value, list | tuple):
+        return type(value)(whole(part) for part in value)
+    return value
 
 
 def check_name(setting: str, value: object) -> None:

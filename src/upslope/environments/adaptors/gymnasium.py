@@ -258,6 +258,11 @@ def is_registered(id: str) -> bool:
     return id in _registry()
 
 
+def registered_ids() -> list[str]:
+    """All ids that Gymnasium has."""
+    return list(_registry())
+
+
 def nearest_id(id: str) -> str | None:
     """Gymnasium's registered id that `id` most likely meant, the newest version first."""
     ids = sorted(_registry(), key=_version, reverse=True)
