@@ -10,6 +10,7 @@ import numpy as np
 
 from upslope.core.checks import UpslopeError, check_number
 from upslope.sampling.simulators.action_log import ActionLog
+from upslope.sampling.simulators.said_once import warn_once
 from upslope.sampling.simulators.step_buffer import BufferLayout, SharedBuffer
 
 if TYPE_CHECKING:
@@ -129,39 +130,45 @@ def build_backend(
 ) -> SimulatorBackend:
     """M simulators of an environment.
 
+    Where processes would be used by `"auto"` and the environment cannot travel to them, the
+    simulators are of this process, and a warning says why.
+
     Raises:
       UpslopeError: worker processes are demanded where only this process can build the environment.
     """
-    from upslope.sampling.simulators.factories import serialize_factory
+    from upslope.sampling.simulators.factories import CannotTravel, import_path, serialize_factory
     from upslope.sampling.simulators.simulators import Simulators
     from upslope.sampling.simulators.workers import WorkerPool
 
-    layout = described.layout(count)
-    processes = choose_workers(workers, count, described.seconds)
-    recipe = serialize_factory(environment) if processes and os.name == "posix" else None
-    if processes and recipe is None and workers != "auto":
-        raise UpslopeError(
-            f"workers={workers} needs to build {described.name} in another process, which is only "
-            "possible for a registered id and for a module's own function or class with plain "
-            "keyword arguments (on Linux and macOS). Name it in one of these ways, or use "
-            "workers=0."
-        )
-    if recipe is None:
-        return Simulators(
-            environment.build,
-            layout.buffer(),
-            name=described.name,
-            autoreset=autoreset,
-            limit=limit,
-            log=ActionLog(layout, autoreset),
-        )
-    return WorkerPool(
-        recipe,
-        layout,
-        name=described.name,
-        workers=processes,
+    layout, name = described.layout(count), described.name
+    if processes := choose_workers(workers, count, described.seconds):
+        try:
+            if os.name != "posix":
+                raise CannotTravel("processes of simulators need Linux or macOS")
+            return WorkerPool(
+                serialize_factory(environment),
+                layout,
+                name=name,
+                path=import_path(environment),
+                workers=processes,
+                autoreset=autoreset,
+                limit=limit,
+                deadline=deadline,
+                max_restarts=max_restarts,
+            )
+        except CannotTravel as error:
+            if workers != "auto":
+                raise UpslopeError(
+                    f"workers={workers} needs {name} in another process, but {error}. Pass what "
+                    "builds it, a class or a function that opens nothing before it is called, or "
+                    "use workers=0."
+                ) from error
+            warn_once(f"{name} is simulated in this process alone: {error}.")
+    return Simulators(
+        environment.build,
+        layout.buffer(),
+        name=name,
         autoreset=autoreset,
         limit=limit,
-        deadline=deadline,
-        max_restarts=max_restarts,
+        log=ActionLog(layout, autoreset),
     )

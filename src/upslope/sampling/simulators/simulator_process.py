@@ -6,12 +6,9 @@ Relative imports keep it so, because the package is not imported by its public n
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import mmap
 import os
-import runpy
 import signal
 import sys
 import threading
@@ -66,8 +63,8 @@ def serve(pipe: int, memory: int, parent: int) -> None:
     connection = Connection(pipe)
     simulators = None
     try:
-        task = json.loads(connection.recv_bytes())
-        simulators = attempt(connection, numbered(0), lambda: start(task, memory))
+        task, factory = json.loads(connection.recv_bytes()), connection.recv_bytes()
+        simulators = attempt(connection, numbered(0), lambda: start(task, factory, memory))
         while True:
             message = connection.recv_bytes()
             command, number = message[:1], message[1:]
@@ -97,6 +94,8 @@ def attempt(connection: Connection, number: bytes, call: Callable[[], Any]) -> A
 
     try:
         result = call()
+    except CannotUnpack as error:
+        report = {"kind": "unpacking", "message": str(error)}
     except SimulatorRaised as error:
         report = {"kind": "raised", "message": str(error)}
     except EnvironmentContractError as error:
@@ -110,7 +109,11 @@ def attempt(connection: Connection, number: bytes, call: Callable[[], Any]) -> A
     return None
 
 
-def start(task: dict[str, Any], memory: int) -> Any:
+class CannotUnpack(Exception):
+    """What builds the simulators did not survive the journey to this process."""
+
+
+def start(task: dict[str, Any], factory: bytes, memory: int) -> Any:
     """Builds the simulators of a task on their rows of the shared buffer."""
     sys.path[:] = task["path"]
     warnings.simplefilter("ignore")  # the parent has built one simulator and shown them
@@ -121,7 +124,7 @@ def start(task: dict[str, Any], memory: int) -> Any:
     buffer = layout.buffer(mmap.mmap(memory, max(layout.size(), 1)))
     first, last = task["rows"]
     return Simulators(
-        builder(task["recipe"]),
+        unpacked(factory),
         buffer.rows(first, last),
         name=task["name"],
         autoreset=task["autoreset"],
@@ -130,41 +133,29 @@ def start(task: dict[str, Any], memory: int) -> Any:
     )
 
 
-def load_file(module: str, file: str) -> Any:
-    """A module of the user's from its file, and what lies beside it."""
-    sys.path.append(os.path.dirname(file))
-    spec = importlib.util.spec_from_file_location(module, file)
-    assert spec is not None
-    assert spec.loader is not None
-    found = sys.modules[module] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
+def unpacked(parcel: bytes) -> Callable[[], Any]:
+    """The function that builds one simulator, from what the parent packed.
 
+    Raises:
+      CannotUnpack: a module that it needs is not found here, or an object cannot be made again.
+    """
+    import cloudpickle
 
-def builder(recipe: dict[str, Any]) -> Callable[[], Any]:
-    """The function that builds one simulator: a registered id, or a callable by its name."""
-    if recipe.get("action_mask"):
-        from ...environments.adaptors.action_mask import ActionMaskObservation
-
-        bare = builder({**recipe, "action_mask": False})
-        return lambda: ActionMaskObservation(bare())
-    kwargs = recipe.get("kwargs") or {}
-    if "callable" in recipe:
-        module, path = recipe["callable"].split(":")
-        if module == "__main__":
-            # As multiprocessing does it: the user's script, without its `if __name__` part.
-            found: Any = type("Main", (), runpy.run_path(recipe["main"], run_name="__mp_main__"))
-        elif "file" in recipe:
-            found = load_file(module, recipe["file"])
-        else:
-            found = importlib.import_module(module)
-        for attribute in path.split("."):
-            found = found.__dict__[attribute] if module == "__main__" else getattr(found, attribute)
-            module = ""
-        return lambda: found(**kwargs)
+    try:
+        parts = cloudpickle.loads(parcel)
+    except Exception as error:
+        raise CannotUnpack(f"{type(error).__name__}: {error}") from error
     import gymnasium
-    from gymnasium.envs.registration import EnvSpec
 
-    if recipe.get("spec"):
-        return lambda: gymnasium.make(EnvSpec.from_json(recipe["spec"]), **kwargs)
-    return lambda: gymnasium.make(recipe["id"], **kwargs)
+    for id, spec in parts["registered"].items():
+        gymnasium.registry.setdefault(id, spec)
+    spec, factory, kwargs = parts["spec"], parts["factory"], parts["kwargs"]
+
+    def bare() -> Any:
+        return factory() if spec is None else gymnasium.make(spec, **kwargs)
+
+    if not parts["action_mask"]:
+        return bare
+    from ...environments.adaptors.action_mask import ActionMaskObservation
+
+    return lambda: ActionMaskObservation(bare())

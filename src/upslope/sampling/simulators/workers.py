@@ -19,6 +19,7 @@ import numpy as np
 
 from upslope.core.checks import EnvironmentContractError, WorkerError
 from upslope.sampling.simulators.action_log import ActionLog
+from upslope.sampling.simulators.factories import CannotTravel
 from upslope.sampling.simulators.simulator_process import (
     BOOTSTRAP,
     CLOSE,
@@ -29,6 +30,7 @@ from upslope.sampling.simulators.simulator_process import (
 )
 from upslope.sampling.simulators.step_buffer import SKIP, BufferLayout, Leaves, SharedBuffer, copies
 
+RAISED = "raised: "  # begins the reason where a process is well and its simulator is not
 START_DEADLINE = 120.0  # seconds for a new process to import Gymnasium and build its simulators
 
 
@@ -40,7 +42,14 @@ class Worker:
       answered: the number of the last command that it answered, -1 for none.
     """
 
-    def __init__(self, index: int, rows: tuple[int, int], task: dict[str, Any], memory: int):
+    def __init__(
+        self,
+        index: int,
+        rows: tuple[int, int],
+        task: dict[str, Any],
+        factory: bytes,
+        memory: int,
+    ):
         self.index, self.rows = index, rows
         self.asked, self.answered = 0, -1
         self.pipe, theirs = Pipe()
@@ -58,6 +67,7 @@ class Worker:
         )
         theirs.close()
         self._send(json.dumps({**task, "rows": rows}).encode())
+        self._send(factory)
 
     def ask(self, command: bytes) -> None:
         """Sends a command; a dead process shows when its answer is awaited."""
@@ -101,12 +111,24 @@ class WorkerPool:
     run, for simulators that are reproducible from their seeds; for others the replay differs from
     what was seen before, and that is an error.
 
+    Args:
+      factory: builds one simulator, as `serialize_factory` packs it.
+      layout: of the buffer of all simulators.
+      name: of the environment.
+      path: where the processes look for modules.
+      workers: W.
+      autoreset: whether an episode's end starts the next one.
+      limit: after how many steps an episode is truncated, besides the environment's own limit.
+      deadline: seconds a process may take for one step of its simulators.
+      max_restarts: how many processes one call may replace.
+
     Attributes:
       buffer: commands and results, in memory shared with the processes.
       log: of the episodes under way.
       restarts: processes replaced so far.
 
     Raises:
+      CannotTravel: the processes cannot build what this one can, and why.
       WorkerError: more than `max_restarts` replacements in one call of the sampler, or a replay
         that differs.
       EnvironmentContractError: a simulator broke its contract; another try would not help.
@@ -114,10 +136,11 @@ class WorkerPool:
 
     def __init__(
         self,
-        recipe: dict[str, Any],
+        factory: bytes,
         layout: BufferLayout,
         *,
         name: str,
+        path: list[str],
         workers: int,
         autoreset: bool,
         limit: int | None,
@@ -129,13 +152,14 @@ class WorkerPool:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 it lives as long as the pool
         self._file.truncate(max(layout.size(), 1))
         self.buffer = layout.buffer(mmap.mmap(self._file.fileno(), max(layout.size(), 1)))
+        self._factory = factory
+        self._built = False  # whether all of the first processes have their simulators
         self._task = {
-            "recipe": recipe,
             "layout": list(layout),
             "name": name,
             "autoreset": autoreset,
             "limit": limit,
-            "path": [os.path.abspath(path) for path in sys.path],
+            "path": path,
         }
         self.log = ActionLog(layout, autoreset)
         self._seen = copies(self.buffer.observation)
@@ -144,9 +168,10 @@ class WorkerPool:
         self._finalizer = weakref.finalize(self, _end_all, self._workers, self._file)
         borders = np.linspace(0, layout.count, workers + 1).round().astype(int).tolist()
         for index, rows in enumerate(itertools.pairwise(borders)):
-            self._workers.append(Worker(index, rows, self._task, self._file.fileno()))
+            self._workers.append(self._start(index, rows))
         for worker, reason in self._answers(self._workers, START_DEADLINE).items():
             self._recover(worker, reason, redo=False)
+        self._built = True
 
     def reset_counters(self) -> None:
         """A new call of the sampler: replacements are counted from zero again.
@@ -200,6 +225,9 @@ class WorkerPool:
                 continue
         self._finalizer()
 
+    def _start(self, index: int, rows: tuple[int, int]) -> Worker:
+        return Worker(index, rows, self._task, self._factory, self._file.fileno())
+
     def _answers(self, workers: list[Worker], deadline: float) -> dict[Worker, str]:
         """Waits for the answers; returns why each worker that failed did."""
         failed: dict[Worker, str] = {}
@@ -231,7 +259,10 @@ class WorkerPool:
                 if report["kind"] == "contract":
                     self._finalizer()
                     raise EnvironmentContractError(report["message"])
-                failed[worker] = f"raised: {report['message']}"
+                if report["kind"] == "unpacking":
+                    self._finalizer()
+                    raise CannotTravel(f"another process cannot build it ({report['message']})")
+                failed[worker] = f"{RAISED}{report['message']}"
         return failed
 
     def _recover(self, worker: Worker, reason: str | None, redo: bool) -> None:
@@ -244,6 +275,10 @@ class WorkerPool:
             self._restarts_now += 1
             if self._restarts_now > self.max_restarts:
                 self._finalizer()
+                if not self._built and reason.startswith(RAISED):
+                    raise CannotTravel(
+                        f"another process cannot build it: it {reason.splitlines()[0]}"
+                    )
                 raise WorkerError(
                     f"Simulator process {worker.index} of {self.name} (simulators "
                     f"{rows.start} to {rows.stop - 1}) failed more than max_restarts="
@@ -251,7 +286,7 @@ class WorkerPool:
                     f"deadline={self.deadline:g} if it is only slow."
                 )
             self.restarts += 1
-            fresh = Worker(worker.index, worker.rows, self._task, self._file.fileno())
+            fresh = self._start(worker.index, worker.rows)
             worker.process, worker.pipe = fresh.process, fresh.pipe
             worker.asked, worker.answered = fresh.asked, fresh.answered
             reason = self._answers([worker], START_DEADLINE).get(worker)
