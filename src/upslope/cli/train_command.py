@@ -26,6 +26,8 @@ RUN_HELP: dict[str, tuple[Any, str]] = {
     "evaluation_episodes": (int, "Held-out episodes of each seed, each time."),
     "final_episodes": (int, "Held-out episodes of each seed at the end."),
     "deterministic_evaluation": (bool, "Evaluate the mode of the policy, not draws from it."),
+    "stop_at": (float, "End when the mean evaluation return over seeds reaches this."),
+    "patience": (int, "End after so many evaluations in a row without a better mean return."),
     "evaluation_environment": (str, "Where held-out episodes are played, a name."),
     "engine": (str, "What samples the environment: upslope list engines."),
     "workers": (int | Literal["auto"], "Simulator processes; JAX environments have none."),

@@ -119,6 +119,10 @@ class History:
         mine = columns["seed"] == seed
         return columns["steps"][mine], columns[name][mine]
 
+    def latest(self) -> dict[str, np.ndarray]:
+        """The latest value [S] of each column but the keys; NaN where a seed has none yet."""
+        return {name: value.copy() for name, value in self._latest.items()}
+
     def look(
         self,
         steps: np.ndarray,

@@ -15,6 +15,7 @@ from upslope.engine.finite_checks import check_finite, check_returns
 from upslope.engine.history import History
 from upslope.engine.progress import Evaluation, Reporter, Silent, Times
 from upslope.engine.rows import Records
+from upslope.engine.stopping import Ending
 
 # How long the host stays away, seconds.
 PROGRESS_INTERVAL = 0.3
@@ -121,6 +122,7 @@ class Cursor(NamedTuple, Generic[C]):
     carry: C  # of the program, leaves [S, ...]
     steps: np.ndarray  # [S] int64
     evaluated: int  # how many of the schedule's targets are behind
+    ending: Ending | None = None  # what the last evaluation has decided
 
 
 class Hooks(NamedTuple):
@@ -129,7 +131,8 @@ class Hooks(NamedTuple):
     reporter: Reporter = Silent()
     record: Callable[[History, int], None] | None = None  # rows since an index were added
     save: Callable[[Cursor[Any]], None] | None = None  # a checkpoint is due
-    stopping: Callable[[], bool] = lambda: False  # somebody wants the run to end
+    stopping: Callable[[], bool] = lambda: False  # somebody wants the run to be interrupted
+    decide: Callable[[History], Ending | None] = lambda history: None  # after an evaluation
 
 
 def search(
@@ -151,7 +154,8 @@ def search(
       position: where to go on; None to start.
 
     Returns:
-      Where the run stands, and whether the schedule is done.
+      Where the run stands, and whether the search is done: by the schedule, or by what an
+      evaluation has decided (`Cursor.ending`).
 
     Raises:
       NumericalError: a NaN or an infinity appeared; nothing was saved since the iteration before
@@ -172,6 +176,8 @@ def search(
     def compiling() -> float:
         return program.compile_seconds
 
+    if position.ending is not None:
+        return position._replace(carry=program.checkpoint(carry)), True
     stops = program.stops(carry)
     for evaluated in range(position.evaluated, len(targets)):
         target = targets[evaluated]
@@ -223,11 +229,15 @@ def search(
                     hooks,
                     deterministic=schedule.deterministic_evaluation,
                 )
-            hooks.reporter.phase("searching")
-        if hooks.save is not None and waits:
             with times.spent_on("bookkeeping"):
-                hooks.save(Cursor(program.checkpoint(carry), steps, evaluated + 1))
+                ending = hooks.decide(history)
+                here = Cursor(carry, steps, evaluated + 1, ending)
+                if hooks.save is not None:
+                    hooks.save(here._replace(carry=program.checkpoint(carry)))
             saved = time.perf_counter()
+            if ending is not None:
+                return here._replace(carry=program.checkpoint(carry)), True
+            hooks.reporter.phase("searching")
     return Cursor(program.checkpoint(carry), steps, len(targets)), True
 
 

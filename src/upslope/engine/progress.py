@@ -100,7 +100,8 @@ class Summary:
     """How a run ended.
 
     Attributes:
-      reason: `"done"`, or `"stopped"` by a signal or a callback.
+      reason: `"done"`, or what ended it before its budget: `"stop_at"`, `"patience"`, `"callback"`.
+        A line of `notes` says it in words.
       steps: [S] environment steps taken.
       final: the last evaluation of every seed, None if it was stopped before.
       times: where the time went.

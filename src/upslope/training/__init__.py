@@ -7,6 +7,7 @@ from upslope.core.lazy_names import lazy_names
 
 TABLE = {
     "Agent": "agent",
+    "EvaluationRecord": "watcher",
     "Run": "run",
     "RunConfig": "config",
     "RunFolder": "run_folder",

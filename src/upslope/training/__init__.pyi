@@ -9,6 +9,7 @@ from upslope.training.config import RunConfig as RunConfig
 from upslope.training.config import resolve as resolve
 from upslope.training.run import Run as Run
 from upslope.training.run_folder import RunFolder as RunFolder
+from upslope.training.watcher import EvaluationRecord as EvaluationRecord
 
 TABLE: Table
 __all__: list[str]

@@ -44,6 +44,8 @@ RUN_SETTINGS: dict[str, Any] = {
     "evaluation_episodes": 20,
     "final_episodes": 100,
     "deterministic_evaluation": True,
+    "stop_at": None,
+    "patience": None,
     "evaluation_environment": None,
     "evaluation_environment_settings": None,
     "engine": None,
@@ -74,6 +76,10 @@ class RunConfig:
       final_episodes: held-out episodes at the end.
       deterministic_evaluation: held-out episodes act by the mode of the policy; False draws from
         it, as training does: what a policy is worth that has to be random.
+      stop_at: the run ends at the first evaluation on the way whose mean return, over episodes and
+        seeds, is at least this; None: never.
+      patience: the run ends after so many evaluations in a row without a mean return above the
+        best one before; None: never.
       evaluation_environment: where held-out episodes are played, a name that `upslope.make` knows;
         None: what is trained on.
       evaluation_environment_settings: fields of it.
@@ -103,6 +109,8 @@ class RunConfig:
     evaluation_episodes: int = 20
     final_episodes: int = 100
     deterministic_evaluation: bool = True
+    stop_at: float | None = None
+    patience: int | None = None
     evaluation_environment: str | None = None
     evaluation_environment_settings: dict[str, Any] = field(default_factory=dict)
     engine: str | None = None
@@ -122,6 +130,7 @@ class RunConfig:
             check_number("train()", name, getattr(self, name), at_least=1, integer=True)
         check_number("train()", "seed", self.seed, at_least=0, below=2**32, integer=True)
         check_switch("train()", "deterministic_evaluation", self.deterministic_evaluation)
+        check_stopping(self.stop_at, self.patience, self.evaluations)
         if self.evaluation_environment is not None:
             check_name("evaluation_environment", self.evaluation_environment)
         elif self.evaluation_environment_settings:
@@ -172,6 +181,25 @@ def check_imports(imports: Iterable[str], whose: str) -> None:
             f"never makes Upslope import code: give {flags} again on the command line, or import "
             f"{'it' if len(missing) == 1 else 'them'} in Python before."
         )
+
+
+def check_stopping(stop_at: object, patience: object, evaluations: int) -> None:
+    """Raises for a rule that makes no sense, or that no evaluation on the way can meet."""
+    if stop_at is not None:
+        check_number("train()", "stop_at", stop_at)
+        if evaluations < 2:
+            raise UpslopeError(
+                f"train() got stop_at={stop_at!r} with evaluations={evaluations}: it is decided at "
+                "the evaluations before the last one, and there are none. Raise evaluations."
+            )
+    if patience is not None:
+        check_number("train()", "patience", patience, at_least=1, integer=True)
+        if int(patience) + 2 > evaluations:  # type: ignore[call-overload]
+            raise UpslopeError(
+                f"train() got patience={patience!r} with evaluations={evaluations}: the first "
+                f"evaluation and {patience} without improvement come before the last one. Give "
+                f"evaluations={int(patience) + 2} or more, or less patience."  # type: ignore
+            )
 
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}

@@ -15,6 +15,7 @@ from upslope.engine.devices import DeviceLayout
 from upslope.engine.history import KEYS, History
 from upslope.engine.loop import Cursor, RunSchedule
 from upslope.engine.progress import Evaluation
+from upslope.engine.stopping import Ending
 from upslope.storage.checkpoint import load_latest, save_checkpoint
 from upslope.storage.evaluations_file import (
     Evaluations,
@@ -114,11 +115,15 @@ class RunRecorder:
         self._step = max(self._step, int(step))
         self.sinks.write(self._step, values)
 
-    def save(self, position: Cursor) -> None:
+    def save(self, position: Cursor, *, final: bool = False) -> None:
         """A checkpoint and the evaluations so far.
 
         What goes with a checkpoint is on the disk before it: a run that goes on from there drops
         what is later, and misses nothing.
+
+        Args:
+          position: where the run stands.
+          final: the last evaluation is that of the end, which a resumed run makes again.
         """
         if self.folder is None:
             return
@@ -127,7 +132,8 @@ class RunRecorder:
         evaluations = self._history.evaluations if self._history is not None else []
         metadata = {
             "evaluated": position.evaluated,
-            "evaluations": len(evaluations),
+            "evaluations": len(evaluations) - final,
+            "ending": None if position.ending is None else list(position.ending),
             "rows": self._rows(),
             "iterations": self._iterations(),
         }
@@ -225,7 +231,10 @@ class RunRecorder:
                 )
             )
         self._told = kept
-        return Cursor(tree["carry"], steps, evaluated)
+        ending = metadata.get("ending")
+        return Cursor(
+            tree["carry"], steps, evaluated, None if ending is None else Ending(*map(str, ending))
+        )
 
     def _read_evaluations(self, step: int, note: Callable[[str], None]) -> Evaluations:
         """The evaluations up to a step; a damaged file is quarantined, and there are none."""
@@ -248,10 +257,15 @@ class RunRecorder:
         """The last checkpoint, the policies, and the word that it is done."""
         if self.folder is None:
             return
-        self.save(position)
+        self.save(position, final=True)
         result.save(self.folder.policy)
         self.sinks.close()
-        self.folder.set_status("done", exit_code=0, step=int(position.steps.min()))
+        self.folder.set_status(
+            "done",
+            exit_code=0,
+            step=int(position.steps.min()),
+            message="" if position.ending is None else position.ending.text,
+        )
 
     def fail(self, error: BaseException) -> None:
         """Says in the folder why the run is not done; the checkpoints stay."""

@@ -91,6 +91,7 @@ class Run:
             extra={
                 "method": self.config.method,
                 "steps": self.summary.steps.tolist(),
+                "ended_by": self.summary.reason,
                 "final_returns": self.returns.tolist() if self.evaluations else [],
             },
             seeds=self.config.seeds,

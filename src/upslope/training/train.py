@@ -13,6 +13,7 @@ from upslope.core.checks import UpslopeError, check_path, check_table
 from upslope.engine.history import History
 from upslope.engine.loop import Cursor, Hooks, evaluate_solutions, search
 from upslope.engine.progress import Reporter, Silent, Summary, Times
+from upslope.engine.stopping import StoppingRule
 from upslope.environments import make
 from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 from upslope.environments.environment import Environment
@@ -30,6 +31,7 @@ from upslope.training.recorder import RunRecorder
 from upslope.training.run import Run
 from upslope.training.run_folder import RunFolder
 from upslope.training.signals import Stopped, StopSignals
+from upslope.training.watcher import Callback, Watcher, check_callback
 
 if TYPE_CHECKING:
     from upslope.environments.factory import EnvironmentLike
@@ -48,6 +50,7 @@ def train(
     evaluation_environment: EnvironmentLike | None = None,
     evaluation_environment_settings: Mapping[str, Any] | None = None,
     use_preset: bool = True,
+    callback: Callback | None = None,
     **settings: Any,
 ) -> Run:
     """Searches for a policy: several seeds, evaluated on held-out episodes.
@@ -64,6 +67,8 @@ def train(
         `environment` is. None: in the environment that is trained on.
       evaluation_environment_settings: fields of it.
       use_preset: whether tuned settings for this environment and method apply.
+      callback: called with an `EvaluationRecord` at every evaluation; one that returns False ends
+        the run there.
       **settings: of the run (`total_timesteps`, `seeds`, `seed`, ...), the method, the policy
         (`policy`, `hidden`, ...) and the objective (`objective`, `gamma`, ...), by name.
 
@@ -107,6 +112,7 @@ def train(
         import_seconds=time.perf_counter() - began,
         environment=given,
         evaluation_environment=evaluated,
+        callback=callback,
     )
 
 
@@ -121,6 +127,7 @@ def run(
     owns_process: bool = False,
     environment: Environment | GymnasiumSpec | None = None,
     evaluation_environment: Environment | GymnasiumSpec | None = None,
+    callback: Callback | None = None,
 ) -> Run:
     """Does what a configuration says.
 
@@ -135,12 +142,15 @@ def run(
         `KeyboardInterrupt` instead.
       environment: to use instead of the one that is named.
       evaluation_environment: likewise.
+      callback: see `train`.
 
     Raises:
+      UpslopeError: a callback that cannot be called.
       Stopped: a signal ended it; with a run folder everything is saved.
     """
     path = None if out is None else check_path("train()", "out", out)
     base = None if root is None else check_path("train()", "root", root)
+    check_callback("train()", callback)
     began = time.perf_counter()
     built = build(config, environment, evaluation_environment)
     loggers = check_loggers(loggers)
@@ -155,7 +165,7 @@ def run(
         recorder = RunRecorder(folder, loggers, config)
         times.compile += time.perf_counter() - began
         signals = _signals(reporter := reporter or Silent(), owns_process)
-        return _go(config, built, recorder, times, reporter, signals, History(), resuming=False)
+        return _go(config, built, recorder, times, reporter, signals, callback, resuming=False)
     finally:
         if folder is not None:
             folder.close()
@@ -170,6 +180,7 @@ def resume(
     loggers: str | Iterable[str] = (),
     import_seconds: float = 0.0,
     owns_process: bool = False,
+    callback: Callback | None = None,
 ) -> Run:
     """Goes on with a run that was stopped, from its last whole checkpoint.
 
@@ -183,6 +194,7 @@ def resume(
         user's own, which a run folder records by name and never imports.
       evaluation_environment: likewise.
       owns_process: see `run`.
+      callback: see `train`. It is no part of what is saved: give it again.
 
     Raises:
       StorageError: no run folder, another process holds it, or nothing whole to go on from.
@@ -191,6 +203,7 @@ def resume(
       Stopped: a signal ended it; everything is saved.
     """
     reporter = reporter or Silent()
+    check_callback("resume", callback)
     folder = RunFolder.open(check_path("resume", "path", path))
     try:
         if folder.status()["state"] == "done":
@@ -218,7 +231,7 @@ def resume(
         folder.set_status("running")
         times.compile += time.perf_counter() - began
         signals = _signals(reporter, owns_process)
-        return _go(config, built, recorder, times, reporter, signals, History(), resuming=True)
+        return _go(config, built, recorder, times, reporter, signals, callback, resuming=True)
     finally:
         folder.close()
 
@@ -248,12 +261,13 @@ def _go(
     times: Times,
     reporter: Reporter,
     signals: StopSignals,
-    history: History,
+    callback: Callback | None,
     *,
     resuming: bool,
 ) -> Run:
     """Search, evaluate, save; and leave the folder in a state that says what happened."""
-    steps = np.zeros(config.seeds, np.int64)
+    steps, history = np.zeros(config.seeds, np.int64), History()
+    watcher = Watcher(callback, StoppingRule(config.stop_at, config.patience))
     program = None
     with signals:
         try:
@@ -270,7 +284,11 @@ def _go(
             if signals.received is not None:
                 raise _stopped(signals.received, recorder, position)
             hooks = Hooks(
-                reporter, recorder.record, recorder.save, lambda: signals.received is not None
+                reporter,
+                recorder.record,
+                recorder.save,
+                lambda: signals.received is not None,
+                watcher.decide,
             )
             position, done = search(program, schedule, history, times, hooks, position)
             steps = position.steps
@@ -288,11 +306,15 @@ def _go(
                     hooks,
                     deterministic=schedule.deterministic_evaluation,
                 )
+            with times.spent_on("bookkeeping"):
+                watcher.tell(history, final=True)
             advice = closing_advice(built.problem.method, history, final)
-            notes = [] if advice is None else [advice]
+            notes = [] if position.ending is None else [position.ending.text]
+            notes += [] if advice is None else [advice]
             notes += stop_notes(built.problem.method, program.stops(position.carry))
             seen = history.best_seen() if config.objective == "episodic" else None
-            summary = Summary("done", steps, final, times, recorder.path, notes, seen)
+            reason = "done" if position.ending is None else position.ending.reason
+            summary = Summary(reason, steps, final, times, recorder.path, notes, seen)
             result = Run(
                 config,
                 program.solutions(position.carry),
