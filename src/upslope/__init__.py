@@ -5,8 +5,8 @@ An environment, a policy and a search method in; a policy with the evidence that
     run = upslope.train("CartPole-v1", "ppo", total_timesteps=100_000, seeds=8)
 
 The facade is `train`, `resume`, `evaluate`, `load`, `make`, `gradcheck`, `maximize`, `minimize`,
-`AskTell` and `configure`; everything else is in the packages.
-Both load on first use, so that `import upslope` costs nothing by itself.
+`AskTell` and `configure`, with `UpslopeError`, of which all their errors are; everything else is in
+the packages. Both load on first use, so that `import upslope` costs nothing by itself.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         testing,
         training,
     )
+    from upslope.core.checks import UpslopeError
     from upslope.diagnostics.gradient_check import gradcheck
     from upslope.environments.factory import make
     from upslope.optimization.ask_tell import AskTell
@@ -47,6 +48,7 @@ _FACADE = {
     "evaluate": "upslope.training.train",
     "load": "upslope.training.train",
     "AskTell": "upslope.optimization.ask_tell",
+    "UpslopeError": "upslope.core.checks",
     "gradcheck": "upslope.diagnostics.gradient_check",
     "make": "upslope.environments.factory",
     "maximize": "upslope.optimization.maximize",
@@ -75,6 +77,7 @@ _PACKAGES = (
 
 __all__ = [
     "AskTell",
+    "UpslopeError",
     "__version__",
     "configure",
     "core",

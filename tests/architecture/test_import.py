@@ -54,7 +54,7 @@ def test_importing_loads_nothing_optional():
 def test_the_facade_lists_what_it_has():
     names = dir(upslope)
     assert names == sorted(upslope.__all__)
-    assert {"train", "resume", "evaluate", "load", "make"} <= set(names)
+    assert {"train", "resume", "evaluate", "load", "make", "UpslopeError"} <= set(names)
     for name in names:
         assert getattr(upslope, name) is not None
     with pytest.raises(AttributeError, match="has no attribute 'trian'"):

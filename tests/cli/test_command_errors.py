@@ -1,5 +1,6 @@
 """Bad command lines: one clean line, the nearest name, the right exit code."""
 
+import shlex
 import subprocess
 import sys
 
@@ -41,6 +42,26 @@ from upslope.cli.main import main
         ("evaluate Blackjack-v1", "train first, upslope train Blackjack-v1."),
         ("resume Blackjack-v1", "train first, upslope train Blackjack-v1."),
         ("train CartPole-v1 --config", "needs a value"),
+        ("train CartPole-v1 ppo --n-envs x", "--n-envs got 'x': must be a whole number."),
+        ("train CartPole-v1 --n-envs", "--n-envs needs a value: a whole number."),
+        ("train CartPole-v1 --learning-rate x", "must be a number. All flags: upslope train"),
+        ("train CartPole-v1 --horizon 9", "Objectives with a horizon: episodic."),
+        ("train CartPole-v1 cem --horizon 1.5", "must be a whole number or none."),
+        ("train CartPole-v1 --hidden 64 x", "must be whole numbers, such as 64 64."),
+        ("train CartPole-v1 --policy softmacks", "Did you mean 'softmax'?"),
+        ("train CartPole-v1 --objective disounted", "Did you mean 'discounted'?"),
+        ("train CartPole-v1 --learning-rate-schedule lineal", "Did you mean 'linear'?"),
+        ("train CartPole-v1 --workers two", "must be a whole number or auto."),
+        ("train CartPole-v1 --env.gravity=x", "--env.gravity got 'x': must be a number."),
+        ("train CartPole-v1 ppo --foo 1", "All flags: upslope train CartPole-v1 ppo --help"),
+        ("train CartPole-v1 --foo 1", "All flags: upslope train CartPole-v1 ppo --help"),
+        ("resume --foo 1", "All flags: upslope resume --help"),
+        (
+            "evaluate Pendulum-v1 --planner cem --foo 1",
+            "All flags: upslope evaluate Pendulum-v1 --planner cem --help",
+        ),
+        ("show Ant-v999", "Did you mean 'Ant-v5'?"),
+        ("show gymnasium:CartPol-v1", "Did you mean 'CartPole-v1'?"),
     ],
 )
 def test_bad_input_is_one_clean_line_and_exit_code_2(words, said, capsys, tmp_path, monkeypatch):
@@ -55,12 +76,26 @@ def test_bad_input_is_one_clean_line_and_exit_code_2(words, said, capsys, tmp_pa
     assert not list(tmp_path.glob("runs/*/*/policy"))
 
 
-@pytest.mark.parametrize("words", ["--learning-rate x", "--learning-rate-schedule quadratic"])
-def test_a_value_of_the_wrong_type_is_explained(words, capsys):
-    assert main(["train", "CartPole-v1", "ppo", *words.split()]) == 2
-    error = capsys.readouterr().err
-    assert words.split()[0] in error
-    assert "Traceback" not in error
+@pytest.mark.parametrize(
+    "words",
+    ["train CartPole-v1 ppo", "resume", "evaluate", "evaluate Pendulum-v1 --planner cem"],
+)
+def test_the_help_that_an_error_names_is_there(words, capsys):
+    assert main([*words.split(), "--foo"]) == 2
+    command = shlex.split(capsys.readouterr().err.split("All flags: ")[1])
+    assert command[0] == "upslope"
+    assert main(command[1:]) == 0
+    assert capsys.readouterr().out.startswith("usage: upslope")
+
+
+def test_a_folder_with_a_space_is_quoted_in_what_is_to_be_typed(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "my runs" / "one"
+    run.mkdir(parents=True)
+    (run / "status.json").write_text("{}")
+    assert main(["train", "CartPole-v1", "--quiet", "--out", "my runs/one"]) == 5
+    error = capsys.readouterr().err.strip()
+    assert shlex.split(error.split("in it: ")[1]) == ["upslope", "resume", "my runs/one"]
 
 
 def test_what_is_no_run_folder_is_a_storage_error_that_names_the_newest_run(

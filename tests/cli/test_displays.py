@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import shlex
 
 import numpy as np
 import pytest
@@ -103,6 +104,9 @@ def test_the_final_table_has_returns_interval_times_and_what_next(capsys):
     assert "4,000 of all seeds, 1k per second" in text
     assert "7.5 s: import 1.0 s, compile 2.0 s, search 4.0 s, evaluation 0.5 s" in text
     assert "upslope evaluate runs/there" in text
+    print_summary(dataclasses.replace(summary, folder="my runs/it's here"), "ppo")
+    line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("next "))
+    assert shlex.split(line)[1:] == ["upslope", "evaluate", "my runs/it's here"]
     assert max(map(len, lines)) <= 80
 
 

@@ -127,7 +127,7 @@ def test_help_names_the_defaults_and_where_they_come_from(capsys, tmp_path):
         read_request(["CartPole-v1", "ppo", "--config", str(file), "--help"])
     assert end.value.code in (0, None)
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "Adam's, of policy and value function together. (default of the preset: 0.001)" in text
+    assert "for policy and value function together. (default of the preset: 0.001)" in text
     assert "(default in" in text
     assert "--env.half-length FLOAT" in text
     assert "(default: 0.5)" in text  # vf_coef, from the class

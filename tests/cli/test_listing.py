@@ -43,7 +43,7 @@ def test_settings_are_shown_with_type_default_and_meaning(capsys):
     main(["show", "ppo"])
     lines = capsys.readouterr().out.splitlines()
     at = lines.index("  --learning-rate  float  = 0.0003")
-    assert lines[at + 1].strip() == "Adam's, of policy and value function together."
+    assert lines[at + 1].strip() == "step size of Adam, for policy and value function together."
     assert "  --target-kl  float | none  = none" in lines
     assert not any("total-timesteps" in line for line in lines)
 
@@ -85,3 +85,42 @@ def test_an_unknown_name_gets_the_near_ones_and_the_way_to_all(capsys):
 )
 def test_equations_read_well_in_a_terminal(latex, shown):
     assert terminal_math(latex) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("CartPole-v1", ["Discrete(2)", "500 steps", "softmax (the default)", "ppo, reinforce"]),
+        (
+            "gymnasium:Blackjack-v1",
+            ["Tuple(Discrete(32)", "--env.sab  = True", "time limit    none"],
+        ),
+        ("MountainCar-v0", ["200 steps", "linear-softmax"]),
+        ("tic-tac-toe", ["'action_mask': MultiBinary(9)", "--env.opponent"]),
+    ],
+)
+def test_an_environment_shows_what_training_accepts(name, said, capsys):
+    assert main(["show", name]) == 0
+    text = capsys.readouterr().out
+    for part in said:
+        assert part in text
+    assert "default" in text.split("methods")[1]
+    assert text.rstrip().endswith(f"Try it: upslope train {name}")
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_an_environment_without_tuned_settings_says_so(capsys):
+    main(["show", "garnet"])
+    assert "none of them: each runs with its own defaults" in capsys.readouterr().out
+
+
+def test_an_environment_that_needs_settings_is_shown_without_spaces(capsys):
+    with ENVIRONMENTS.registered("needs-a-size", needs_a_size):
+        assert main(["show", "needs-a-size"]) == 0
+    text = capsys.readouterr().out
+    assert "Training" not in text
+
+
+def needs_a_size(size: int) -> object:
+    """Cannot be built without it."""
+    raise AssertionError("nobody gave a size")

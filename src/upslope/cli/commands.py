@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from upslope.cli.importing import importing
 from upslope.core.checks import StorageError, UpslopeError
+from upslope.core.shell_command import shell_command
 
 if TYPE_CHECKING:
     from upslope.cli.argv import Argv
@@ -121,7 +122,7 @@ def evaluate(argv: list[str], began: float) -> int:
         Setting(
             "deterministic", bool, "as the run's", "Act by the mode of the policy, not by a draw."
         ),
-        Setting("seed", int, 0, "Of the episodes."),
+        Setting("seed", int, 0, "Seed of the episodes."),
     ]
     parsed = parse(
         "upslope evaluate",
@@ -164,13 +165,13 @@ def list_names(argv: list[str], began: float) -> int:
 
 
 def show(argv: list[str], began: float) -> int:
-    """`upslope show METHOD`."""
+    """`upslope show NAME`."""
     from upslope.cli.listing import card
 
     usage = (
-        "usage: upslope show METHOD\n\nEquation, settings with types and defaults, and reference "
-        "of a method, or of an\nenvironment, a policy, an objective, a planner or a gradient "
-        "estimator. Names: upslope\nlist methods"
+        "usage: upslope show NAME\n\nEquation, settings with types and defaults, and reference "
+        "of a method, an environment\n(those of Gymnasium, gymnax and brax, too), a policy, an "
+        "objective, a planner or a gradient\nestimator. Names: upslope list methods"
     )
     name = one_word("show", argv, usage)
     if name is not None:
@@ -215,9 +216,10 @@ def run_folder(name: str | None, command: str) -> Path:
     )
     hint = f" The newest under {base} is {found[-1]}." if found else ""
     if not path.is_dir() and is_environment(name):
+        act = planner_hint(name) if command == "evaluate" else ""
         raise UpslopeError(
             f"{name} is an environment, and upslope {command} takes a run folder: train first, "
-            f"upslope train {name}.{planner_hint(name) if command == 'evaluate' else ''}{hint}"
+            f"{shell_command('train', name)}.{act}{hint}"
         )
     raise StorageError(f"{path} {what}.{hint}")
 
@@ -227,7 +229,8 @@ def planner_hint(name: str) -> str:
     from upslope.environments import ENVIRONMENTS
 
     known = name in ENVIRONMENTS
-    return f" Or let a planner act: upslope evaluate {name} --planner NAME." if known else ""
+    act = shell_command("evaluate", name, "--planner", "NAME")
+    return f" Or let a planner act: {act}." if known else ""
 
 
 def is_environment(name: str) -> bool:

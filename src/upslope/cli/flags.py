@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 from upslope.cli.argv import Argv, Flag
+from upslope.cli.flag_values import check_flags
 from upslope.cli.setting import Setting, value_text
 from upslope.core.checks import UpslopeError, nearest
 from upslope.core.counts import whole
@@ -21,12 +22,14 @@ class Group(NamedTuple):
       prefix: `"env"` for `--env.name`, `""` for `--name`.
       shown: what is used if a flag is not given, where that is not the setting's own default:
         name to (value, where it comes from).
+      unlisted: flags that are understood, but not listed in the help text.
     """
 
     title: str
     settings: Sequence[Setting]
     prefix: str = ""
     shown: Mapping[str, tuple[Any, str]] = {}
+    unlisted: Container[str] = ()
 
 
 def parse(
@@ -35,6 +38,7 @@ def parse(
     groups: Iterable[Group],
     argv: Argv,
     usage: str = "",
+    help_command: str = "",
 ) -> dict[str, dict[str, Any]]:
     """The values that were given, by group title and setting name.
 
@@ -44,35 +48,55 @@ def parse(
       groups: the flags there are.
       argv: the command line; its names have been taken.
       usage: the names, for the help text.
+      help_command: prints all flags; `command` with `--help` if empty.
 
     Raises:
-      UpslopeError: an unknown flag (the nearest one is offered), or a name that is left.
-      SystemExit: 0 after `--help`, 2 for a value that does not fit its flag (which is explained).
+      UpslopeError: an unknown flag (the nearest one is offered), a value that does not fit its
+        flag, or a name that is left.
+      SystemExit: 0 after `--help`.
     """
     import tyro
 
     groups = [group for group in groups if group.settings]
     rows: dict[str, Any] = {}
     for group in groups:
-        kind = flag_table(group)
+        kind = flag_table(group, listing=argv.wants_help)
         label = group.prefix or group.title.replace(" ", "-")
         rows[label] = kind if group.prefix else tyro.conf.OmitArgPrefixes[kind]
     form = typing.TypedDict("Flags", rows)  # type: ignore[misc]
     form.__doc__ = description
+    words = normalize_flags(argv.flags, groups)
+    all_flags = help_command or f"{command} --help"
+    if not argv.wants_help:
+        check_flags(words, flag_types(groups), all_flags)
     parsed, unknown = tyro.cli(
         typing.cast(Any, form),
-        args=normalize_flags(argv.flags, groups),
+        args=words,
         prog=f"{command} {usage}".strip(),
         description=description,
         return_unknown_args=True,
     )
     if unknown or argv.names:
-        raise unknown_flag(command, [*argv.names, *unknown][0], groups)
+        raise unknown_flag(command, [*argv.names, *unknown][0], groups, all_flags)
     return {group.title: parsed[label] for label, group in zip(rows, groups, strict=True)}
 
 
-def flag_table(group: Group) -> Any:
-    """A table type of which every entry may be missing, with help texts and shown defaults."""
+def flag_types(groups: Iterable[Group]) -> dict[str, Any]:
+    """The type of every flag, by its name such as `--n-envs` or `--env.time-limit`."""
+    return {
+        f"--{group.prefix}.{setting.name}".replace("--.", "--").replace("_", "-"): setting.type
+        for group in groups
+        for setting in group.settings
+    }
+
+
+def flag_table(group: Group, *, listing: bool) -> Any:
+    """A table type of which every entry may be missing, with help texts and shown defaults.
+
+    Args:
+      group: the flags.
+      listing: whether it is for the help text, in which some flags are not listed.
+    """
     import tyro
 
     fields = {}
@@ -80,9 +104,12 @@ def flag_table(group: Group) -> Any:
         value, source = group.shown.get(setting.name, (setting.default, ""))
         origin = f" {source}" if source else ""
         hint = "" if value is ... else f"(default{origin}: {value_text(value)})"
-        fields[setting.name] = Annotated[
+        kind = Annotated[
             setting.type, tyro.conf.arg(help=setting.help or None, help_behavior_hint=hint)
         ]
+        fields[setting.name] = (
+            tyro.conf.Suppress[kind] if listing and setting.name in group.unlisted else kind
+        )
     table = typing.TypedDict(group.title, fields, total=False)  # type: ignore[misc, operator]
     table.__doc__ = None
     return table
@@ -94,11 +121,7 @@ def normalize_flags(flags: Iterable[Flag], groups: Iterable[Group]) -> list[str]
     `none` becomes `None` after a flag that may be None; after any other it is a word like others,
     such as the choice `--baseline none`.
     """
-    kinds = {
-        f"--{group.prefix}.{setting.name}".replace("--.", "--").replace("_", "-"): setting.type
-        for group in groups
-        for setting in group.settings
-    }
+    kinds = flag_types(groups)
     found = []
     for flag in flags:
         kind = kinds.get(flag.name)
@@ -124,7 +147,7 @@ def none_or_literal(value: str, kind: Any) -> str:
     return "None" if nothing else value
 
 
-def unknown_flag(command: str, word: str, groups: Iterable[Group]) -> UpslopeError:
+def unknown_flag(command: str, word: str, groups: Iterable[Group], all_flags: str) -> UpslopeError:
     """The error for a word that no flag takes."""
     known = [
         f"{group.prefix}.{setting.name}" if group.prefix else setting.name
@@ -136,4 +159,4 @@ def unknown_flag(command: str, word: str, groups: Iterable[Group]) -> UpslopeErr
     flag = word.partition("=")[0]
     guess = nearest(flag.lstrip("-").replace("-", "_"), known)
     hint = f" Did you mean --{guess.replace('_', '-')}?" if guess else ""
-    return UpslopeError(f"Unknown flag {flag}.{hint} All flags: {command} --help")
+    return UpslopeError(f"Unknown flag {flag}.{hint} All flags: {all_flags}")

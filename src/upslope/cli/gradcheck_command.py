@@ -32,11 +32,11 @@ def gradcheck(words: Sequence[str]) -> int:
     of_environment = environment_settings(environment)
     free = {} if of_environment else free_settings(argv)
     flags = [
-        Setting("estimators", str, "all", "Names with commas; upslope list estimators has them."),
-        Setting("policy", str, "a fresh one", "A run folder, or a kind; upslope list policies."),
-        Setting("episodes", int, 100_000, "For each estimator."),
+        Setting("estimators", str, "all", "Names with commas between: upslope list estimators."),
+        Setting("policy", str, "a fresh one", "A run folder, or a kind: upslope list policies."),
+        Setting("episodes", int, 100_000, "Episodes for each estimator."),
         Setting("batch", int, 8, "Episodes in one estimate."),
-        Setting("seed", int, 0, "Of the policy's parameters and of the episodes."),
+        Setting("seed", int, 0, "Seed of the policy's parameters and of the episodes."),
         Setting("false_alarms", float, 0.001, "Chance that any unbiased one is called biased."),
         Setting("json", str, "none", "Write everything to this file."),
         Setting("plot", str, "none", "Draw biases and variances into this file (PNG, SVG, PDF)."),
@@ -128,15 +128,15 @@ def objective_settings() -> list[Any]:
     names = Literal[tuple(OBJECTIVES.names())]  # type: ignore[valid-type]
     weights = Literal["discounted", "undiscounted"]
     return [
-        Setting("objective", names, "episodic", "What J is."),
+        Setting("objective", names, "episodic", "J, what is checked: upslope list objectives."),
         Setting(
             "gamma",
             float | None,
             None,
-            "Discount below 1, of discounted and average-value objectives.",
+            "Discount factor below 1, of discounted and average-value objectives.",
         ),
         Setting("horizon", int | None, None, "Steps after which an episode counts as over."),
-        Setting("weights", weights, "discounted", "Whether scores keep gamma^t (else: biased)."),
+        Setting("weights", weights, "discounted", "Step weights gamma^t: discounted keeps them."),
     ]
 
 

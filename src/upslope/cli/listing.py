@@ -5,17 +5,24 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-import shlex
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from upslope.cli.docstring import Docstring, read_docstring
+from upslope.cli.environment_card import (
+    accepted,
+    card_elsewhere,
+    is_environment_elsewhere,
+    nearest_elsewhere,
+)
 from upslope.cli.equation import terminal_math
 from upslope.core.checks import UpslopeError, nearest, unknown_name
 from upslope.core.registry import Registry
+from upslope.core.shell_command import shell_command
 
 KINDS = ("envs", "methods", "policies", "objectives", "estimators", "planners", "engines")
+NAMED = ("methods", "envs", "policies", "objectives", "planners", "estimators")  # what is shown
 OTHER_NAMES = {
     "env": "envs",
     "environments": "envs",
@@ -83,22 +90,22 @@ def kinds_of(name: str) -> list[str]:
     Raises:
       UpslopeError: nobody has that name; those nearest to it are offered.
     """
-    kinds = ("methods", "envs", "policies", "objectives", "planners", "estimators")
-    found = [kind for kind in kinds if name in registry(kind)]
+    found = [kind for kind in NAMED if name in registry(kind)]
     if found:
         return found
-    known = sorted({known for kind in kinds for known in registry(kind).names()})
-    guesses = [nearest(name, known), *difflib.get_close_matches(name, known, n=3)]
+    known = sorted({known for kind in NAMED for known in registry(kind).names()})
+    elsewhere = nearest_elsewhere(name)
+    guesses = [nearest(name, known), elsewhere, *difflib.get_close_matches(name, known, n=3)]
     offered = " or ".join(repr(guess) for guess in dict.fromkeys(filter(None, guesses)))
     hint = f" Did you mean {offered}?" if offered else ""
-    listed = "|".join(kinds)
+    listed = "|".join(NAMED)
     raise UpslopeError(f"Unknown name {name!r}.{hint} All names: upslope list {listed}.")
 
 
 def card(name: str, width: int = 80) -> Iterator[str]:
     """What has a name: a card of the first, and of a planner or an estimator that shares it."""
-    if is_foreign(name):
-        yield from foreign_card(name, width)
+    if not any(name in registry(kind) for kind in NAMED) and is_environment_elsewhere(name):
+        yield from card_elsewhere(name, width)
         return
     first, *others = kinds_of(name)
     yield from card_of(first, name, width)
@@ -110,47 +117,6 @@ def card(name: str, width: int = 80) -> Iterator[str]:
             yield f"There is a {registry(kind).kind} {name!r}, too."
             yield ""
             yield from card_of(kind, name, width)
-
-
-def is_foreign(name: str) -> bool:
-    """Whether a name is that of another library's environment, or of one of the user's own."""
-    from upslope.environments import ENVIRONMENTS
-    from upslope.environments.adaptors.gymnasium import import_namespace, is_registered
-
-    if name in ENVIRONMENTS:
-        return False
-    import_namespace(name)
-    return ":" in name or is_registered(name)
-
-
-def foreign_card(name: str, width: int) -> Iterator[str]:
-    """What another library's environment, or the user's, shows: spaces, time limit, policy."""
-    import jax
-
-    from upslope.environments import make
-    from upslope.policies import default_policy
-    from upslope.training.build import spaces_of
-
-    environment = make(name)
-    observations, actions = spaces_of(environment)
-    policy = jax.eval_shape(
-        lambda key: default_policy(key, observations, actions), jax.random.key(0)
-    )
-    limit = environment.time_limit
-    rows = {
-        "observation space": observations,
-        "action space": actions,
-        "time limit": "none of its own" if limit is None else f"{limit:,} steps",
-        "sampled by": f"{environment.engine} (upslope list engines)",
-        "default policy": type(policy).__name__,
-        "settings": "its keyword arguments: --env.NAME VALUE",
-    }
-    yield from wrapped(f"{name}: an environment", width)
-    yield ""
-    for label, value in rows.items():
-        yield from wrapped(f"{label:<18} {value}", width, indent="  ", hang=" " * 21)
-    yield ""
-    yield f"Try it: upslope train {shlex.quote(name)}"
 
 
 def card_of(kind: str, name: str, width: int) -> Iterator[str]:
@@ -198,13 +164,21 @@ def card_of(kind: str, name: str, width: int) -> Iterator[str]:
             yield from wrapped(reference, width, indent="  ")
     if kind == "methods":
         yield ""
-        yield f"Try it: upslope train CartPole-v1 {name}"
+        yield f"Try it: {shell_command('train', 'CartPole-v1', name)}"
+    if kind == "envs" and not lacks_settings(thing):
+        yield from accepted(name, thing(), width)
     if kind == "planners":
         yield ""
-        yield f"Try it: upslope evaluate Pendulum-v1 --planner {name}"
+        yield f"Try it: {shell_command('evaluate', 'Pendulum-v1', '--planner', name)}"
     if kind == "estimators":
         yield ""
-        yield f"Try it: upslope gradcheck short-corridor --estimators {name}"
+        yield f"Try it: {shell_command('gradcheck', 'short-corridor', '--estimators', name)}"
+
+
+def lacks_settings(environment: Callable[..., object]) -> bool:
+    """Whether an environment cannot be built without settings of one's own, as `finite-mdp`."""
+    parameters = inspect.signature(environment).parameters.values()
+    return any(p.default is p.empty and p.kind is not p.VAR_KEYWORD for p in parameters)
 
 
 def namesake(name: str, width: int) -> Iterator[str]:
@@ -229,7 +203,7 @@ def related(thing: Any) -> list[Any]:
         built = inspect.get_annotations(thing).get("return")
         if isinstance(built, str):
             built = vars(inspect.getmodule(thing)).get(built)
-    if not inspect.isclass(built):
+    if not inspect.isclass(built) or built is Any:
         return [thing]
     parts = [
         hint

@@ -19,7 +19,7 @@ COMMANDS = {
     "evaluate": "RUN            held-out episodes of a run's policies",
     "gradcheck": "ENV            gradient estimators against the exact gradient",
     "list": "envs|methods|policies|objectives|estimators",
-    "show": "METHOD         its equation, settings and reference",
+    "show": "NAME           equation, settings and reference of a method; what an ENV accepts",
 }
 WITHOUT_OUTPUT = {  # what has to be done whoever looks on
     "train": "training goes on",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from upslope.cli.argv import Argv
 from upslope.core.checks import UpslopeError
+from upslope.core.shell_command import shell_command
 
 
 def evaluate_planner(argv: Argv, name: str) -> int:
@@ -32,7 +33,7 @@ def evaluate_planner(argv: Argv, name: str) -> int:
                 "evaluation",
                 [
                     Setting("episodes", int, 100, "Episodes, all at once."),
-                    Setting("seed", int, 0, "Of the episodes."),
+                    Setting("seed", int, 0, "Seed of the episodes."),
                     Setting(
                         "gamma",
                         float | None,
@@ -46,6 +47,7 @@ def evaluate_planner(argv: Argv, name: str) -> int:
         ],
         argv,
         "ENV --planner NAME",
+        shell_command("evaluate", environment or "ENV", "--planner", name, "--help"),
     )
     if environment is None:
         raise UpslopeError(

@@ -29,7 +29,7 @@ def settings_from(target: Callable[..., Any], hide: collections.abc.Container[st
 
     Settings that no word on a command line can express (arrays, other modules) are left out.
     """
-    documented = read_docstring(target).settings
+    documented = meanings_of(target)
     hints = hints_of(target)
     found = []
     for name, default in settings_of(target).items():
@@ -37,6 +37,16 @@ def settings_from(target: Callable[..., Any], hide: collections.abc.Container[st
         if name not in hide and kind is not None:
             found.append(Setting(name, kind, default, documented.get(name, "")))
     return found
+
+
+def meanings_of(target: Callable[..., Any]) -> dict[str, str]:
+    """What docstrings say of the settings of a target, those of a class's bases included."""
+    if hasattr(target, "meanings"):
+        return dict(target.meanings)
+    sources = list(reversed(target.__mro__)) if inspect.isclass(target) else [target]
+    return {
+        name: text for source in sources for name, text in read_docstring(source).settings.items()
+    }
 
 
 def method_settings_from(

@@ -12,6 +12,7 @@ from upslope.cli.argv import Argv
 from upslope.cli.flags import Group, parse
 from upslope.cli.setting import Setting, method_settings_from, settings_from
 from upslope.core.checks import StorageError, UpslopeError, check_switch
+from upslope.core.shell_command import shell_command
 
 if TYPE_CHECKING:
     from upslope.environments.adaptors.gymnasium import GymnasiumSpec
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 RUN_HELP: dict[str, tuple[Any, str]] = {
     "total_timesteps": (int, "Environment steps of each seed."),
     "seeds": (int, "How many searches run side by side."),
-    "seed": (int, "Of the whole run."),
+    "seed": (int, "Seed of all random numbers of the run."),
     "evaluations": (int, "How often the solutions are evaluated on the way."),
     "evaluation_episodes": (int, "Held-out episodes of each seed, each time."),
     "final_episodes": (int, "Held-out episodes of each seed at the end."),
@@ -34,9 +35,10 @@ RUN_HELP: dict[str, tuple[Any, str]] = {
     "checkpoint_every": (str, "Time between checkpoints: seconds, or such as 60s, 5m, 1h."),
     "save_replay": (bool | Literal["auto"], "Replay buffers in checkpoints; auto: up to 256 MiB."),
 }
+CONFIG_HELP = "A YAML file of settings by name, or a run's config.yaml; flags win over it."
 POLICY_HELP: dict[str, tuple[Any, str]] = {
     "hidden": (tuple[int, ...], "Sizes of the hidden layers."),
-    "activation": (str, "Of the hidden layers."),
+    "activation": (str, "Activation function of the hidden layers, such as tanh or relu."),
     "normalize_observations": (bool, "Standardise observations by their running moments."),
 }
 OUTPUT = [
@@ -91,7 +93,8 @@ def read_request(words: Sequence[str], imports: Sequence[str] = ()) -> Request:
         check_environment(environment)
     defaults = resolve(environment or "", method, use_preset=use_preset)
     policy = argv.value("--policy") or file.settings.get("policy") or defaults.policy
-    groups = flag_groups(environment, defaults, policy, file, use_preset, path)
+    objective = argv.value("--objective") or file.settings.get("objective")
+    groups = flag_groups(environment, defaults, policy, objective, file, use_preset, path)
     free = {} if environment_settings(environment) else free_settings(argv)
     parsed = parse(
         "upslope train",
@@ -99,6 +102,7 @@ def read_request(words: Sequence[str], imports: Sequence[str] = ()) -> Request:
         groups,
         argv,
         "ENV [METHOD]" if environment is None else f"{environment} {defaults.method}",
+        shell_command("train", *([environment, defaults.method] if environment else ()), "--help"),
     )
     output = {setting.name: setting.default for setting in OUTPUT} | {"out": None}
     output |= parsed.pop("output")
@@ -124,6 +128,7 @@ def flag_groups(
     environment: str | None,
     defaults: RunConfig,
     policy: str | None,
+    objective: str | None,
     file: FileSettings,
     use_preset: bool,
     path: str | None,
@@ -141,13 +146,15 @@ def flag_groups(
     shown |= {name: (value, f"in {path}") for name, value in file.settings.items()}
     shown.setdefault("objective", (defaults.objective, ""))
     usual = settings_of(OBJECTIVES.get(defaults.objective)) | defaults.objective_settings
+    asked = settings_of(OBJECTIVES.get(objective or defaults.objective))
     gamma = usual.get("gamma")
     shown.setdefault("gamma", (gamma, ""))
     target = METHODS.get(defaults.method)
     method = method_settings_from(target, hide=set(RUN_SETTINGS))
     taken = {setting.name for setting in method} | set(RUN_SETTINGS)
     kinds = Literal[tuple(POLICIES.names())]  # type: ignore[valid-type]
-    policies = [Setting("policy", kinds, "the one for the spaces", "Kind: upslope list policies.")]
+    usual_kind = "the one for the spaces"
+    policies = [Setting("policy", kinds, usual_kind, "Kind of policy: upslope list policies.")]
     policies += [
         Setting(name, kind, POLICY_SETTINGS[name], text)
         for name, (kind, text) in POLICY_HELP.items()
@@ -155,23 +162,26 @@ def flag_groups(
     if policy is not None:
         hide = {"key", "observation_space", "action_space", *POLICY_HELP, *taken}
         policies += settings_from(POLICIES.get(policy), hide=hide)
+    goals = Literal[tuple(OBJECTIVES.names())]  # type: ignore[valid-type]
     objectives = [
-        Setting("objective", Literal[tuple(OBJECTIVES.names())], None, "What J is."),  # type: ignore
-        Setting("gamma", float | None, None, "Discount; 1 for the undiscounted return."),
+        Setting("objective", goals, None, "J, what is maximised: upslope list objectives."),
+        Setting("gamma", float | None, None, "Discount factor; 1 for the undiscounted return."),
         Setting("horizon", int | None, None, "Steps after which an episode counts as over."),
         Setting(
             "weights",
             Literal["discounted", "undiscounted"],
             usual.get("weights", "discounted"),
-            "Whether scores keep their weight gamma^t (without it: biased, but usual).",
+            "Step weights gamma^t of the policy gradient: discounted keeps them, undiscounted "
+            "leaves them out (biased, but usual).",
         ),
     ]
     run = [Setting(name, kind, RUN_SETTINGS[name], text) for name, (kind, text) in RUN_HELP.items()]
+    run.append(Setting("config", str, ..., CONFIG_HELP))  # read before the other flags
     return [
         Group("run", run, shown=shown),
         Group(f"method {defaults.method}", method, shown=shown),
         Group("policy", policies, shown=shown),
-        Group("objective", objectives, shown=shown),
+        Group("objective", objectives, "", shown, {"horizon", "weights"} - set(asked)),
         Group("environment", environment_settings(environment), "env", _in(file, path)),
         Group("output", OUTPUT),
     ]
@@ -252,9 +262,10 @@ def describe(environment: str | None, method: str) -> str:
             "name the environment and the method to see theirs: "
             "upslope train Pendulum-v1 cem --help"
         )
+    about = shell_command("show", method)
     return (
         f"Train several seeds of {method} on {environment} and evaluate them. "
-        f"About the method: upslope show {method}. Settings of the environment: --env.NAME VALUE"
+        f"About the method: {about}. Settings of the environment: --env.NAME VALUE"
     )
 
 

@@ -32,6 +32,10 @@ class Probe(Environment):
 
     Actions are 0 or 1, or with `continuous=True` a number in [-1, 1], [1].
 
+    Attributes:
+      time_limit: steps; the process terminates before. Static.
+      continuous: whether the action is a number instead of a choice. Static.
+
     References:
       Jones (2021), "Debugging reinforcement learning systems"; the tests of rejax (2023).
     """

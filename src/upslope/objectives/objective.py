@@ -207,7 +207,7 @@ class DiscountedReturn(Objective):
     weight out; here that is a choice with a name.
 
     Attributes:
-      gamma: in [0, 1).
+      gamma: the discount factor, in [0, 1).
       weights: `"discounted"` keeps gamma^t (times the environment's own discounts), so that
         score-function estimates are unbiased for grad J. `"undiscounted"` leaves both out:
         **biased**, not the gradient of any function (Nota and Thomas, 2020), but what practice
@@ -285,7 +285,7 @@ class AverageValue(Objective):
     It orders policies as the average reward does, whatever gamma is, and is estimated through it.
 
     Attributes:
-      gamma: in [0, 1).
+      gamma: the discount factor, in [0, 1).
 
     References:
       Sutton and Barto (2018), section 10.4, "The Futility of Discounting in Continuing Problems".

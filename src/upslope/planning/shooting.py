@@ -142,10 +142,10 @@ class CrossEntropyPlanner(ShootingPlanner):
       environment: in which it simulates.
       objective: whose discount it counts rewards with.
       n_candidates: N, sequences per round. Static.
-      n_elites: K. Static.
+      n_elites: K, the best sequences, to which the Gaussian is fitted. Static.
       n_iterations: rounds. Static.
       horizon: H, actions of a sequence. Static.
-      std: at the beginning, in halves of the range of the actions.
+      std: standard deviation at the beginning, in halves of the range of the actions.
       smoothing: share of the last round's mean and deviation that stays.
       act_by: "mean" or "best". Static.
       warm_start: whether a plan begins where the last one ended. Static.
@@ -208,8 +208,8 @@ class MPPI(ShootingPlanner):
       n_candidates: sequences per round. Static.
       n_iterations: rounds. Static.
       horizon: H, actions of a sequence. Static.
-      std: of the noise, in halves of the range of the actions.
-      temperature: lambda, in units of the return.
+      std: standard deviation of the noise, in halves of the range of the actions.
+      temperature: lambda, the temperature of the weights, in units of the return.
       warm_start: whether a plan begins where the last one ended. Static.
       terminal_value: V(state, observation) after the last action; None for zero.
 

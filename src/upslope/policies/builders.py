@@ -101,7 +101,11 @@ def tabular_softmax(
 def linear_softmax(
     key: Key, observation_space: spaces.Space, action_space: spaces.Space, *, bias: bool = True
 ) -> LinearSoftmax:
-    """Product features; theta is zero at first."""
+    """Product features; theta is zero at first.
+
+    Args:
+      bias: whether every action has a preference that no observation changes.
+    """
     obs = observation_shape(observation_space)
     features = ProductFeatures(action_shape(action_space).nvec[0], bias, obs.categories)
     return LinearSoftmax(jnp.zeros(features.size(obs.size)), features)

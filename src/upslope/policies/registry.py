@@ -41,6 +41,15 @@ TYPES: Mapping[str, Any] = {
     "log_std_init": float,
     "state_dependent_std": bool,
 }
+# One line about each, as docstrings have it.
+MEANINGS: Mapping[str, str] = {
+    "hidden": "sizes of the hidden layers.",
+    "dense_size": "units of the dense layer behind the convolutions.",
+    "activation": "activation function of the hidden layers: tanh, relu, elu, ...",
+    "out_gain": "scale of the last layer's first weights.",
+    "log_std_init": "log of the standard deviation at the beginning.",
+    "state_dependent_std": "whether the standard deviation depends on the observation.",
+}
 DENSE = {"hidden": (64, 64), "activation": "tanh", "out_gain": 0.01}
 IMAGES = {"dense_size": 128, "activation": "relu", "out_gain": 0.01}
 FREE_STD = {"log_std_init": 0.0, "state_dependent_std": False}
@@ -76,6 +85,11 @@ class NetworkKind(NamedTuple):
             self.head,
             {**self.defaults, **settings},
         )
+
+    @property
+    def meanings(self) -> Mapping[str, str]:
+        """One line about each setting that the kind has."""
+        return {name: MEANINGS[name] for name in self.defaults}
 
     @property
     def __signature__(self) -> inspect.Signature:

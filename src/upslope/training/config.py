@@ -390,9 +390,11 @@ def resolve_objective(
             and asked not in own
             and not (asked == "gamma" and gamma is not None and float(gamma) == 1.0)
         ):
+            having = [o.name for o in OBJECTIVES if asked in settings_of(o.load())]
             raise UpslopeError(
                 f"The objective {name!r} has no {asked}, but {asked}={merged[asked]!r} was given. "
-                f"Its settings: {', '.join(own) or 'none'}."
+                f"Its settings: {', '.join(own) or 'none'}. Objectives with a {asked}: "
+                f"{', '.join(having)}."
             )
     if name == defaults.objective:
         settings = {**defaults.objective_settings, **settings}

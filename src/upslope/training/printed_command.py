@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
+from upslope.core.shell_command import shell_command
 from upslope.environments.adaptors.gymnasium import GIVEN
 from upslope.environments.user_code import names_code
 from upslope.training.config import RunConfig
@@ -21,9 +21,9 @@ def printed_command(command: str, folder: str | Path, config: RunConfig | None =
       folder: of the run.
       config: of the run; None where it is not known.
     """
-    words = ["upslope", command, str(folder)]
+    words = [command, str(folder)]
     if config is None:
-        return shlex.join(words)
+        return shell_command(*words)
     name = config.environment
     if command == "evaluate" and config.evaluation_environment is not None:
         name = config.evaluation_environment
@@ -33,4 +33,4 @@ def printed_command(command: str, folder: str | Path, config: RunConfig | None =
         words += ["--env", f"FILE.py:{name.removeprefix(f'{GIVEN}:')}"]
     for module in config.imports:
         words += ["--import", module]
-    return shlex.join(words)
+    return shell_command(*words)

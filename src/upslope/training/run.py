@@ -124,7 +124,10 @@ class Run:
 
     def __repr__(self) -> str:
         centre, low, high = self.interval()
+        one = self.config.seeds == 1  # of which there is no interval
+        interval = "" if one else f" [{low:.1f}, {high:.1f}]"
         return (
-            f"Run({self.config.method} on {self.config.environment}, {self.config.seeds} seeds, "
-            f"return {centre:.1f} [{low:.1f}, {high:.1f}], folder={self.folder})"
+            f"Run({self.config.method} on {self.config.environment}, "
+            f"{'1 seed' if one else f'{self.config.seeds} seeds'}, "
+            f"return {centre:.1f}{interval}, folder={self.folder})"
         )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from upslope.core.checks import StorageError
+from upslope.core.shell_command import shell_command
 from upslope.storage import atomic, atomic_folder
 from upslope.storage.json_text import finite_or_null, parse_json
 from upslope.storage.lock import LOCK, RunLock
@@ -82,7 +82,7 @@ class RunFolder:
             if any(path.iterdir()):
                 raise StorageError(
                     f"{path} is not empty. Choose another folder with --out, or go on with the "
-                    f"run in it: {shlex.join(['upslope', 'resume', str(path)])}"
+                    f"run in it: {shell_command('resume', path)}"
                 )
         except OSError as error:
             raise StorageError(
@@ -211,7 +211,7 @@ class RunFolder:
         if atomic_folder.find(self.policy) is None:
             raise StorageError(
                 f"{self.path} holds no policy yet (its state is {self.status().get('state')!r}). "
-                f"Finish it first: {shlex.join(['upslope', 'resume', str(self.path)])}"
+                f"Finish it first: {shell_command('resume', self.path)}"
             )
         return self.policy
 

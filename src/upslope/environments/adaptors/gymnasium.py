@@ -281,15 +281,30 @@ def _check_package(id: str) -> None:
 
 def _check_keywords(id: str, settings: Mapping[str, Any]) -> None:
     """Raises for the first setting that the simulator's constructor does not take."""
+    parameters = _parameters(id)
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        usual = _registry()[id].kwargs
+        check_settings(id, settings, [*parameters, *usual, "time_limit", "action_mask"])
+
+
+def keywords_of(id: str) -> dict[str, Any]:
+    """The keyword arguments that a registered environment takes, with the defaults of its id."""
+    named = {
+        name: None if parameter.default is parameter.empty else parameter.default
+        for name, parameter in _parameters(id).items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+    return {**named, **_registry()[id].kwargs}
+
+
+def _parameters(id: str) -> Mapping[str, inspect.Parameter]:
+    """Of a simulator's constructor."""
     from gymnasium.envs.registration import load_env_creator
 
-    spec = _registry()[id]
     with _quiet_bindings():
-        entry = spec.entry_point
+        entry = _registry()[id].entry_point
         creator = load_env_creator(entry) if isinstance(entry, str) else entry
-    parameters = inspect.signature(creator).parameters
-    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        check_settings(id, settings, [*parameters, *spec.kwargs, "time_limit", "action_mask"])
+    return inspect.signature(creator).parameters
 
 
 @contextlib.contextmanager

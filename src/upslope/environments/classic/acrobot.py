@@ -39,17 +39,17 @@ class Acrobot(Environment):
     -cos theta1 - cos(theta1 + theta2) > 1.
 
     Attributes:
-      gravity: m/s^2.
-      link_length: of the first link, m.
-      link_mass_1: kg.
-      link_mass_2: kg.
-      link_com_1: from the joint to the first link's centre of mass, m.
-      link_com_2: the same of the second link, m.
+      gravity: acceleration by gravity, m/s^2.
+      link_length: length of the first link, m.
+      link_mass_1: mass of the first link, kg.
+      link_mass_2: mass of the second link, kg.
+      link_com_1: distance from the joint to the first link's centre of mass, m.
+      link_com_2: distance from the second joint to the second link's centre of mass, m.
       link_inertia: moment of inertia of either link, kg m^2.
-      torque: N m.
-      max_speed_1: to which the first velocity is clipped, rad/s.
-      max_speed_2: to which the second velocity is clipped, rad/s.
-      timestep: s.
+      torque: size of the motor's torque, N m.
+      max_speed_1: bound to which the first angular velocity is clipped, rad/s.
+      max_speed_2: bound to which the second angular velocity is clipped, rad/s.
+      timestep: time between two actions, s.
       time_limit: steps; 500 is v1's.
 
     References:

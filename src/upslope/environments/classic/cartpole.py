@@ -30,14 +30,14 @@ class CartPole(Environment):
     Reward is 1 for every step taken, the terminating one included.
 
     Attributes:
-      gravity: m/s^2.
-      cart_mass: kg.
-      pole_mass: kg.
+      gravity: acceleration by gravity, m/s^2.
+      cart_mass: mass of the cart, kg.
+      pole_mass: mass of the pole, kg.
       half_length: half the pole's length, m.
-      force: of a push, N.
-      timestep: of Euler's method, s.
-      angle_limit: beyond which the episode terminates, rad.
-      position_limit: beyond which the episode terminates, m.
+      force: size of a push, N.
+      timestep: step of Euler's method, s.
+      angle_limit: largest angle, beyond which the episode terminates, rad.
+      position_limit: largest distance from the middle, beyond which it terminates, m.
       time_limit: steps; 500 is v1's.
 
     References:

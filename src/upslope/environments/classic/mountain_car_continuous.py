@@ -30,12 +30,12 @@ class MountainCarContinuous(Environment):
 
     Attributes:
       power: acceleration at full throttle, per step^2.
-      gravity: per step^2.
-      min_position: the wall.
-      max_position: to which the position is clipped.
-      max_speed: to which the velocity is clipped.
-      goal_position: at or beyond which, and with at least
-      goal_velocity: the process terminates.
+      gravity: acceleration by gravity, per step^2.
+      min_position: position of the wall.
+      max_position: bound to which the position is clipped.
+      max_speed: bound to which the velocity is clipped.
+      goal_position: least position at which the process terminates.
+      goal_velocity: least velocity with which it does.
       time_limit: steps; 999 is v0's.
 
     References:

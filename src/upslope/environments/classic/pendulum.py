@@ -30,12 +30,12 @@ class Pendulum(Environment):
     [3]. The action is a torque [1] in N m, clipped to the motor's limit. It never terminates.
 
     Attributes:
-      gravity: m/s^2.
-      mass: kg.
-      length: m.
-      max_speed: to which the angular velocity is clipped, rad/s.
-      max_torque: N m.
-      timestep: of semi-implicit Euler, s.
+      gravity: acceleration by gravity, m/s^2.
+      mass: mass of the pole, kg.
+      length: length of the pole, m.
+      max_speed: bound to which the angular velocity is clipped, rad/s.
+      max_torque: bound to which the motor's torque is clipped, N m.
+      timestep: step of the semi-implicit Euler method, s.
       time_limit: steps; 200 is v1's.
 
     References:

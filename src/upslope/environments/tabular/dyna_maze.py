@@ -138,7 +138,7 @@ class ChangingMaze(Environment):
     Attributes:
       walls: bool [rows, columns], at first.
       walls_after: the same, after the change.
-      change_time: steps.
+      change_time: steps until the walls change.
       start: the first cell's number.
       goal: the goal cell's number.
       time_limit: steps. Static.

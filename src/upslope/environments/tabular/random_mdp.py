@@ -58,7 +58,15 @@ def seeded_garnet(
     seed: int = 0,
     time_limit: int | None = 200,
 ) -> FiniteMDP:
-    """`garnet` by a seed instead of a key, for names in files and on the command line."""
+    """`garnet` by a seed instead of a key, for names in files and on the command line.
+
+    Args:
+      n_states: S, the number of states.
+      n_actions: A, the number of actions in each.
+      branching: b, the successors of a state and an action, from 1 to S.
+      seed: seed of the MDP's numbers.
+      time_limit: steps; None for never.
+    """
     check_number("garnet", "seed", seed, at_least=0, integer=True)
     return garnet(jax.random.key(seed), n_states, n_actions, branching, time_limit)
 

@@ -35,7 +35,12 @@ def decision_tree(
     depth: int = 2,
     oblique: bool = False,
 ) -> DecisionTree:
-    """A full tree of random questions."""
+    """A full tree of random questions.
+
+    Args:
+      depth: how many questions are asked.
+      oblique: whether a question weighs all of the observation, not one entry.
+    """
     obs, head = observation_shape(observation_space), decision_head(action_shape(action_space))
     return DecisionTree(key, obs.size, head, depth, oblique, obs.categories)
 
@@ -43,7 +48,11 @@ def decision_tree(
 def finite_state_controller(
     key: Key, observation_space: spaces.Space, action_space: spaces.Space, *, nodes: int = 4
 ) -> FiniteStateController:
-    """Random tables."""
+    """Random tables.
+
+    Args:
+      nodes: states of its memory.
+    """
     obs, head = observation_shape(observation_space), decision_head(action_shape(action_space))
     return FiniteStateController(key, obs.size, head, nodes, obs.categories)
 
@@ -51,7 +60,11 @@ def finite_state_controller(
 def sine_gait(
     key: Key, observation_space: spaces.Space, action_space: spaces.Space, *, period: float = 20.0
 ) -> SineGait:
-    """Half amplitude, random phases."""
+    """Half amplitude, random phases.
+
+    Args:
+      period: steps of one swing at the beginning; it is a parameter.
+    """
     head = _numbers(action_shape(action_space))
     return SineGait(key, head, period)
 
@@ -64,7 +77,12 @@ def spline(
     knots: int = 6,
     period: int = 30,
 ) -> SplineMotion:
-    """Random knots."""
+    """Random knots.
+
+    Args:
+      knots: how many points the curve goes through.
+      period: steps for one round.
+    """
     head = _numbers(action_shape(action_space))
     return SplineMotion(key, head, knots, period)
 

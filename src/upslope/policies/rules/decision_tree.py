@@ -37,7 +37,7 @@ class DecisionTree(NonDifferentiablePolicy):
       leaf: [2^depth, O], what each leaf gives the head.
       head: a leaf's numbers to the action.
       depth: how many questions are asked. Static.
-      oblique: see above. Static.
+      oblique: whether a question weighs all of the observation, not one entry. Static.
       categories: sizes of the one-hot blocks of a discrete observation; empty for numbers. Static.
 
     References:

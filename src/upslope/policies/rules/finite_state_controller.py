@@ -35,7 +35,7 @@ class FiniteStateController(NonDifferentiablePolicy):
       bias: c [M, M]: where it goes whatever it sees.
       action: y [M, O], what each node gives the head.
       head: a node's numbers to the action.
-      nodes: M. Static.
+      nodes: M, the states of its memory. Static.
       categories: sizes of the one-hot blocks of a discrete observation; empty for numbers. Static.
 
     References:

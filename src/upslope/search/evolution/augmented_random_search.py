@@ -53,12 +53,12 @@ class AugmentedRandomSearch(SearchMethod[ARSState, Returns]):
 
     Attributes:
       population_size: 2 N candidates, in pairs. Static.
-      episodes_per_candidate: whose mean return is r. Static.
-      std: nu.
-      learning_rate: alpha.
+      episodes_per_candidate: episodes whose mean return is r. Static.
+      std: nu, the standard deviation of the noise on every parameter.
+      learning_rate: alpha, the step size.
       learning_rate_schedule: `"linear"` falls to zero at `total_timesteps`. Static.
       total_timesteps: the budget in environment steps, for the schedule.
-      n_directions: b; None for all N. Static.
+      n_directions: b, how many of the best directions are followed; None for all N. Static.
       divide_by_std: divide by sigma_R; without it this is basic random search. Static.
       common_random_numbers: all candidates of an iteration meet the same randomness. Static.
 

@@ -54,13 +54,13 @@ class CrossEntropyMethod(SearchMethod[CrossEntropyState, Returns]):
     before it has arrived. A NaN return counts as the worst.
 
     Attributes:
-      population_size: P. Static.
-      n_elites: K. Static.
-      episodes_per_candidate: whose mean return ranks a candidate. Static.
+      population_size: P, candidates per iteration. Static.
+      n_elites: K, the best candidates, to which the Gaussian is fitted. Static.
+      episodes_per_candidate: episodes whose mean return ranks a candidate. Static.
       std: initial standard deviation of every parameter.
       extra_std: sqrt(z), the extra standard deviation at the start.
       extra_iterations: t_z, after how many iterations the extra variance is gone.
-      min_std: below which no parameter's standard deviation falls.
+      min_std: the least standard deviation of a parameter.
       covariance: `"diagonal"`, or `"full"`: of rank K - 1 once the first elites are known. Static.
       common_random_numbers: all candidates of an iteration meet the same randomness. Static.
 

@@ -67,11 +67,11 @@ class GeneticAlgorithm(SearchMethod[GeneticAlgorithmState, Returns]):
     permutations crossover keeps the order of the second parent.
 
     Attributes:
-      population_size: P. Static.
-      episodes_per_candidate: whose mean return is a candidate's. Static.
+      population_size: P, candidates per iteration. Static.
+      episodes_per_candidate: episodes whose mean return is a candidate's. Static.
       selection: `"truncation"` or `"tournament"`. Static.
       n_parents: how many of the best may breed (truncation). Static.
-      tournament_size: of how many the best is chosen (tournament). Static.
+      tournament_size: candidates of whom the best is a parent (tournament). Static.
       n_elites: how many of the best go on unchanged. Static.
       reevaluate_elites: try them again in every generation. Static.
       crossover: `"none"`, `"uniform"` (each coordinate from either parent), `"one-point"`,
@@ -80,7 +80,8 @@ class GeneticAlgorithm(SearchMethod[GeneticAlgorithmState, Returns]):
       std: sigma, of the mutation of a number.
       mutation: `"each"` changes every coordinate with probability `rate`, `"one"` exactly one.
         Static.
-      rate: see there; None: 1 for real numbers, 1 / n for everything else.
+      rate: probability that a coordinate is changed (`"each"`); None: 1 for real numbers, 1 / n
+        for everything else.
       radius: how far from the start a real parameter of the first generation may be drawn.
       common_random_numbers: all candidates of a generation meet the same randomness. Static.
       space: what is searched, a `SearchSpace` or a tree of them; None: real numbers or bits, as

@@ -76,11 +76,12 @@ class SNES(SearchMethod[SNESState, Returns]):
     D. Invariant under monotone maps of the return. A NaN return counts as the worst.
 
     Attributes:
-      population_size: P. Static.
-      episodes_per_candidate: whose mean return ranks a candidate. Static.
+      population_size: P, candidates per iteration. Static.
+      episodes_per_candidate: episodes whose mean return ranks a candidate. Static.
       std: initial standard deviation of every parameter.
-      learning_rate: eta_m.
-      std_learning_rate: eta_sigma; None for (3 + ln D) / (5 sqrt D).
+      learning_rate: eta_m, the step size of the mean.
+      std_learning_rate: eta_sigma, that of the standard deviations; None for
+        (3 + ln D) / (5 sqrt D).
       common_random_numbers: all candidates of an iteration meet the same randomness. Static.
 
     References:
@@ -180,11 +181,12 @@ class XNES(SearchMethod[XNESState, Returns]):
     that nothing is ever factorised. A NaN return counts as the worst.
 
     Attributes:
-      population_size: P. Static.
-      episodes_per_candidate: whose mean return ranks a candidate. Static.
+      population_size: P, candidates per iteration. Static.
+      episodes_per_candidate: episodes whose mean return ranks a candidate. Static.
       std: initial standard deviation of every parameter.
-      learning_rate: eta_m.
-      std_learning_rate: eta_sigma = eta_B; None for (9 + 3 ln D) / (5 D sqrt D).
+      learning_rate: eta_m, the step size of the mean.
+      std_learning_rate: eta_sigma = eta_B, that of the covariance; None for
+        (9 + 3 ln D) / (5 D sqrt D).
       common_random_numbers: all candidates of an iteration meet the same randomness. Static.
 
     Raises:

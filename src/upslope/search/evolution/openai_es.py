@@ -62,11 +62,11 @@ class OpenAIES(SearchMethod[OpenAIESState, Returns]):
     to travel between workers. A NaN return counts as the worst.
 
     Attributes:
-      population_size: P; even when mirrored. Static.
-      episodes_per_candidate: whose mean return is a candidate's. Static.
-      std: sigma.
-      learning_rate: eta.
-      weight_decay: lambda.
+      population_size: P, candidates per iteration; even when mirrored. Static.
+      episodes_per_candidate: episodes whose mean return is a candidate's. Static.
+      std: sigma, the standard deviation of the noise on every parameter.
+      learning_rate: eta, the step size.
+      weight_decay: lambda, how strongly parameters are pulled to zero.
       optimizer: the name of an optax optimizer. Static.
       shaping: `"ranks"`, `"standardized"` or `"returns"`. Static.
       mirrored: candidates in pairs of opposite noise. Static.

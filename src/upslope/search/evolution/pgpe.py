@@ -63,13 +63,13 @@ class PGPE(SearchMethod[PGPEState, Returns]):
     counts as the worst.
 
     Attributes:
-      population_size: P, even. Static.
-      episodes_per_candidate: whose mean return is a candidate's. Static.
+      population_size: P, candidates per iteration; even. Static.
+      episodes_per_candidate: episodes whose mean return is a candidate's. Static.
       std: initial standard deviation of every parameter.
-      learning_rate: of the mean.
-      std_learning_rate: of the standard deviations; 0 keeps them.
+      learning_rate: step size of the mean.
+      std_learning_rate: step size of the standard deviations; 0 keeps them.
       max_std_change: share by which a standard deviation changes at most in one iteration.
-      min_std: below which no standard deviation falls.
+      min_std: the least standard deviation of a parameter.
       optimizer: the mean's, the name of an optax optimizer. Static.
       shaping: `"ranks"`, `"standardized"` or `"returns"`. Static.
       common_random_numbers: all candidates of an iteration meet the same randomness. Static.

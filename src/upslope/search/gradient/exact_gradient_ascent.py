@@ -55,7 +55,7 @@ class ExactGradientAscent(SearchMethod[ExactGradientState, Environment]):
     takes none.
 
     Attributes:
-      learning_rate: eta.
+      learning_rate: eta, the step size.
       optimizer: what turns the gradient into a direction. Static.
       max_grad_norm: bound on the norm of the gradient; None for none.
       adam_eps: what Adam adds to the root of the second moment. Static.
@@ -173,7 +173,7 @@ class ExactNaturalGradient(ExactGradientAscent):
     [S A, D], and their singular values: for policies of up to some thousand parameters.
 
     Attributes:
-      learning_rate: eta.
+      learning_rate: eta, the step size.
       optimizer: what turns the gradient into a direction. Static.
       max_grad_norm: bound on the norm of the natural gradient; None for none.
       adam_eps: what Adam adds to the root of the second moment. Static.

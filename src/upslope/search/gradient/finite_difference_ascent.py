@@ -51,10 +51,10 @@ class FiniteDifferenceAscent(SearchMethod[FiniteDifferenceState, Returns]):
 
     Attributes:
       estimator: of grad J from the returns of perturbed policies.
-      learning_rate: eta.
+      learning_rate: eta, the step size.
       optimizer: what turns a gradient into a direction. Static.
       max_grad_norm: bound on the norm of the gradient; None for none.
-      episodes_per_candidate: whose mean return is a candidate's. Static.
+      episodes_per_candidate: episodes whose mean return is a candidate's. Static.
       common_random_numbers: all candidates of an iteration meet the same randomness, which cancels
         from their differences. Static.
       adam_eps: what Adam adds to the root of the second moment. Static.
@@ -150,15 +150,15 @@ def finite_differences(
     """Finite differences in the flat settings of the command line.
 
     Args:
-      kind: which differences: by coordinate, "forward" (D + 1 evaluations) or "central" (2 D);
+      kind: the differences: by coordinate, "forward" (D + 1 evaluations) or "central" (2 D);
         along "random" directions or "spsa" signs (2 M); by "regression" (M + 1).
       step: epsilon, how far the policies tried are away, in units of theta.
-      n_directions: M.
+      n_directions: M, the directions tried (random, spsa, regression).
       num_parameters: D of the policy, needed by the coordinate kinds; counted by `train`.
       learning_rate: step size eta.
       optimizer: what turns a gradient into a direction.
       max_grad_norm: bound on the norm of the gradient; none by default.
-      episodes_per_candidate: whose mean return is a candidate's.
+      episodes_per_candidate: episodes whose mean return is a candidate's.
       common_random_numbers: all candidates of an iteration meet the same randomness.
       adam_eps: what Adam adds to the root of the second moment.
     """

@@ -68,11 +68,11 @@ class GradientAscent(SearchMethod[GradientAscentState, Trajectories]):
     Attributes:
       estimator: of grad J.
       n_episodes: whole episodes per iteration. Static.
-      learning_rate: eta.
+      learning_rate: eta, the step size.
       learning_rate_schedule: `"linear"` falls to zero at `total_timesteps`. Static.
       optimizer: what turns a gradient into a direction. Static.
       max_grad_norm: bound on the global norm of the gradient; None for none.
-      critic_learning_rate: of the learned baseline (Adam).
+      critic_learning_rate: step size of Adam, for the learned baseline.
       critic_epochs: full passes of the learned baseline over each batch. Static.
       total_timesteps: the budget, for the schedule.
       adam_eps: what Adam adds to the root of the second moment. Static.
@@ -250,7 +250,7 @@ def reinforce(
       standardize: divide advantages by their standard deviation over the batch (biased).
       optimizer: what turns a gradient into a direction.
       max_grad_norm: bound on the global norm of the gradient; none by default.
-      critic_learning_rate: of the learned baseline "value".
+      critic_learning_rate: step size of Adam, for the learned baseline "value".
       critic_epochs: passes of the learned baseline over each batch.
       total_timesteps: the budget, for the schedule; filled in by `train`.
       adam_eps: what Adam adds to the root of the second moment.

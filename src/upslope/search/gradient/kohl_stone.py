@@ -47,8 +47,8 @@ class KohlStone(SearchMethod[KohlStoneState, Returns]):
     return that is not finite counts as the worst finite one of its population.
 
     Attributes:
-      population_size: t. Static.
-      episodes_per_candidate: whose mean return is a candidate's. Static.
+      population_size: t, candidates per iteration. Static.
+      episodes_per_candidate: episodes whose mean return is a candidate's. Static.
       step: epsilon, by which a parameter is raised or lowered.
       learning_rate: eta, the length of the step taken.
       common_random_numbers: all candidates of an iteration meet the same randomness. Static.

@@ -84,16 +84,16 @@ class PPO(SearchMethod[PPOState, Trajectories]):
       n_epochs: passes over each batch. Static.
       batch_size: steps per minibatch; divides n_envs * n_steps. None: 64, or the divisor nearest
         to it in ratio (for a policy with memory: of whole streams). Static.
-      learning_rate: Adam's, of policy and value function together.
+      learning_rate: step size of Adam, for policy and value function together.
       learning_rate_schedule: `"linear"` falls to zero at `total_timesteps`. Static.
       gae_lambda: lambda of the advantage estimate, in [0, 1].
-      clip_range: epsilon.
-      clip_range_schedule: as for the learning rate. Static.
+      clip_range: epsilon, how far the probability ratio may leave 1 before it is clipped.
+      clip_range_schedule: `"linear"` falls to zero at `total_timesteps`. Static.
       clip_range_vf: how far the value may move from the old one, in units of return; None: freely.
       normalize_advantage: standardise the advantages of every minibatch. Static.
       normalize_reward: divide rewards by the running spread of the discounted return. Static.
-      ent_coef: c_e.
-      vf_coef: c_v.
+      ent_coef: c_e, the weight of the policy's entropy.
+      vf_coef: c_v, the weight of the value function's loss.
       max_grad_norm: bound on the global norm of the gradient.
       target_kl: end the iteration's updates when approx_kl exceeds 1.5 times it; None: never.
       share_features_extractor: one convolutional network for policy and value function, each with

@@ -61,14 +61,15 @@ class HillClimbing(SearchMethod[HillClimbingState, Returns]):
 
     Attributes:
       population_size: steps tried per iteration. Static.
-      episodes_per_candidate: whose mean return is a candidate's. Static.
+      episodes_per_candidate: episodes whose mean return is a candidate's. Static.
       std: sigma, of the first steps.
       adaptation: alpha, how fast sigma follows its successes; 0 for a constant step.
       success_target: s*, the share of successes that leaves sigma as it is.
-      min_std: below which sigma does not fall.
+      min_std: the least sigma, below which it does not fall.
       mutation: `"each"` changes every coordinate with probability `rate`, `"one"` exactly one.
         Static.
-      rate: see there; None: 1 for real numbers, 1 / n for everything else.
+      rate: probability that a coordinate is changed (`"each"`); None: 1 for real numbers, 1 / n
+        for everything else.
       restart_after: iterations without improvement after which the search restarts somewhere else;
         None: never.
       radius: how far from the start a restart may be, where the space has no bounds.

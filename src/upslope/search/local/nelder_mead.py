@@ -62,9 +62,10 @@ class NelderMead(SearchMethod[NelderMeadState, Returns]):
     Made for exact returns: with noise, average (`episodes_per_candidate`). NaN counts as the worst.
 
     Attributes:
-      episodes_per_candidate: whose mean return is a point's. Static.
-      xatol: converged when no vertex is further from the best in any coordinate,
-      fatol: and no return further from the best one. Both 0: never, unless all are equal.
+      episodes_per_candidate: episodes whose mean return is a point's. Static.
+      xatol: tolerance in every coordinate: no vertex is further than this from the best one, and
+      fatol: tolerance of the returns: none differs by more from the best one's, once the search
+        has converged. Both 0: never, unless all are equal.
       adaptive: coefficients 1, 1 + 2/D, 3/4 - 1/(2D), 1 - 1/D, better in many dimensions. Static.
       std: edge of the first simplex along each coordinate; None: 5 % of the coordinate, 0.00025
         where it is 0, as in SciPy.

@@ -53,7 +53,7 @@ class RandomSearch(SearchMethod[RandomSearchState, Returns]):
 
     Attributes:
       population_size: candidates per iteration. Static.
-      episodes_per_candidate: whose mean return ranks a candidate. Static.
+      episodes_per_candidate: episodes whose mean return ranks a candidate. Static.
       radius: r, how far from the start a parameter may be drawn where its space has no bounds.
       common_random_numbers: all candidates of an iteration meet the same randomness. Static.
       space: what is searched, a `SearchSpace` or a tree of them; None: real numbers or bits, as

@@ -62,16 +62,17 @@ class SimulatedAnnealing(SearchMethod[SimulatedAnnealingState, Returns]):
     worst. Works in any search space.
 
     Attributes:
-      population_size: chains. Static.
-      episodes_per_candidate: whose mean return is a candidate's. Static.
-      std: of a step of a real parameter.
+      population_size: chains side by side. Static.
+      episodes_per_candidate: episodes whose mean return is a candidate's. Static.
+      std: standard deviation of a step of a real parameter.
       temperature: T_0, in units of the return.
       cooling: c, by how much the temperature is multiplied in an iteration (geometric).
       schedule: `"geometric"` or `"logarithmic"`, which finds the maximum of a finite space for
         certain if T_0 is large enough, and takes for ever. Static.
       mutation: `"each"` changes every coordinate with probability `rate`, `"one"` exactly one.
         Static.
-      rate: see there; None: 1 for real numbers, 1 / n for everything else.
+      rate: probability that a coordinate is changed (`"each"`); None: 1 for real numbers, 1 / n
+        for everything else.
       space: what is searched, a `SearchSpace` or a tree of them; None: real numbers or bits, as
         the start says.
 

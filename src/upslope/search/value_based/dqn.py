@@ -70,7 +70,7 @@ class DQN(SearchMethod[DQNState, Replayed]):
 
     Attributes:
       n_envs: streams sampled side by side. Static.
-      learning_rate: Adam's.
+      learning_rate: step size of Adam.
       learning_rate_schedule: `"linear"` falls to zero at `total_timesteps`. Static.
       buffer_size: rows kept, per seed: a step takes one, the end of an episode another. Static.
       learning_starts: steps of random actions before the first update.
@@ -88,8 +88,8 @@ class DQN(SearchMethod[DQNState, Replayed]):
       dueling: the network computes a state value and advantages. Static.
       n_step: steps of reward in a target. Static.
       prioritized: draw steps in proportion to their last errors. Static.
-      priority_exponent: alpha. Static.
-      importance_exponent: beta. Static.
+      priority_exponent: alpha, how far priorities follow the errors; 0 draws evenly. Static.
+      importance_exponent: beta, how far importance weights undo the priorities; 1 wholly. Static.
       total_timesteps: the budget, for epsilon.
       adam_eps: what Adam adds to the root of the second moment. Static.
 

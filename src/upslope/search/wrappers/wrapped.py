@@ -29,8 +29,8 @@ def wrapped(
         `SuccessiveHalving`; 1 for none.
       uncertainty_handling: evaluate some candidates twice and all of them more often where their
         ranks do not stand, see `UncertaintyHandlingCMAES`.
-      max_evaluations: of a candidate with `uncertainty_handling`, in units of
-        `episodes_per_candidate`.
+      max_evaluations: bound on the evaluations of a candidate with `uncertainty_handling`, in units
+        of `episodes_per_candidate`.
 
     Raises:
       UpslopeError: a wrapper that does not go with the method or with the other one.

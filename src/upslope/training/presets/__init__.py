@@ -29,10 +29,21 @@ def preset_for(environment: str, method: str | None) -> Preset | None:
     The prefix of a name does not matter: `gymnasium:Pendulum-v1` has the settings of `Pendulum-v1`
     unless it has its own. What stands under `any` holds for every method in this environment.
     """
-    rows = table().get(environment) or table().get(environment.split(":")[-1])
+    rows = _rows(environment)
     if rows is None:
         return None
     method = str(method or rows["default"])
     if method not in rows and "any" not in rows:
         return None
     return Preset(method, {**rows.get("any", {}), **rows.get(method, {})})
+
+
+def tuned_methods(environment: str) -> list[str]:
+    """The methods that have settings of their own in the preset of an environment."""
+    rows = _rows(environment) or {}
+    return [name for name in rows if name not in ("default", "any")]
+
+
+def _rows(environment: str) -> dict[str, Any] | None:
+    """What is known of an environment, whatever library's prefix its name has."""
+    return table().get(environment) or table().get(environment.split(":")[-1])

@@ -70,8 +70,8 @@ class CMAES(SearchMethod[CMAESState, Returns]):
     optimum is expected.
 
     Attributes:
-      population_size: P. Static.
-      episodes_per_candidate: whose mean return ranks a candidate. Static.
+      population_size: P, candidates per iteration. Static.
+      episodes_per_candidate: episodes whose mean return ranks a candidate. Static.
       std: initial sigma, in units of theta.
       covariance: `"full"`, for up to 5000 parameters, or `"separable"`: a variance for each
         parameter, linear in their number. Static.

@@ -23,8 +23,8 @@ def separable_cma_es(
     """CMA-ES with a variance for each parameter: linear in their number, not rotation invariant.
 
     Args:
-      population_size: P.
-      episodes_per_candidate: whose mean return ranks a candidate.
+      population_size: P, candidates per iteration.
+      episodes_per_candidate: episodes whose mean return ranks a candidate.
       std: initial sigma, in units of theta.
       restarts: `"none"`, `"ipop"` or `"bipop"`.
       lower: bound of every parameter; None for none.
