@@ -304,7 +304,7 @@ def resolve(
     )
 
 
-def as_declared(name: str, value: Any, default: object) -> Any:
+def as_declared(name: str, value: object, default: object) -> Any:
     """A setting as its default's kind has it: counts may be written `1e6` or `100k`.
 
     Raises:
