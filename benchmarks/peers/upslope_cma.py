@@ -20,6 +20,7 @@ from function_cases import CASES, in_jax, start
 from process_clock import peak_memory_mb, process_seconds
 from repeat_on_request import repeat_on_request
 
+from upslope.optimization.evaluation import FunctionCall
 from upslope.optimization.loops import compiled_search
 from upslope.optimization.problem import function_problem
 
@@ -31,6 +32,7 @@ case = CASES[arguments.function]
 never = {"tolfun": 0.0, "tolx": 0.0, "tolfunhist": 0.0, "tolconditioncov": 1e300}
 with jax.enable_x64(True):
     f = in_jax(case, arguments.dimension)
+    call = FunctionCall(f)
 import_seconds = process_seconds()
 
 
@@ -57,8 +59,8 @@ def one(number: int) -> None:
         problem = problems[0]._replace(start=x0)
         progress, *_ = compiled_search(
             problem.numbers, np.uint32(number), np.asarray(arguments.generations),
-            np.asarray(np.inf), f=f, program=arguments.function, sign=-1.0,
-            dimension=problem.dimension,
+            np.asarray(np.inf), np.asarray(np.inf), call=call, program=arguments.function,
+            sign=-1.0, dimension=problem.dimension,
         )  # fmt: skip
         assert int(progress.iteration) == arguments.generations, progress
 

@@ -12,7 +12,7 @@ import pytest
 import upslope
 from upslope.core.checks import NumericalError, UpslopeError
 from upslope.optimization import EvaluationError
-from upslope.optimization.evaluation import traced
+from upslope.optimization.evaluation import FunctionCall, traced
 from upslope.optimization.points import split_bounds
 from upslope.optimization.problem import function_methods
 from upslope.search import Choices, Integers, Permutation, Real
@@ -207,9 +207,9 @@ def test_a_callback_sees_the_search_and_can_end_it():
         ({"method": "ppo"}, "ppo needs steps of an environment"),
         ({"x0": [0.0, float("nan")]}, "entry 1"),
         ({"x0": []}, "nothing to search"),
-        ({"bounds": (0.0, 1.0), "x0": [0.5, 5.0]}, "theta"),
-        ({"bounds": (1.0, 1.0)}, "below"),
-        ({"bounds": (1.0, 0.0)}, "below"),
+        ({"bounds": (0.0, 1.0), "x0": [0.5, 5.0]}, "5.0 at entry 1"),
+        ({"bounds": (0.5, 0.5)}, "fix every coordinate"),
+        ({"bounds": (1.0, 0.0)}, "crossed"),
         ({"bounds": ([0.0], [1.0, 2.0])}, "lower bounds"),
         ({"popsize": 3}, "population_size"),
         ({"budget": 0}, "budget"),
@@ -235,12 +235,19 @@ def test_arguments_that_make_no_sense_are_refused_before_any_evaluation(argument
 
 
 def test_what_can_be_traced():
-    x = jnp.zeros(2)
-    assert traced(sphere, x)
-    assert not traced(numpy_sphere, x)
-    assert not traced(lambda x: 1.0, x)  # perhaps it asks the world
-    assert not traced(lambda x: 1 / 0, x)
-    assert not traced(lambda x: sphere(x) if x[0] > 0 else 0.0, x)
+    computes = lambda f, **how: traced(FunctionCall(f, **how), jnp.zeros((3, 2)))  # noqa: E731
+    assert computes(sphere)
+    assert not computes(numpy_sphere)
+    assert not computes(lambda x: 1.0)  # perhaps it asks the world
+    assert not computes(lambda x: 1 / 0)
+    assert not computes(lambda x: sphere(x) if x[0] > 0 else 0.0)
+    assert computes(lambda x: jnp.sum(x, axis=1), vectorized=True)
+    scaled = lambda x, by: by * jnp.sum(x)  # noqa: E731
+    assert computes(scaled, args=(2.0,)) != computes(scaled, args=(3.0,))
+    with pytest.raises(UpslopeError, match=r"shape \(2,\)"):
+        computes(lambda x: x)
+    with pytest.raises(UpslopeError, match=r"must return \(3,\) numbers"):
+        computes(jnp.sum, vectorized=True)
 
 
 def test_bounds_in_either_form():

@@ -15,8 +15,9 @@ from jaxtyping import Float
 from upslope.core.annotations import PyTree
 from upslope.core.checks import StorageError, UpslopeError
 from upslope.optimization.loops import Progress, first_progress, keys_of, told
-from upslope.optimization.points import Bounds
-from upslope.optimization.problem import check_seed, function_problem
+from upslope.optimization.points import Bounds, plain
+from upslope.optimization.problem import function_problem
+from upslope.optimization.scipy_words import Seed, seed_of
 from upslope.storage.checkpoint import checkpoints, load_latest, save_checkpoint
 
 
@@ -50,17 +51,17 @@ class AskTell:
 
     def __init__(
         self,
-        x0: PyTree,
+        x0: PyTree = None,
         method: str = "cma-es",
         *,
         maximize: bool = True,
         std: float | None = None,
         bounds: Bounds | None = None,
-        seed: int = 0,
+        seed: Seed = 0,
         folder: str | Path | None = None,
         **settings: Any,
     ):
-        check_seed("AskTell", seed)
+        seed = seed_of("AskTell", seed)
         self._sign = 1.0 if maximize else -1.0
         self._folder = None if folder is None else Path(folder)
         described = {
@@ -68,7 +69,7 @@ class AskTell:
             "method": method,
             "maximize": maximize,
             "std": std,
-            "bounds": _plain(bounds),
+            "bounds": _plain(None if bounds is None else plain(bounds)),
             "seed": seed,
             "settings": {name: _plain(value) for name, value in sorted(settings.items())},
         }

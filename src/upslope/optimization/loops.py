@@ -1,9 +1,9 @@
-"""The two loops of a search over a function: compiled with it, or around it."""
+"""A search over a function that JAX can trace: one compiled program."""
 
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from jax import Array
 
 from upslope.core import tree
 from upslope.core.annotations import PyTree
-from upslope.optimization.evaluation import Function, HostFunction, wants_key
+from upslope.optimization.evaluation import FunctionCall
 from upslope.optimization.problem import FunctionProblem, Numbers
 
 CHUNK = 4096  # iterations between two looks at the host
@@ -30,10 +30,16 @@ class Progress(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """When to stop; both in what is maximised."""
+    """When to stop."""
 
-    iterations: int
-    target: float  # infinite for none
+    iterations: int  # asks and tells
+    steps: float  # iterations as the method counts them (`steps_of`); infinite for no limit
+    target: float  # of what is maximised; infinite for none
+
+
+def steps_of(progress: Progress) -> Array:
+    """Iterations as the method counts them: Nelder-Mead's are steps of its simplex."""
+    return getattr(progress.state, "iterations", progress.iteration)
 
 
 def first_progress(problem: FunctionProblem, seed: int) -> tuple[Progress, Array, Array]:
@@ -45,16 +51,9 @@ def first_progress(problem: FunctionProblem, seed: int) -> tuple[Progress, Array
     return _first_progress(problem.numbers, np.uint32(seed), dimension=problem.dimension)
 
 
-def _begun(numbers: Numbers, seed: Array, *, dimension: int) -> tuple[Progress, Array, Array]:
-    method, start, transform, objective = numbers
-    problem = FunctionProblem(
-        name="",
-        method=method,
-        start=start,
-        transform=transform,
-        objective=objective,
-        dimension=dimension,
-    )
+def begun(numbers: Numbers, seed: Array, *, dimension: int) -> tuple[Progress, Array, Array]:
+    """`first_progress`, not compiled."""
+    problem = FunctionProblem.of_numbers(numbers, dimension)
     key, *others = jax.random.split(jax.random.key(seed), 3)
     state = problem.method.init(key, problem.start, problem.objective)
     state = jax.tree.map(jnp.asarray, state)
@@ -68,7 +67,7 @@ def _begun(numbers: Numbers, seed: Array, *, dimension: int) -> tuple[Progress, 
     )
 
 
-_first_progress = jax.jit(_begun, static_argnames="dimension")
+_first_progress = jax.jit(begun, static_argnames="dimension")
 
 
 def keys_of(words: Array, iteration: Array) -> tuple[Array, Array, Array]:
@@ -109,14 +108,15 @@ def advanced(
     return new, mean
 
 
-@functools.partial(jax.jit, static_argnames=("f", "program", "sign", "dimension"))
+@functools.partial(jax.jit, static_argnames=("call", "program", "sign", "dimension"))
 def compiled_search(
     numbers: Numbers,
     seed: Array,
     iterations: Array,
+    steps: Array,
     target: Array,
     *,
-    f: Function,
+    call: FunctionCall,
     program: str,
     sign: float,
     dimension: int,
@@ -129,8 +129,9 @@ def compiled_search(
       numbers: as for `compiled_chunk`, like the others.
       seed: of the search.
       iterations: at most so many, and at most `CHUNK`.
+      steps: at most so many of the method's own, see `steps_of`.
       target: at which it stops.
-      f: what is searched.
+      call: what is searched.
       program: digest of it.
       sign: 1 to maximise f, -1 to minimise it.
       dimension: of the problem.
@@ -138,19 +139,20 @@ def compiled_search(
     Returns:
       The progress, the best and the mean value of each iteration, and the key for what comes after.
     """
-    progress, key, later = _begun(numbers, seed, dimension=dimension)
-    return *_chunk(numbers, progress, key, iterations, target, f, sign, dimension), later
+    progress, key, later = begun(numbers, seed, dimension=dimension)
+    return *_chunk(numbers, progress, key, iterations, steps, target, call, sign, dimension), later
 
 
-@functools.partial(jax.jit, static_argnames=("f", "program", "sign", "dimension"))
+@functools.partial(jax.jit, static_argnames=("call", "program", "sign", "dimension"))
 def compiled_chunk(
     numbers: Numbers,
     progress: Progress,
     key: Array,
     iterations: Array,
+    steps: Array,
     target: Array,
     *,
-    f: Function,
+    call: FunctionCall,
     program: str,
     sign: float,
     dimension: int,
@@ -162,8 +164,9 @@ def compiled_chunk(
       progress: where the search stands.
       key: of the search, as words.
       iterations: at most so many.
+      steps: at most so many of the method's own, see `steps_of`.
       target: at which it stops.
-      f: what is searched, in JAX.
+      call: what is searched, in JAX.
       program: digest of what f computes, see `traced`; another one is compiled anew.
       sign: 1 to maximise f, -1 to minimise it.
       dimension: of the problem.
@@ -171,7 +174,7 @@ def compiled_chunk(
     Returns:
       The progress after them, and the best and the mean value of each.
     """
-    return _chunk(numbers, progress, key, iterations, target, f, sign, dimension)
+    return _chunk(numbers, progress, key, iterations, steps, target, call, sign, dimension)
 
 
 def _chunk(
@@ -179,34 +182,27 @@ def _chunk(
     progress: Progress,
     key: Array,
     iterations: Array,
+    steps: Array,
     target: Array,
-    f: Function,
+    call: FunctionCall,
     sign: float,
     dimension: int,
 ) -> tuple[Progress, Array, Array]:
-    method, start, transform, objective = numbers
-    problem = FunctionProblem(
-        name="",
-        method=method,
-        start=start,
-        transform=transform,
-        objective=objective,
-        dimension=dimension,
-    )
-    keyed = wants_key(f)
-    spec: Any = problem.method.experience
+    problem = FunctionProblem.of_numbers(numbers, dimension)
+    spec = problem.spec
     episodes, common = spec.episodes_per_candidate, spec.common_random_numbers
 
     def evaluate(key: Array, points: PyTree, population: int) -> Array:
-        if not keyed:
-            values: Array = sign * jax.vmap(lambda point: jnp.asarray(f(point)))(points)
-            return jnp.broadcast_to(values[:, None], (population, episodes))
-        keys = jax.random.split(key, episodes if common else (population, episodes))
-        each = jax.vmap(
-            lambda point, row: jax.vmap(lambda k: jnp.asarray(f(point, key=k)))(row),
-            in_axes=(0, None if common else 0),
-        )
-        return sign * each(points, keys)
+        each = (lambda x, k: call(x, k)) if call.vectorized else jax.vmap(call, in_axes=(0, None))
+        if not call.keyed:
+            values = jnp.asarray(each(points, None))
+            return sign * jnp.broadcast_to(values[:, None], (population, episodes))
+        if common or call.vectorized:
+            keys = jax.random.split(key, episodes)
+            return sign * jax.vmap(lambda k: jnp.asarray(each(points, k)), out_axes=1)(keys)
+        keys = jax.random.split(key, (population, episodes))
+        of_point = lambda x, row: jax.vmap(lambda k: jnp.asarray(call(x, k)))(row)  # noqa: E731
+        return sign * jax.vmap(of_point)(points, keys)
 
     def step(progress: Progress) -> tuple[Progress, Array]:
         ask_key, evaluation_key, _ = keys_of(key, progress.iteration)
@@ -219,7 +215,8 @@ def _chunk(
     def going(carry: tuple[Array, Progress, Array, Array]) -> Array:
         count, progress, _, _ = carry
         stopped = problem.method.stopped(progress.state) != 0
-        return (count < iterations) & (progress.best < target) & ~stopped
+        ahead = (count < iterations) & (steps_of(progress) < steps)
+        return ahead & (progress.best < target) & ~stopped
 
     def body(
         carry: tuple[Array, Progress, Array, Array],
@@ -244,15 +241,7 @@ def _told(
     *,
     dimension: int,
 ) -> tuple[Progress, Array]:
-    method, start, transform, objective = numbers
-    problem = FunctionProblem(
-        name="",
-        method=method,
-        start=start,
-        transform=transform,
-        objective=objective,
-        dimension=dimension,
-    )
+    problem = FunctionProblem.of_numbers(numbers, dimension)
     return advanced(problem, progress, key, candidates, values)
 
 
@@ -262,46 +251,3 @@ def told(
     """`advanced`, compiled."""
     dimension = problem.dimension
     return _told(problem.numbers, progress, key, candidates, values, dimension=dimension)
-
-
-class HostSearch:
-    """ask and tell compiled, f called in between.
-
-    Args:
-      problem: what is searched.
-      f: on the host.
-      sign: 1 to maximise f, -1 to minimise it.
-    """
-
-    def __init__(self, problem: FunctionProblem, f: HostFunction, sign: float):
-        self.problem, self.f, self.sign = problem, f, sign
-        method = problem.method
-
-        def ask(state: PyTree, iteration: Array, key: Array) -> tuple[PyTree, PyTree]:
-            candidates = method.ask(keys_of(key, iteration)[0], state)
-            return candidates, problem.points(candidates)
-
-        self.ask = jax.jit(ask)
-        self.tell = functools.partial(told, problem)
-        self.stopped = jax.jit(method.stopped)
-
-    def step(self, progress: Progress, key: Array) -> tuple[Progress, float]:
-        """One iteration, and the mean value of its candidates."""
-        candidates, points = self.ask(progress.state, progress.iteration, key)
-        values = self.values(points, keys_of(key, progress.iteration)[1])
-        progress, mean = self.tell(progress, key, candidates, jnp.asarray(values))
-        return progress, float(mean)
-
-    def values(self, points: PyTree, key: Array) -> np.ndarray:
-        """The values [P, E] of points, leaves [P, ...]."""
-        points = jax.tree.map(np.asarray, points)
-        population = jax.tree.leaves(points)[0].shape[0]
-        spec: Any = self.problem.method.experience
-        episodes = spec.episodes_per_candidate
-        each = [jax.tree.map(lambda leaf: leaf[i], points) for i in range(population)]  # noqa: B023
-        if spec.common_random_numbers:
-            keys = list(jax.random.split(key, episodes)) * population
-        else:
-            keys = list(jax.random.split(key, population * episodes))
-        repeated = [point for point in each for _ in range(episodes)]
-        return self.sign * self.f(repeated, keys).reshape(population, episodes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -11,25 +11,27 @@ from jax import Array
 
 from upslope.core.annotations import PyTree
 from upslope.core.checks import NumericalError, UpslopeError, check_number
-from upslope.optimization.evaluation import Function, HostFunction, traced, wants_key
+from upslope.optimization.evaluation import Function, FunctionCall, HostFunction, traced
+from upslope.optimization.host_search import BEST, FINITE, MEAN, STEPS, STOPPED, HostSearch
+from upslope.optimization.listener import Callback, Listener
 from upslope.optimization.loops import (
     CHUNK,
-    HostSearch,
     Limits,
     Progress,
     compiled_chunk,
     compiled_search,
     first_progress,
+    steps_of,
 )
 from upslope.optimization.points import Bounds
 from upslope.optimization.problem import (
     FunctionProblem,
     check_budget,
     check_population_fits,
-    check_seed,
     function_problem,
 )
 from upslope.optimization.result import Curve, Result
+from upslope.optimization.scipy_words import OWNER, Seed, read_options, seed_of
 
 # Fresh evaluations of the solution of a noisy function.
 VERIFICATIONS = 100
@@ -43,35 +45,43 @@ class SearchRequest(NamedTuple):
     sign: float  # 1 to maximise f, -1 to minimise it
     f: Function
     x0: PyTree
-    method: str
+    method: str | None
+    args: object
     budget: int | None
     target: float | None
     std: float | None
     bounds: Bounds | None
-    seed: int
+    seed: Seed
     noisy: bool | None
     on_host: bool | None
+    vectorized: bool
     deadline: float | None
     workers: int
-    callback: Callable[[int, float], Any] | None
+    callback: Callback | None
+    tol: float | None
+    options: Mapping[str, Any] | None
     settings: dict[str, Any]
 
 
 def maximize(
     f: Function,
-    x0: PyTree,
-    method: str = "cma-es",
+    x0: PyTree = None,
+    method: str | None = "cma-es",
     *,
+    args: object = (),
     budget: int | None = None,
     target: float | None = None,
     std: float | None = None,
     bounds: Bounds | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     noisy: bool | None = None,
     on_host: bool | None = None,
+    vectorized: bool = False,
     deadline: float | None = None,
     workers: int = 1,
-    callback: Callable[[int, float], Any] | None = None,
+    callback: Callback | None = None,
+    tol: float | None = None,
+    options: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Result:
     r"""Searches :math:`\arg\max_x f(x)` with values of f alone.
@@ -83,20 +93,31 @@ def maximize(
 
     Args:
       f: what is maximised.
-      x0: where to start: a number, a vector, or any tree of arrays. f gets the same structure.
-      method: a name of `upslope list methods` that needs returns alone.
+      x0: where to start: a number, a vector, or any tree of arrays. f gets the same structure. None
+        for a vector in the middle of finite `bounds`, with a first step size of a quarter of the
+        narrowest.
+      method: a name of `upslope list methods` that needs returns alone, in any case.
+      args: what f gets after x, as in SciPy: f(x, *args).
       budget: evaluations of f at most; None for 1000 a coordinate and at least 10,000.
       target: stop as soon as a value is at least this.
       std: the method's first step size, in units of x.
-      bounds: (low, high), or one pair for each coordinate; kept by a smooth transform.
-      seed: of the search's randomness.
+      bounds: (low, high), one pair for each coordinate, or a `scipy.optimize.Bounds`; kept by a
+        smooth transform. A coordinate whose bounds are equal is fixed, and not searched.
+      seed: of the search's randomness: a whole number, or a `numpy.random.Generator` from which one
+        is drawn.
       noisy: whether f gives different values at the same x; None: if it has a parameter `key`.
       on_host: call f with NumPy arrays, one point at a time, although JAX could trace it; None
         decides by trying.
+      vectorized: f takes all points of a population at once, an array [P, d] (leaves [P, ...]),
+        and returns their values [P].
       deadline: seconds one call of f may take on the host.
       workers: calls at the same time on the host, in threads.
       callback: `callback(nfev, best)` after every iteration (on the host) or every few hundred
-        (compiled); a true value ends the search.
+        evaluations (compiled); a true value ends the search. SciPy's `callback(xk)` and
+        `callback(intermediate_result=...)` are known by their signature; StopIteration ends it too.
+      tol: every tolerance that the method has.
+      options: as SciPy's: `maxfev` (the budget), `maxiter` (iterations at most), and the method's
+        own settings.
       settings: the method's own; see `upslope show METHOD`.
 
     Raises:
@@ -109,6 +130,7 @@ def maximize(
         f=f,
         x0=x0,
         method=method,
+        args=args,
         budget=budget,
         target=target,
         std=std,
@@ -116,9 +138,12 @@ def maximize(
         seed=seed,
         noisy=noisy,
         on_host=on_host,
+        vectorized=vectorized,
         deadline=deadline,
         workers=workers,
         callback=callback,
+        tol=tol,
+        options=options,
         settings=settings,
     )
     return _search(request)
@@ -126,19 +151,23 @@ def maximize(
 
 def minimize(
     f: Function,
-    x0: PyTree,
-    method: str = "cma-es",
+    x0: PyTree = None,
+    method: str | None = "cma-es",
     *,
+    args: object = (),
     budget: int | None = None,
     target: float | None = None,
     std: float | None = None,
     bounds: Bounds | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     noisy: bool | None = None,
     on_host: bool | None = None,
+    vectorized: bool = False,
     deadline: float | None = None,
     workers: int = 1,
-    callback: Callable[[int, float], Any] | None = None,
+    callback: Callback | None = None,
+    tol: float | None = None,
+    options: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Result:
     """The same as `maximize`, downhill: f, the target and all values shown are those of f.
@@ -150,6 +179,7 @@ def minimize(
         f=f,
         x0=x0,
         method=method,
+        args=args,
         budget=budget,
         target=target,
         std=std,
@@ -157,74 +187,87 @@ def minimize(
         seed=seed,
         noisy=noisy,
         on_host=on_host,
+        vectorized=vectorized,
         deadline=deadline,
         workers=workers,
         callback=callback,
+        tol=tol,
+        options=options,
         settings=settings,
     )
     return _search(request)
 
 
 def _search(request: SearchRequest) -> Result:
-    sign, f, method, target = request.sign, request.f, request.method, request.target
+    sign, target = request.sign, request.target
     if target is not None:
-        check_number("A search over a function", "target", target)
+        check_number(OWNER, "target", target)
     if request.deadline is not None:
-        check_number("A search over a function", "deadline", request.deadline, above=0)
-    check_seed("A search over a function", request.seed)
-    if not callable(f):
-        raise UpslopeError(f"f={f!r} cannot be called: give a function of x.")
-    check_number("A search over a function", "workers", request.workers, at_least=1, integer=True)
+        check_number(OWNER, "deadline", request.deadline, above=0)
+    if not callable(request.f):
+        raise UpslopeError(f"f={request.f!r} cannot be called: give a function of x.")
+    check_number(OWNER, "workers", request.workers, at_least=1, integer=True)
+    if request.vectorized and request.workers > 1:
+        raise UpslopeError(
+            f"{OWNER} got vectorized=True and workers={request.workers}: f is called once for all "
+            "points of a population, so share them out inside of f, or leave vectorized out."
+        )
+    options = read_options(request.options, request.budget)
+    twice = sorted(set(options.settings) & set(request.settings))
+    if twice:
+        raise UpslopeError(f"{OWNER} got {twice[0]} twice: in options= and as a keyword.")
+    listener = Listener(request.callback)
+    seed = seed_of(OWNER, request.seed)
     with jax.enable_x64(True):
         problem = function_problem(
-            request.x0, method, request.std, request.bounds, request.settings
+            request.x0,
+            request.method,
+            request.std,
+            request.bounds,
+            {**options.settings, **request.settings},
+            request.tol,
         )
-        budget = check_budget(request.budget, problem.dimension)
-        spec: Any = problem.method.experience
+        spec = problem.spec
         cost = spec.population_size * spec.episodes_per_candidate
-        aim = np.inf if target is None else sign * target
-        check_population_fits(method, budget, spec)
-        limits = Limits(budget // cost, aim)
+        budget = check_budget(options, problem, cost)
+        check_population_fits(problem.name, budget, spec)
+        limits = Limits(
+            iterations=budget // cost,
+            steps=np.inf if options.iterations is None else options.iterations,
+            target=np.inf if target is None else sign * target,
+        )
+        call = FunctionCall(request.f, request.args, vectorized=request.vectorized)
         # Noise of f's own would be drawn once, while it is traced.
-        own_noise = bool(request.noisy) and not wants_key(f)
-        noisy = wants_key(f) if request.noisy is None else request.noisy
+        own_noise = bool(request.noisy) and not call.keyed
+        noisy = call.keyed if request.noisy is None else request.noisy
         here = (
             not request.on_host
             and not own_noise
             and request.deadline is None
             and request.workers == 1
         )
-        program = traced(f, problem.start) if here else None
-        halted = False
-
-        def heard(nfev: int, value: float) -> bool:
-            nonlocal halted
-            halted = request.callback is not None and bool(request.callback(nfev, value))
-            return halted
-
-        host = HostFunction(f, request.deadline, request.workers)
+        program = traced(call, problem.population(spec.population_size)) if here else None
+        host = HostFunction(call, request.deadline, request.workers)
         try:
             if program is not None:
                 often = CHUNK if request.callback is None else max(1, PATIENCE // cost)
                 progress, best, mean, check_key = _compiled(
-                    problem, f, program, sign, request.seed, limits, heard, cost, often
+                    problem, call, program, sign, seed, limits, listener, cost, often
                 )
             else:
                 progress, best, mean, check_key = _around(
-                    problem, host, sign, request.seed, limits, heard, cost
+                    problem, host, sign, seed, limits, listener, cost
                 )
-            _check_finite(progress, cost, at_least=0)
+            _check_finite(int(progress.iteration) * cost, int(progress.finite), at_least=0)
             x, fun, error = _verified(problem, host, sign, progress, check_key, noisy)
         finally:
             host.close()
         iterations = len(best)
         message, success = _verdict(
-            problem, progress, limits, iterations * cost, budget, sign, halted
+            problem, progress, limits, iterations * cost, budget, sign, listener.halted
         )
         nfev = cost * np.arange(1, iterations + 1)
         curve = Curve(nfev, sign * np.asarray(best), sign * np.asarray(mean))
-        # Nelder-Mead counts steps of its simplex, as SciPy does.
-        steps = int(getattr(progress.state, "iterations", iterations))
         return Result(
             x=x,
             fun=fun,
@@ -233,27 +276,27 @@ def _search(request: SearchRequest) -> Result:
             success=success,
             message=message,
             nfev=iterations * cost,
-            nit=steps,
+            nit=int(steps_of(progress)),
             curve=curve,
-            method=method,
+            method=problem.name,
         )
 
 
 def _compiled(
     problem: FunctionProblem,
-    f: Function,
+    call: FunctionCall,
     program: str,
     sign: float,
     seed: int,
     limits: Limits,
-    heard: Callable[[int, float], bool],
+    listener: Listener,
     cost: int,
     often: int,
 ) -> tuple[Progress, list[float], list[float], Array]:
     best: list[float] = []
     mean: list[float] = []
-    done, target = 0, np.asarray(limits.target)
-    of_f = {"f": f, "program": program, "sign": sign, "dimension": problem.dimension}
+    done, steps, target = 0, np.asarray(limits.steps), np.asarray(limits.target)
+    of_f = {"call": call, "program": program, "sign": sign, "dimension": problem.dimension}
     progress: Any = None
     key: Any = None
     later: Any = None
@@ -261,21 +304,28 @@ def _compiled(
         count = np.asarray(min(CHUNK, often, limits.iterations - done))
         if count == limits.iterations:
             progress, bests, means, later = compiled_search(
-                problem.numbers, np.uint32(seed), count, target, **of_f
+                problem.numbers, np.uint32(seed), count, steps, target, **of_f
             )
         else:
             if progress is None:
                 progress, key, later = first_progress(problem, seed)
             progress, bests, means = compiled_chunk(
-                problem.numbers, progress, key, count, target, **of_f
+                problem.numbers, progress, key, count, steps, target, **of_f
             )
         now = int(progress.iteration)
         best += np.asarray(bests)[: now - done].tolist()
         mean += np.asarray(means)[: now - done].tolist()
-        _check_finite(progress, cost)
+        _check_finite(now * cost, int(progress.finite))
         stopped = now - done < count or float(progress.best) >= limits.target
         done = now
-        if heard(done * cost, sign * float(progress.best)) or stopped:
+        best_point = progress.best_point
+        ended = listener(
+            done * cost,
+            sign * float(progress.best),
+            int(steps_of(progress)),
+            lambda: jax.tree.map(np.array, best_point),  # noqa: B023
+        )
+        if ended or stopped or int(steps_of(progress)) >= limits.steps:
             break
     return progress, best, mean, later
 
@@ -286,28 +336,31 @@ def _around(
     sign: float,
     seed: int,
     limits: Limits,
-    heard: Callable[[int, float], bool],
+    listener: Listener,
     cost: int,
 ) -> tuple[Progress, list[float], list[float], Array]:
-    progress, key, later = first_progress(problem, seed)
-    search = HostSearch(problem, f, sign)
+    search = HostSearch(problem, seed, keyed=f.call.keyed, vectorized=f.call.vectorized)
+    episodes = problem.spec.episodes_per_candidate
+    point = lambda: jax.tree.map(np.array, search.progress.best_point)  # noqa: E731
     best: list[float] = []
     mean: list[float] = []
     for done in range(1, limits.iterations + 1):
-        progress, value = search.step(progress, key)
-        best.append(float(progress.best))
-        mean.append(value)
-        _check_finite(progress, cost)
-        stopped = best[-1] >= limits.target or int(search.stopped(progress.state))
-        if heard(done * cost, sign * best[-1]) or stopped:
+        points, words = search.asked()
+        read = search.tell(sign * f(points, words, episodes))
+        best.append(float(read[BEST]))
+        mean.append(float(read[MEAN]))
+        if not read[FINITE]:
+            _check_finite(done * cost, 0)
+        steps = int(read[STEPS])
+        ended = best[-1] >= limits.target or read[STOPPED] != 0 or steps >= limits.steps
+        if listener(done * cost, sign * best[-1], steps, point) or ended:
             break
-    return progress, best, mean, later
+    return search.progress, best, mean, search.later
 
 
-def _check_finite(progress: Progress, cost: int, at_least: int = 100) -> None:
+def _check_finite(taken: int, finite: int, at_least: int = 100) -> None:
     """Nothing can be learned from nothing: that is said after so many evaluations."""
-    taken = int(progress.iteration) * cost
-    if int(progress.finite) == 0 and taken >= at_least:
+    if finite == 0 and taken >= at_least:
         raise NumericalError(
             f"All of the first {taken} values of f were NaN or infinite: start where f is defined, "
             "or with a smaller std."
@@ -327,8 +380,13 @@ def _verified(
         x = jax.tree.map(np.asarray, progress.best_point)
         return x, sign * float(progress.best), 0.0
     x = jax.tree.map(np.asarray, problem.solution(progress.state))
-    keys = list(jax.random.split(jax.random.wrap_key_data(key), VERIFICATIONS))
-    values = f([x] * VERIFICATIONS, keys)
+    words = None
+    if f.call.keyed:
+        split = jax.random.split(jax.random.wrap_key_data(key), VERIFICATIONS)
+        words = np.asarray(jax.random.key_data(split))
+        words = words[:1] if f.call.vectorized else words
+    repeated = jax.tree.map(lambda leaf: np.stack([leaf] * VERIFICATIONS), x)
+    values = f(repeated, words)
     return x, float(values.mean()), float(values.std(ddof=1) / np.sqrt(VERIFICATIONS))
 
 
@@ -363,4 +421,6 @@ def _verdict(
         return f"Converged: {reason}.{aside}", not np.isfinite(limits.target)
     if halted:
         return f"Stopped by the callback.{aside}", False
+    if int(steps_of(progress)) >= limits.steps:
+        return f"Used the {int(limits.steps):,} iterations of maxiter.{aside}", False
     return f"Used the budget of {budget:,} evaluations.{aside}", False

@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from upslope.core.annotations import PyTree
 from upslope.core.checks import UpslopeError
 from upslope.core.tree import ravel_parameters
+from upslope.optimization.coordinates import Coordinates
 from upslope.search.evolution.cma.box_transform import BoxTransform
 
 # A number for all coordinates, or one for each; None for an open end.
 Bound = ArrayLike | Sequence[float | None] | None
-# (low, high), or as in SciPy a pair for each coordinate.
-Bounds = tuple[Bound, Bound] | Sequence[Sequence[float | None]] | np.ndarray
+
+
+class BoundsObject(Protocol):
+    """A `scipy.optimize.Bounds`: told by its attributes, so that SciPy need not be there."""
+
+    @property
+    def lb(self) -> ArrayLike:
+        """Lower bounds."""
+        ...
+
+    @property
+    def ub(self) -> ArrayLike:
+        """Upper bounds."""
+        ...
+
+
+# (low, high), or as in SciPy a pair for each coordinate or an object that has all of them.
+PlainBounds = tuple[Bound, Bound] | Sequence[Sequence[float | None]] | np.ndarray
+Bounds = PlainBounds | BoundsObject
+
+
+def plain(bounds: Bounds) -> PlainBounds:
+    """Bounds without SciPy's object around them: its two arrays."""
+    if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
+        limits = cast(BoundsObject, bounds)
+        return np.asarray(limits.lb, float), np.asarray(limits.ub, float)
+    return cast(PlainBounds, bounds)
 
 
 def start_point(x0: PyTree, *, discrete: bool) -> PyTree:
@@ -69,20 +95,22 @@ def start_point(x0: PyTree, *, discrete: bool) -> PyTree:
     return start
 
 
-def box(bounds: Bounds | None, start: PyTree) -> BoxTransform:
-    """The transform that keeps a search between bounds.
+def searched_coordinates(bounds: Bounds | None, x0: PyTree) -> Coordinates:
+    """The map from what is searched to points within bounds; equal bounds fix a coordinate.
 
     Args:
       bounds: None; a tuple (low, high) of numbers, or of lists or arrays with a number for each
-        coordinate; or, as in SciPy, a sequence of pairs, one a coordinate (None for an open end).
-      start: x0 as arrays.
+        coordinate; as in SciPy a sequence of pairs, one a coordinate (None for an open end), or a
+        `scipy.optimize.Bounds`.
+      x0: the start as arrays.
 
     Raises:
-      UpslopeError: another shape; bounds that are crossed or equal; a start outside of them.
+      UpslopeError: another shape; bounds that are crossed, or that fix every coordinate; a start
+        outside of them.
     """
     if bounds is None:
-        return BoxTransform()
-    theta, _ = ravel_parameters(start)
+        return Coordinates(BoxTransform())
+    theta, _ = ravel_parameters(x0)
     low, high = split_bounds(bounds, theta.size)
     for name, bound in (("lower", low), ("upper", high)):
         if bound.shape not in ((), (theta.size,)):
@@ -92,16 +120,77 @@ def box(bounds: Bounds | None, start: PyTree) -> BoxTransform:
             )
         if np.isnan(bound).any():
             raise UpslopeError(f"bounds hold NaN among the {name} ones: use None for an open end.")
-    transform = BoxTransform(jnp.asarray(low, theta.dtype), jnp.asarray(high, theta.dtype))
-    transform.check(theta)
-    return transform
+    low, high = np.broadcast_to(low, theta.shape), np.broadcast_to(high, theta.shape)
+    if (low > high).any():
+        i = int(np.flatnonzero(low > high)[0])
+        raise UpslopeError(
+            f"bounds of coordinate {i} are crossed: the lower one, {low[i]}, must not be above the "
+            f"upper one, {high[i]}."
+        )
+    outside = np.flatnonzero(~((np.asarray(theta) >= low) & (np.asarray(theta) <= high)))
+    if outside.size:
+        i = int(outside[0])
+        raise UpslopeError(
+            f"x0 has {float(theta[i])!r} at entry {i}, which is outside of its bounds "
+            f"[{float(low[i])!r}, {float(high[i])!r}]: start inside, or widen the bounds."
+        )
+    free = tuple(np.flatnonzero(low < high).tolist())
+    if not free:
+        raise UpslopeError(
+            f"bounds={bounds!r:.200} fix every coordinate (each lower bound equals its upper one): "
+            "there is nothing to search."
+        )
+    if len(free) == theta.size:
+        return Coordinates(_transform(low, high, theta.dtype))
+    index = np.asarray(free)
+    return Coordinates(_transform(low[index], high[index], theta.dtype), x0, free)
+
+
+def _transform(low: np.ndarray, high: np.ndarray, dtype: DTypeLike) -> BoxTransform:
+    return BoxTransform(jnp.asarray(low, dtype), jnp.asarray(high, dtype))
+
+
+def middle_of(bounds: Bounds | None) -> tuple[np.ndarray, float]:
+    """Where a search without x0 starts: the middle of its bounds [D], and a quarter of the
+    smallest distance between two of them, a first step size that stays inside.
+
+    Raises:
+      UpslopeError: no bounds, or one that is missing or infinite.
+    """
+    if bounds is None:
+        raise UpslopeError(
+            "x0 is missing: give a point to start at, or bounds=[(low, high), ...] to start in "
+            "their middle."
+        )
+    low, high = split_bounds(bounds, _size_of(bounds))
+    low, high = np.broadcast_arrays(np.atleast_1d(low), np.atleast_1d(high))
+    open_ends = np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)))
+    if open_ends.size:
+        i = int(open_ends[0])
+        raise UpslopeError(
+            f"x0 is missing, and the bounds of coordinate {i} are [{low[i]}, {high[i]}], which "
+            "has no middle: give x0, or finite bounds."
+        )
+    widths = (high - low)[high > low]
+    return 0.5 * low + 0.5 * high, 0.25 * float(widths.min(initial=np.inf))
+
+
+def _size_of(bounds: Bounds) -> int:
+    """How many coordinates bounds in any of their forms are for."""
+    bounds = plain(bounds)
+    rows: list[Any] = list(bounds) if isinstance(bounds, Iterable) else [bounds]
+    pairs = all(np.ndim(row) == 1 and np.size(row) == 2 for row in rows)
+    if pairs and not (len(rows) == 2 and _two_rows(bounds, 2)):
+        return len(rows)
+    return max((np.size(row) for row in rows), default=0)
 
 
 def split_bounds(bounds: Bounds, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper bounds from either form."""
+    """Lower and upper bounds from any form, each one number or [D]."""
     open_ends = (-np.inf, np.inf)
+    bounds = plain(bounds)
     try:
-        pairs: list[Any] = [tuple(pair) for pair in bounds]  # pyright: ignore[reportArgumentType]
+        pairs: list[Any] = [tuple(pair) for pair in bounds]  # pyright: ignore
     except TypeError:  # (low, high), at least one of them a number or None
         pairs = []
     if len(pairs) == size and all(len(pair) == 2 for pair in pairs) and not _two_rows(bounds, size):
@@ -120,7 +209,7 @@ def split_bounds(bounds: Bounds, size: int) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(low, float), np.asarray(high, float)
 
 
-def _two_rows(bounds: Bounds, size: int) -> bool:
+def _two_rows(bounds: PlainBounds, size: int) -> bool:
     """Whether two vectors (low, high) are meant rather than a pair for each of two coordinates.
 
     Vectors are lists or arrays, pairs are tuples; a list of two lists is a list of pairs.

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Float
 
 from upslope.core.annotations import PyTree
-from upslope.core.checks import UpslopeError, check_number, check_settings
+from upslope.core.checks import UpslopeError, check_number, check_settings, unknown_name
 from upslope.core.records import Returns
 from upslope.core.tree import ravel_parameters
 from upslope.objectives.objective import EpisodicReturn, Objective
-from upslope.optimization.points import Bounds, box, start_point
+from upslope.optimization.coordinates import Coordinates
+from upslope.optimization.points import Bounds, middle_of, searched_coordinates, start_point
+from upslope.optimization.scipy_words import Options, method_name, refuse_foreign, with_tolerance
 from upslope.sampling.experience import EpisodeReturns
 from upslope.search import METHODS
 from upslope.search.evolution.cma.box_transform import BoxTransform
@@ -25,8 +29,8 @@ from upslope.training.settings import settings_of
 
 State = TypeVar("State")
 Points = TypeVar("Points")
-# What of a problem a compiled program takes as its arguments: method, start, box and objective.
-Numbers = tuple[SearchMethod[Any, Returns], PyTree, BoxTransform, Objective]
+# What of a problem a compiled program takes as its arguments.
+Numbers = tuple[SearchMethod[Any, Returns], PyTree, Coordinates, Objective]
 
 
 class FunctionProblem(NamedTuple):
@@ -35,25 +39,43 @@ class FunctionProblem(NamedTuple):
     name: str
     method: SearchMethod[Any, Returns]
     start: PyTree  # in the coordinates that are searched
-    transform: BoxTransform  # from those to x; the identity without bounds
+    coordinates: Coordinates  # from those to x
     objective: Objective
     dimension: int
 
     @property
     def numbers(self) -> Numbers:
         """What of it a compiled program takes as its arguments."""
-        return self.method, self.start, self.transform, self.objective
+        return self.method, self.start, self.coordinates, self.objective
+
+    @classmethod
+    def of_numbers(cls, numbers: Numbers, dimension: int) -> FunctionProblem:
+        """The problem inside a compiled program, where its name does not matter."""
+        method, start, coordinates, objective = numbers
+        return cls(
+            name="",
+            method=method,
+            start=start,
+            coordinates=coordinates,
+            objective=objective,
+            dimension=dimension,
+        )
+
+    @property
+    def spec(self) -> EpisodeReturns:
+        """How many values the method wants of how many points."""
+        spec = self.method.experience
+        assert isinstance(spec, EpisodeReturns)  # others are refused by `function_problem`
+        return spec
+
+    def population(self, size: int) -> PyTree:
+        """Points of the shape that f gets, [P, ...]: the start P times."""
+        x = self.start if self.coordinates.whole is None else self.coordinates.whole
+        return jax.tree.map(lambda leaf: jnp.stack([jnp.asarray(leaf)] * size), x)
 
     def points(self, candidates: Points) -> Points:
         """Candidates, leaves [P, ...], as points x."""
-        if not self.transform.active:
-            return candidates
-
-        def one(candidate: Points) -> Points:
-            theta, unravel = ravel_parameters(candidate)
-            return unravel(self.transform(theta))
-
-        return jax.vmap(one)(candidates)
+        return self.coordinates.points(candidates)
 
     def solution(self, state: PyTree) -> PyTree:
         """What the method would keep, as a point x."""
@@ -69,40 +91,62 @@ class FunctionProblem(NamedTuple):
 
 
 def function_problem(
-    x0: PyTree, method: str, std: float | None, bounds: Bounds | None, settings: dict[str, Any]
+    x0: PyTree,
+    method: str | None,
+    std: float | None,
+    bounds: Bounds | None,
+    settings: Mapping[str, Any],
+    tol: float | None = None,
 ) -> FunctionProblem:
     """Checks everything that can be checked before the first evaluation.
+
+    Args:
+      x0: the start; None for the middle of the bounds.
+      method: its name, without regard to case; None for the default.
+      std: the first step size; None for the method's own, or one that suits the bounds where there
+        is no x0.
+      bounds: in any form of `Bounds`.
+      settings: the method's own.
+      tol: for every tolerance that the method has and `settings` do not mention.
 
     Raises:
       UpslopeError: unknown method or setting; one that needs an environment; a start, bounds or a
         std that make no sense.
     """
+    method = method_name(method)
+    if method not in METHODS:
+        raise unknown_name("method of values alone", method, function_methods())
     target = METHODS.get(method)
     own, wrappers = settings_of(target), wrapper_settings(target)
     known = {**own, **wrappers}
     settings = dict(settings)
+    refuse_foreign(method, settings, known)
     if std is not None:
         if "std" not in known:
             raise UpslopeError(f"{method} has no std. Its settings: {', '.join(sorted(known))}.")
         settings["std"] = std
     check_settings(method, settings, known)
-    start = start_point(x0, discrete="space" in known)
-    real = all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(start))
+    settings = with_tolerance(method, settings, known, tol)
+    if x0 is None:
+        x0, width = middle_of(bounds)
+        if "std" in known and np.isfinite(width):
+            settings.setdefault("std", width)
+    x = start_point(x0, discrete="space" in known)
+    real = all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(x))
     if bounds is not None and not real:
         raise UpslopeError(
             f"bounds={bounds!r} are for real numbers, and x0 holds others: bounds of whole numbers "
             "belong into the space, space=Integers(low, high)."
         )
-    transform = box(bounds, start)
-    theta, unravel = ravel_parameters(start)
+    coordinates = searched_coordinates(bounds, x)
+    dimension = coordinates.size(x)
     if "population_size" in known and "population_size" not in settings:
-        published = target().population_for(theta.size)
+        published = target().population_for(dimension)
         if published is not None:
             settings["population_size"] = published
     if "episodes_per_candidate" in known and "episodes_per_candidate" not in settings:
         settings["episodes_per_candidate"] = 1  # episodes differ, values of a function do not
-    if transform.active:
-        start = unravel(transform.inverse(theta))
+    start = coordinates.inverse(x)
     around = {name: settings.pop(name) for name in set(wrappers) - set(own) if name in settings}
     built = target(**settings)
     spec = built.experience
@@ -128,9 +172,9 @@ def function_problem(
         name=method,
         method=wrapped(plain, **around),
         start=start,
-        transform=transform,
+        coordinates=coordinates,
         objective=objective,
-        dimension=theta.size,
+        dimension=dimension,
     )
 
 
@@ -159,12 +203,22 @@ def function_methods() -> list[str]:
     return names
 
 
-def check_budget(budget: int | None, dimension: int) -> int:
-    """Evaluations allowed: 1000 for each coordinate, at least 10,000, unless told otherwise."""
-    if budget is None:
-        return max(1000 * dimension, 10_000)
-    check_number("A search over a function", "budget", budget, at_least=1, integer=True)
-    return int(budget)
+def check_budget(options: Options, problem: FunctionProblem, cost: int) -> int:
+    """Evaluations allowed: 1000 for each coordinate, at least 10,000, unless told otherwise.
+
+    Args:
+      options: what was told.
+      problem: what is searched.
+      cost: evaluations of one ask and tell.
+    """
+    budget, iterations = options.budget, options.iterations
+    if budget is not None:
+        check_number("A search over a function", "budget", budget, at_least=1, integer=True)
+        return int(budget)
+    if iterations is not None:  # a step of Nelder-Mead's simplex takes at most D + 2 evaluations
+        each = problem.dimension + 2 if problem.name == "nelder-mead" else 1
+        return iterations * cost * each + problem.dimension + 1
+    return max(1000 * problem.dimension, 10_000)
 
 
 def check_population_fits(method: str, budget: int, spec: EpisodeReturns) -> None:
@@ -176,10 +230,3 @@ def check_population_fits(method: str, budget: int, spec: EpisodeReturns) -> Non
             f"budget={budget} is less than one iteration of {method}, which evaluates {size} "
             f"points{each}: give at least {size * episodes}, or another population_size."
         )
-
-
-def check_seed(owner: str, seed: int) -> None:
-    """Raises unless a seed is one of the 2^32 there are."""
-    check_number(owner, "seed", seed, at_least=0, integer=True)
-    if seed >= 2**32:
-        raise UpslopeError(f"{owner} got seed={seed}: it must be below 2^32 = {2**32}.")
