@@ -413,3 +413,35 @@ def test_whole_numbers_of_a_small_type_are_searched_to_both_ends():
     )  # fmt: skip
     np.testing.assert_array_equal(result.x, 77)
     assert result.x.dtype == np.int8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("f", "settings", "reason"),
+    [
+        (lambda x: jnp.sum((x - 1e6) ** 2), {"std": 0.1}, "tolfacupx"),
+        (lambda x: x[0], {"std": 0.1, "tolfacupx": 1e300}, "tolconditioncov"),
+        (lambda x: -jnp.sum(x), {}, "tolfacupx"),
+        (lambda x: jnp.sum((x - 1.0) ** 2), {}, None),
+        (lambda x: 1e3 + jnp.sum((x - 1.0) ** 2), {}, None),
+    ],
+)
+def test_divergence_is_no_success(f, settings, reason):
+    result = upslope.minimize(f, np.zeros(2), "cma-es", budget=60_000, **settings)
+    assert result.success == (reason is None)
+    if reason is None:
+        assert result.message.startswith("Converged")
+    else:
+        assert result.message.startswith(f"Stopped before it converged: {reason}")
+
+
+def test_convergence_is_read_from_the_reasons():
+    from upslope.search.evolution.cma.stopping import REASONS, has_converged
+
+    bit = {name: 1 << place for place, name in enumerate(REASONS)}
+    assert has_converged(bit["tolfun"])
+    assert has_converged(bit["tolx"] | bit["tolconditioncov"])
+    for alone in ("flat", "tolfacupx", "tolconditioncov", "stagnation", "maxiter"):
+        assert not has_converged(bit[alone])
+    assert not has_converged(bit["tolfun"] | bit["tolfacupx"])
+    assert not has_converged(0)

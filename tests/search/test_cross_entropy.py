@@ -165,3 +165,67 @@ class TestFullCovariance:
     def test_no_third_kind(self):
         with pytest.raises(UpslopeError, match="covariance='banded'"):
             CrossEntropyMethod(covariance="banded")
+
+
+def searched(f, x0, **settings):
+    import upslope
+
+    return upslope.minimize(f, x0, "cem", budget=20_000, **settings)
+
+
+def rosenbrock(x):
+    return 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_a_spread_that_is_lost_too_early_is_told_from_convergence(covariance):
+    """From (-1.2, 1) the valley of Rosenbrock's function is where it is lost, seed after seed.
+
+    A sphere of a value that hides small differences is where it converges.
+    """
+    for seed in range(4):
+        early = searched(rosenbrock, [-1.2, 1.0], covariance=covariance, seed=seed)
+        assert early.fun > 1e-4
+        assert not early.success
+        assert "the spread was lost too early" in early.message
+        assert early.nfev < 12_000
+    arrived = [
+        searched(
+            lambda x: 3.0 + jnp.sum((x - 0.5) ** 2), np.zeros(2), covariance=covariance, seed=s
+        )
+        for s in range(4)
+    ]
+    assert [r.success for r in arrived] == [r.fun - 3.0 < 1e-10 for r in arrived]
+    assert sum(r.success for r in arrived) >= 3
+
+
+@pytest.mark.slow
+def test_with_restarts_a_collapsed_search_goes_on_until_it_has_arrived():
+    import upslope
+
+    result = upslope.minimize(
+        rosenbrock, [-1.2, 1.0], "cem", budget=100_000, covariance="full", restarts="widen"
+    )
+    assert result.success
+    np.testing.assert_allclose(result.x, 1.0, atol=1e-6)
+
+
+def test_noise_is_no_reason_to_call_a_search_collapsed():
+    """The luckiest of one population is hardly better than another's by more than their range."""
+    method = CrossEntropyMethod(16, 4, 1, tolx=1.0, std=0.5)
+    state = method.init(jax.random.key(0), POLICY, OBJECTIVE)
+    noise = lambda theta: jax.random.normal(jax.random.key(theta.size), theta.shape[:1])  # noqa: E731
+    (state, _), _ = step(method, noise, state=state)
+    assert int(method.stopped(state)) == 0
+    (state, diagnostics), theta = step(method, noise, state=state)
+    far = np.abs(np.asarray(theta) - vector(state.mean)).max(axis=1)
+    assert far[0] > 1e-2  # from one standard deviation to a billionth of it
+    assert far[-1] < 1e-5
+    assert method.converged(int(method.stopped(state)))
+    assert int(diagnostics.collapses) == 0
+    (better, diagnostics), _ = step(method, lambda theta: theta[:, 0])
+    assert int(method.stopped(better)) == 0
+    (better, diagnostics), _ = step(method, lambda theta: 9 + theta[:, 0], state=better)
+    assert int(diagnostics.collapses) == 1
+    assert not method.converged(int(method.stopped(better)))

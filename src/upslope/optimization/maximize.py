@@ -418,6 +418,8 @@ def _verdict(
     code = int(problem.method.stopped(progress.state))
     if code:
         reason = problem.method.stop_reason(code)
+        if not problem.method.converged(code):
+            return f"Stopped before it converged: {reason}.{aside}", False
         return f"Converged: {reason}.{aside}", not np.isfinite(limits.target)
     if halted:
         return f"Stopped by the callback.{aside}", False

@@ -30,7 +30,8 @@ class Result:
       fun_error: standard error of `fun`; 0 where f is not noisy.
       best_seen: the best value met while searching; optimistic where f is noisy, because it is the
         luckiest of many.
-      success: whether the target was reached or, without a target, the method's own criterion met.
+      success: whether the target was reached or, without a target, a criterion of convergence met.
+        A search that diverged, collapsed, stagnated or used its budget is none.
       message: why it ended.
       nfev: evaluations of f, without those behind `fun`.
       nit: iterations (asks and tells; of Nelder-Mead, steps of its simplex).

@@ -137,3 +137,7 @@ class SearchMethod(eqx.Module, Generic[State, Experience]):
     def stop_reason(self, code: int) -> str:
         """What a code of `stopped` means, in words."""
         return "nothing moves any more"
+
+    def converged(self, code: int) -> bool:
+        """Whether a code of `stopped` says that the search has arrived, not that it has failed."""
+        return code != 0

@@ -51,6 +51,9 @@ class MethodWrapper(SearchMethod[Around, Returns]):
     def stop_reason(self, code: int) -> str:
         return self.method.stop_reason(code)
 
+    def converged(self, code: int) -> bool:
+        return self.method.converged(code)
+
 
 def blank_candidates(method: SearchMethod[State, Returns], key: Array, state: State) -> Policy:
     """Zeros of the shapes and types that the method asks for."""

@@ -19,7 +19,12 @@ from upslope.search.evolution.candidate_returns import finite_mean, observed, ra
 from upslope.search.evolution.cma.box_transform import BoxTransform
 from upslope.search.evolution.cma.descent import Descent, advance, start_run
 from upslope.search.evolution.cma.restarts import Restarts, parameters_at, restarted, start_restarts
-from upslope.search.evolution.cma.stopping import REASONS, looked_at, stopping_reasons
+from upslope.search.evolution.cma.stopping import (
+    REASONS,
+    has_converged,
+    looked_at,
+    stopping_reasons,
+)
 from upslope.search.evolution.cma.strategy_parameters import (
     MAX_FULL,
     StrategyParameters,
@@ -272,6 +277,9 @@ class CMAES(SearchMethod[CMAESState, Returns]):
 
     def stop_reason(self, code: int) -> str:
         return "; ".join(f"{name}: {REASONS[name]}" for name in stopping_reasons(code))
+
+    def converged(self, code: int) -> bool:
+        return has_converged(code)
 
     def solution(self, state: CMAESState) -> Policy:
         return state.policy

@@ -16,13 +16,20 @@ REASONS = {
     "tolfun": "the returns of this population and the best of recent ones differ by less than that",
     "tolfunhist": "the best returns of recent populations differ by less than that",
     "tolx": "no parameter's standard deviation and step is larger than that",
-    "tolfacupx": "a standard deviation grew by more than that: the first one was far too small",
-    "tolconditioncov": "the covariance matrix is too ill-conditioned for these numbers",
+    "tolfacupx": "a standard deviation grew by more than that: std is far too small for where the "
+    "optimum is, or there is none",
+    "tolconditioncov": "the covariance matrix is too ill-conditioned: some direction "
+    "has no optimum, or the parameters have very unlike scales",
     "noeffectaxis": "a tenth of a standard deviation along an axis does not change the mean",
     "noeffectcoord": "a fifth of a standard deviation of a parameter does not change the mean",
     "stagnation": "medians and bests of populations have not improved for long",
     "maxiter": "more iterations than a run of this size can use",
+    "resolution": "the best quarter's returns are all equal, and no parameter's standard deviation "
+    "is larger than a thousandth of the first: the objective resolves no more",
 }
+# Those that say the run has arrived, and those that say it has not and whither it went.
+CONVERGED = ("tolfun", "tolfunhist", "tolx", "noeffectaxis", "noeffectcoord", "resolution")
+DIVERGED = ("tolfacupx",)
 LONGEST = 2000  # half of the long history, in entries
 LOOK, LONG_LOOK = 5, 25  # populations between two looks, and two at the long history
 
@@ -30,6 +37,12 @@ LOOK, LONG_LOOK = 5, 25  # populations between two looks, and two at the long hi
 def stopping_reasons(stop: int | Array) -> list[str]:
     """The names, keys of `REASONS`, of the reasons in a state's or a diagnostic's `stop`."""
     return [name for bit, name in enumerate(REASONS) if int(stop) >> bit & 1]
+
+
+def has_converged(stop: int | Array) -> bool:
+    """Whether a criterion of convergence is among the reasons, and none of divergence."""
+    names = set(stopping_reasons(stop))
+    return not names.isdisjoint(CONVERGED) and names.isdisjoint(DIVERGED)
 
 
 class Tolerances(Protocol):
@@ -150,8 +163,9 @@ def looked_at(
         axis = 0.1 * sigma * shape.axis(history.iteration // LOOK % size)
         limit = jnp.minimum(jnp.sqrt(tolerances.tolconditioncov), jnp.sqrt(0.5 / eps))
         still = jnp.all(stds < tolerances.tolx) & jnp.all(jnp.abs(sigma * path) < tolerances.tolx)
+        fine = jnp.all(stds < 1e-3 * tolerances.std)
         reasons = {
-            "flat": history.flat > 1,
+            "flat": (history.flat > 1) & ~fine,
             "tolfun": (spread < tolerances.tolfun) & (past < tolerances.tolfun),
             "tolfunhist": (history.iteration > 9) & (past < tolerances.tolfunhist),
             "tolx": still,
@@ -160,6 +174,7 @@ def looked_at(
             "noeffectaxis": jnp.all(mean == mean + axis),
             "noeffectcoord": jnp.any(mean == mean + 0.2 * stds),
             "stagnation": stagnation,
+            "resolution": (history.flat > 1) & fine,
             "maxiter": history.iteration >= 100 + 150 * (size + 3) ** 2 // count**0.5,
         }
         bits = [reasons[name].astype(int) << bit for bit, name in enumerate(REASONS)]
