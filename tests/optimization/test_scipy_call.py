@@ -178,3 +178,42 @@ def test_tolerances_and_options():
         None,
         {"xatol": 1.0},
     )
+
+
+@pytest.mark.slow
+def test_whole_numbers_are_searched_among_reals():
+    """f gets them rounded, within their bounds; one that has a single value is fixed."""
+    seen = []
+
+    def f(x):
+        seen.append(x)
+        return float((x[0] - 3.2) ** 2 + (x[1] + 0.7) ** 2 + (x[2] - 9) ** 2 + x[3] ** 2)
+
+    result = upslope.minimize(
+        f,
+        bounds=[(0, 10), (-2, 2), (0, 4.5), (1.5, 2.5)],
+        integrality=[1, 0, 1, 1],
+        on_host=True,
+        budget=700,
+    )
+    np.testing.assert_allclose(result.x, [3.0, -0.7, 4.0, 2.0], atol=1e-3)
+    whole = np.asarray(seen)[:, [0, 2, 3]]
+    np.testing.assert_array_equal(whole, np.round(whole))
+    assert whole[:, 1].max() == 4.0
+    assert whole[:, 0].min() >= 0
+    assert np.unique(whole[:, 2]) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ({"integrality": [1, 0, 1]}, "3 entries for 2 coordinates"),
+        ({"integrality": [2, 0]}, "whole number, by True and False"),
+        ({"integrality": True, "bounds": (0.2, 0.8)}, "no whole number is between"),
+        ({"integrality": True, "method": "nelder-mead"}, "'cma-es' and 'sep-cma-es' can"),
+        ({"integrality": True, "method": "random-search"}, r"space=Integers\(low, high\)"),
+    ],
+)
+def test_whole_numbers_that_cannot_be_are_refused(words, says):
+    with pytest.raises(UpslopeError, match=says):
+        upslope.minimize(rosen, **{"x0": [0.5, 0.5], "method": "cma-es"} | words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,12 +11,16 @@ from jax.extend.core import jaxprs_in_params
 
 from small_searches import first_state, maximize, told
 from upslope.core.checks import UpslopeError
+from upslope.objectives import EpisodicReturn
+from upslope.sampling import Returns
 from upslope.search import CMAES, METHODS, default_population_size, stopping_reasons
 from upslope.search.evolution.cma.box_transform import BoxTransform
 from upslope.search.evolution.cma.covariance import FullCovariance
+from upslope.search.evolution.cma.margin import IntegerLattice, with_margin
 from upslope.search.evolution.cma.strategy_parameters import strategy_parameters
 from upslope.search.evolution.cma.symmetric_eigen import refreshed_axes
 
+OBJECTIVE = EpisodicReturn()
 SIZE = 6
 SCALES = 10.0 ** (6 * np.arange(SIZE) / (SIZE - 1))
 ROTATION = np.linalg.qr(np.random.default_rng(0).normal(size=(SIZE, SIZE)))[0]
@@ -361,3 +366,73 @@ def test_the_separable_form_takes_any_size():
     state, seen = maximize(method, sphere, jnp.ones(6000), 3)
     assert np.isfinite(seen.best).all()
     assert all(leaf.size <= 24_000 for leaf in jax.tree.leaves(state))
+
+
+def test_a_margin_leaves_the_neighbours_of_a_whole_number_their_probability():
+    """From the definition: alpha / 2 on either side of the mean, alpha towards an end's neighbour.
+
+    Where both sides have more, nothing moves; parameters that are no whole numbers never do.
+    """
+    stats = pytest.importorskip("scipy.stats")
+    alpha = 0.01
+    lattice = IntegerLattice(
+        np.array([True, True, True, True, True, False]),
+        np.array([0.0, -3.0, -3.0, 0.0, -np.inf, -np.inf]),
+        np.array([1.0, 3.0, 3.0, 4.0, np.inf, np.inf]),
+    )
+    mean = np.array([0.1, 1.2, 0.45, 9.0, 7.3, 0.2])
+    stds = np.array([0.01, 0.02, 0.8, 0.3, 1e-8, 1e-9])
+    moved, scale = with_margin(lattice, jnp.asarray(mean), jnp.ones(6), jnp.asarray(stds), alpha)
+    moved, wide = np.asarray(moved, float), np.asarray(scale * stds, float)
+    side = lambda i, low, high: (  # noqa: E731
+        stats.norm.cdf(low, moved[i], wide[i]),
+        stats.norm.sf(high, moved[i], wide[i]),
+    )
+    assert side(0, 0.5, 0.5)[1] == pytest.approx(alpha, rel=1e-3)  # 0, whose neighbour is 1
+    assert side(3, 3.5, 3.5)[0] == pytest.approx(alpha, rel=1e-3)  # 4, whose neighbour is 3
+    for i, own in ((1, 1.0), (4, 7.0)):
+        assert side(i, own - 0.5, own + 0.5) == pytest.approx((alpha / 2, alpha / 2), rel=1e-3)
+    np.testing.assert_allclose(moved[[2, 5]], mean[[2, 5]], rtol=1e-6)
+    np.testing.assert_allclose(np.asarray(scale)[[0, 2, 3, 5]], 1.0, rtol=1e-6)
+    np.testing.assert_array_equal(lattice.rounded(jnp.array([1.6, 2.4, -9, 9, 1e6, 0.3]))[:5],
+        [1, 2, -3, 4, 1e6])  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("covariance", ["full", "separable"])
+def test_mixed_searches_side_by_side_find_what_rounding_alone_does_not(covariance):
+    """Eight vmapped searches of an ellipsoid whose soft half is whole numbers.
+
+    With the margin taken away most stand on a wrong whole number for ever.
+    """
+    whole = jnp.arange(6) < 3
+    lattice = IntegerLattice(whole, jnp.full(6, -10.0), jnp.full(6, 10.0))
+    weights = 1e3 ** (jnp.arange(6) / 5)
+
+    def reached(method):
+        def search(key):
+            state = method.init(key, jnp.full(6, 3.4), OBJECTIVE)
+
+            def step(state, key):
+                candidates = method.ask(key, state)
+                values = jax.vmap(lambda x: weights @ jnp.square(lattice.rounded(x)))(candidates)
+                returns = Returns(-values[:, None], jnp.ones((values.size, 1), int))
+                return method.tell(key, state, candidates, returns, OBJECTIVE)[0], jnp.min(values)
+
+            return jnp.min(jax.lax.scan(step, state, jax.random.split(key, 300))[1])
+
+        return jax.jit(jax.vmap(search))(jax.random.split(jax.random.key(1), 8))
+
+    method = CMAES(population_size=9, std=1.0, covariance=covariance, integers=lattice)
+    with_it = np.asarray(reached(method))
+    assert (with_it < 1e-6).all()
+    without = np.asarray(reached(eqx.tree_at(
+        lambda m: m.integers, method, None, is_leaf=lambda node: node is lattice
+    )))  # fmt: skip
+    assert (without < 1e-6).mean() < 0.7
+
+
+def test_whole_numbers_have_bounds_of_their_own():
+    lattice = IntegerLattice(np.ones(2, bool), np.zeros(2), np.ones(2))
+    with pytest.raises(UpslopeError, match="bounds of whole numbers are part"):
+        CMAES(integers=lattice, lower=0.0)

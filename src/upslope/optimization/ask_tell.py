@@ -40,6 +40,7 @@ class AskTell:
       maximize: False to minimise.
       std: the first step size.
       bounds: as for `maximize`.
+      integrality: as for `maximize`.
       seed: of the search's randomness.
       folder: where to keep it; None to keep it in memory alone.
       settings: the method's own.
@@ -57,6 +58,7 @@ class AskTell:
         maximize: bool = True,
         std: float | None = None,
         bounds: Bounds | None = None,
+        integrality: ArrayLike | None = None,
         seed: Seed = 0,
         folder: str | Path | None = None,
         **settings: Any,
@@ -70,12 +72,15 @@ class AskTell:
             "maximize": maximize,
             "std": std,
             "bounds": _plain(None if bounds is None else plain(bounds)),
+            "integrality": _plain(integrality),
             "seed": seed,
             "settings": {name: _plain(value) for name, value in sorted(settings.items())},
         }
         self._arguments = described
         with jax.enable_x64(True):
-            self._problem = function_problem(x0, method, std, bounds, settings)
+            self._problem = function_problem(
+                x0, method, std, bounds, settings, integrality=integrality
+            )
             self._progress, self._key, _ = first_progress(self._problem, seed)
             if self._folder is not None and checkpoints(self._folder):
                 self._progress = self._resumed(self._folder)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 
 from upslope.core.annotations import PyTree
 from upslope.core.checks import NumericalError, UpslopeError, check_number
@@ -59,6 +60,7 @@ class SearchRequest(NamedTuple):
     workers: int
     callback: Callback | None
     tol: float | None
+    integrality: ArrayLike | None
     options: Mapping[str, Any] | None
     settings: dict[str, Any]
 
@@ -73,6 +75,7 @@ def maximize(
     target: float | None = None,
     std: float | None = None,
     bounds: Bounds | None = None,
+    integrality: ArrayLike | None = None,
     seed: Seed = 0,
     noisy: bool | None = None,
     on_host: bool | None = None,
@@ -103,6 +106,8 @@ def maximize(
       std: the method's first step size, in units of x.
       bounds: (low, high), one pair for each coordinate, or a `scipy.optimize.Bounds`; kept by a
         smooth transform. A coordinate whose bounds are equal is fixed, and not searched.
+      integrality: which coordinates are whole numbers, booleans or 0 and 1, as in SciPy: f gets
+        them rounded. For `cma-es` and `sep-cma-es`; others search spaces of whole numbers alone.
       seed: of the search's randomness: a whole number, or a `numpy.random.Generator` from which one
         is drawn.
       noisy: whether f gives different values at the same x; None: if it has a parameter `key`.
@@ -143,6 +148,7 @@ def maximize(
         workers=workers,
         callback=callback,
         tol=tol,
+        integrality=integrality,
         options=options,
         settings=settings,
     )
@@ -159,6 +165,7 @@ def minimize(
     target: float | None = None,
     std: float | None = None,
     bounds: Bounds | None = None,
+    integrality: ArrayLike | None = None,
     seed: Seed = 0,
     noisy: bool | None = None,
     on_host: bool | None = None,
@@ -192,6 +199,7 @@ def minimize(
         workers=workers,
         callback=callback,
         tol=tol,
+        integrality=integrality,
         options=options,
         settings=settings,
     )
@@ -226,6 +234,7 @@ def _search(request: SearchRequest) -> Result:
             request.bounds,
             {**options.settings, **request.settings},
             request.tol,
+            request.integrality,
         )
         spec = problem.spec
         cost = spec.population_size * spec.episodes_per_candidate

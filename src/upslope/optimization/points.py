@@ -8,13 +8,14 @@ from typing import Any, Protocol, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import ArrayLike
 
 from upslope.core.annotations import PyTree
 from upslope.core.checks import UpslopeError
 from upslope.core.tree import ravel_parameters
 from upslope.optimization.coordinates import Coordinates
 from upslope.search.evolution.cma.box_transform import BoxTransform
+from upslope.search.evolution.cma.margin import IntegerLattice
 
 # A number for all coordinates, or one for each; None for an open end.
 Bound = ArrayLike | Sequence[float | None] | None
@@ -47,12 +48,13 @@ def plain(bounds: Bounds) -> PlainBounds:
     return cast(PlainBounds, bounds)
 
 
-def start_point(x0: PyTree, *, discrete: bool) -> PyTree:
+def start_point(x0: PyTree, *, discrete: bool, integrality: bool = False) -> PyTree:
     """x0 as arrays. Python numbers become real; arrays keep their kind.
 
     Args:
       x0: numbers, a list of them, an array, or a tree of arrays.
       discrete: whether the method searches bits and integers too.
+      integrality: whether some coordinates are said to be whole numbers: searched as reals.
 
     Raises:
       UpslopeError: nothing to search; an entry that is not finite; integers or bits for a method of
@@ -84,18 +86,21 @@ def start_point(x0: PyTree, *, discrete: bool) -> PyTree:
                     f"x0 has {np.asarray(leaf).ravel()[bad[0]]} at entry {bad[0]}: start at finite "
                     "numbers."
                 )
-        elif not discrete:
+        elif not discrete and not (integrality and leaf.dtype.kind in "iu"):
             raise UpslopeError(
-                f"x0 holds {leaf.dtype} and this method searches real vectors: start at floats, or "
-                "take a method that searches bits and integers: method='genetic-algorithm', "
-                "'hill-climbing', 'simulated-annealing' or 'random-search' with space=..."
+                f"x0 holds {leaf.dtype} and this method searches real vectors: start at floats, "
+                "say integrality=True for whole numbers ('cma-es', 'sep-cma-es'), or take a method "
+                "that searches bits and integers: method='genetic-algorithm', 'hill-climbing', "
+                "'simulated-annealing' or 'random-search' with space=..."
             )
     if not discrete:  # numbers of one kind, the widest there is
         start = jax.tree.map(lambda leaf: leaf.astype(float), start)
     return start
 
 
-def searched_coordinates(bounds: Bounds | None, x0: PyTree) -> Coordinates:
+def searched_coordinates(
+    bounds: Bounds | None, x0: PyTree, integrality: ArrayLike | None = None
+) -> Coordinates:
     """The map from what is searched to points within bounds; equal bounds fix a coordinate.
 
     Args:
@@ -103,14 +108,20 @@ def searched_coordinates(bounds: Bounds | None, x0: PyTree) -> Coordinates:
         coordinate; as in SciPy a sequence of pairs, one a coordinate (None for an open end), or a
         `scipy.optimize.Bounds`.
       x0: the start as arrays.
+      integrality: which coordinates are whole numbers, booleans or 0 and 1, one for all or one for
+        each.
 
     Raises:
-      UpslopeError: another shape; bounds that are crossed, or that fix every coordinate; a start
-        outside of them.
+      UpslopeError: another shape; bounds that are crossed, that no whole number is between, or
+        that fix every coordinate; a start outside of them.
     """
-    if bounds is None:
+    whole = None if integrality is None else whole_coordinates(integrality, x0)
+    if whole is not None and not whole.any():
+        whole = None
+    if bounds is None and whole is None:
         return Coordinates(BoxTransform())
     theta, _ = ravel_parameters(x0)
+    bounds = (None, None) if bounds is None else bounds
     low, high = split_bounds(bounds, theta.size)
     for name, bound in (("lower", low), ("upper", high)):
         if bound.shape not in ((), (theta.size,)):
@@ -134,20 +145,56 @@ def searched_coordinates(bounds: Bounds | None, x0: PyTree) -> Coordinates:
             f"x0 has {float(theta[i])!r} at entry {i}, which is outside of its bounds "
             f"[{float(low[i])!r}, {float(high[i])!r}]: start inside, or widen the bounds."
         )
+    box_low, box_high = low, high
+    if whole is not None:
+        low = np.where(whole, np.ceil(low), low)
+        high = np.where(whole, np.floor(high), high)
+        if (low > high).any():
+            i = int(np.flatnonzero(low > high)[0])
+            raise UpslopeError(
+                f"bounds of coordinate {i} are [{box_low[i]}, {box_high[i]}], and no whole number "
+                "is between them: widen them, or leave it out of integrality."
+            )
+        box_low, box_high = np.where(whole, -np.inf, low), np.where(whole, np.inf, high)
     free = tuple(np.flatnonzero(low < high).tolist())
     if not free:
         raise UpslopeError(
             f"bounds={bounds!r:.200} fix every coordinate (each lower bound equals its upper one): "
             "there is nothing to search."
         )
-    if len(free) == theta.size:
-        return Coordinates(_transform(low, high, theta.dtype))
     index = np.asarray(free)
-    return Coordinates(_transform(low[index], high[index], theta.dtype), x0, free)
+    array = lambda numbers: jnp.asarray(numbers[index], theta.dtype)  # noqa: E731
+    box = BoxTransform(array(box_low), array(box_high))
+    if np.isinf(box_low[index]).all() and np.isinf(box_high[index]).all():
+        box = BoxTransform()
+    lattice = None
+    if whole is not None and whole[index].any():
+        lattice = IntegerLattice(jnp.asarray(whole[index]), array(low), array(high))
+    if len(free) == theta.size:
+        return Coordinates(box, lattice)
+    x0 = ravel_parameters(x0)[1](jnp.where(low == high, jnp.asarray(low, theta.dtype), theta))
+    return Coordinates(box, lattice, x0, free)
 
 
-def _transform(low: np.ndarray, high: np.ndarray, dtype: DTypeLike) -> BoxTransform:
-    return BoxTransform(jnp.asarray(low, dtype), jnp.asarray(high, dtype))
+def whole_coordinates(integrality: ArrayLike, x0: PyTree) -> np.ndarray:
+    """Which coordinates are whole numbers, booleans [D].
+
+    Raises:
+      UpslopeError: another number of them, or anything but booleans, 0 and 1.
+    """
+    size = ravel_parameters(x0)[0].size
+    given = np.asarray(integrality)
+    if given.dtype.kind not in "biuf" or not np.isin(given, (0, 1)).all():
+        raise UpslopeError(
+            f"integrality={integrality!r:.200}: say of each coordinate whether it is a whole "
+            "number, by True and False or 1 and 0."
+        )
+    if given.size not in (1, size):
+        raise UpslopeError(
+            f"integrality has {given.size} entries for {size} coordinates: give one for each, or "
+            "one for all."
+        )
+    return np.broadcast_to(given.ravel().astype(bool), (size,))
 
 
 def middle_of(bounds: Bounds | None) -> tuple[np.ndarray, float]:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from upslope.core.annotations import PyTree
@@ -97,6 +98,7 @@ def function_problem(
     bounds: Bounds | None,
     settings: Mapping[str, Any],
     tol: float | None = None,
+    integrality: ArrayLike | None = None,
 ) -> FunctionProblem:
     """Checks everything that can be checked before the first evaluation.
 
@@ -108,6 +110,7 @@ def function_problem(
       bounds: in any form of `Bounds`.
       settings: the method's own.
       tol: for every tolerance that the method has and `settings` do not mention.
+      integrality: which coordinates are whole numbers, as for `searched_coordinates`.
 
     Raises:
       UpslopeError: unknown method or setting; one that needs an environment; a start, bounds or a
@@ -131,14 +134,21 @@ def function_problem(
         x0, width = middle_of(bounds)
         if "std" in known and np.isfinite(width):
             settings.setdefault("std", width)
-    x = start_point(x0, discrete="space" in known)
+    if integrality is not None and "integers" not in known:
+        able = "'cma-es' and 'sep-cma-es' can"
+        if "space" in known:
+            able += f"; {method} searches whole numbers alone, with space=Integers(low, high)"
+        raise UpslopeError(f"{method} cannot search with integrality=...: {able}.")
+    x = start_point(x0, discrete="space" in known, integrality=integrality is not None)
     real = all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(x))
     if bounds is not None and not real:
         raise UpslopeError(
             f"bounds={bounds!r} are for real numbers, and x0 holds others: bounds of whole numbers "
             "belong into the space, space=Integers(low, high)."
         )
-    coordinates = searched_coordinates(bounds, x)
+    coordinates = searched_coordinates(bounds, x, integrality)
+    if coordinates.integers is not None:
+        settings["integers"] = coordinates.integers
     dimension = coordinates.size(x)
     if "population_size" in known and "population_size" not in settings:
         published = target().population_for(dimension)

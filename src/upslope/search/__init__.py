@@ -118,6 +118,7 @@ TABLE = {
     "SearchSpace": "spaces.space",
     "default_population_size": "evolution.cma.strategy_parameters",
     "stopping_reasons": "evolution.cma.stopping",
+    "IntegerLattice": "evolution.cma.margin",
 }
 
 # What people look for and is not there yet: for what an unknown name is told.

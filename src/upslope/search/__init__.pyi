@@ -4,6 +4,7 @@ from upslope.core.lazy_names import Table
 from upslope.core.registry import Registry
 from upslope.search.evolution.augmented_random_search import AugmentedRandomSearch as AugmentedRandomSearch
 from upslope.search.evolution.cma.cma_es import CMAES as CMAES
+from upslope.search.evolution.cma.margin import IntegerLattice as IntegerLattice
 from upslope.search.evolution.cma.separable import separable_cma_es as separable_cma_es
 from upslope.search.evolution.cma.stopping import stopping_reasons as stopping_reasons
 from upslope.search.evolution.cma.strategy_parameters import default_population_size as default_population_size

@@ -18,6 +18,7 @@ from upslope.sampling.experience import EpisodeReturns
 from upslope.search.evolution.candidate_returns import finite_mean, observed, ranked_returns
 from upslope.search.evolution.cma.box_transform import BoxTransform
 from upslope.search.evolution.cma.descent import Descent, advance, start_run
+from upslope.search.evolution.cma.margin import IntegerLattice, with_margin
 from upslope.search.evolution.cma.restarts import Restarts, parameters_at, restarted, start_restarts
 from upslope.search.evolution.cma.stopping import (
     REASONS,
@@ -86,6 +87,9 @@ class CMAES(SearchMethod[CMAESState, Returns]):
       max_doublings: populations grow to at most 2^that P. Static.
       lower: bound of every parameter, a number or a vector [D]; None for none.
       upper: the other bound.
+      integers: which parameters are whole numbers; None for none. Candidates come unrounded, and
+        `IntegerLattice.rounded` makes of them what is evaluated; a margin of probability 1 / (D P)
+        keeps the neighbours of the mean's whole numbers in reach.
       decomposition_gap: C is factorised anew after that / (D (c_1 + c_mu)) updates.
       tolfun: stop when returns, of this population and the best of recent ones, differ by less.
       tolfunhist: stop when the best returns of recent populations differ by less.
@@ -100,7 +104,8 @@ class CMAES(SearchMethod[CMAESState, Returns]):
 
     References:
       Hansen (2016), arXiv:1604.00772, figure 6; Jastrebski and Arnold (2006) for `active`; Ros and
-      Hansen (2008) for `"separable"`; Auger and Hansen (2005) and Hansen (2009) for restarts.
+      Hansen (2008) for `"separable"`; Auger and Hansen (2005) and Hansen (2009) for restarts;
+      Hamano et al. (2022) for `integers`.
     """
 
     name: ClassVar[str] = "cma-es"
@@ -114,6 +119,7 @@ class CMAES(SearchMethod[CMAESState, Returns]):
     max_doublings: int = eqx.field(static=True, default=6)
     lower: float | Array | None = None
     upper: float | Array | None = None
+    integers: IntegerLattice | None = None
     decomposition_gap: float | Array = 0.5
     tolfun: float | Array = 1e-11
     tolfunhist: float | Array = 1e-12
@@ -134,6 +140,11 @@ class CMAES(SearchMethod[CMAESState, Returns]):
         check_choice(OWNER, "covariance", self.covariance, COVARIANCES)
         check_choice(OWNER, "restarts", self.restarts, RESTARTS)
         BoxTransform(self.lower, self.upper)
+        if self.integers is not None and self.box.active:
+            raise UpslopeError(
+                f"{OWNER} got integers= and lower= or upper=: bounds of whole numbers are part of "
+                "the IntegerLattice; give the others by the bounds= of `minimize`."
+            )
 
     def population_for(self, dimension: int) -> int:
         return default_population_size(dimension)
@@ -161,7 +172,13 @@ class CMAES(SearchMethod[CMAESState, Returns]):
             )
         self.box.check(theta)
         mean = self.box.inverse(theta)
-        run = start_run(mean, self.std, self.population_size, separable=separable)
+        run = start_run(
+            mean,
+            self.std,
+            self.population_size,
+            separable=separable,
+            integers=self.integers is not None,
+        )
         restarts = None
         if self.restarts != "none":
             restarts = start_restarts(mean, self.population_size, self.max_doublings)
@@ -170,7 +187,10 @@ class CMAES(SearchMethod[CMAESState, Returns]):
     def ask(self, key: Array, state: CMAESState) -> Policy:
         run, (_, unravel) = state.run, ravel_parameters(state.policy)
         noise = jax.random.normal(key, (self.population_size, run.mean.size), run.mean.dtype)
-        points = run.mean[None] + run.sigma * run.shape.shaped(noise)
+        steps = run.sigma * run.shape.shaped(noise)
+        if run.scale is not None:
+            steps = run.scale[None] * steps
+        points = run.mean[None] + steps
         return jax.vmap(lambda point: unravel(self.box(point)))(points)
 
     def tell(
@@ -185,6 +205,8 @@ class CMAES(SearchMethod[CMAESState, Returns]):
         returns = ranked_returns(experience).astype(theta.dtype)
         run = state.run
         steps = (jax.vmap(self.box.inverse)(theta) - run.mean[None]) / run.sigma
+        if run.scale is not None:
+            steps = steps / run.scale[None]
         if state.restarts is None:
             parameters = strategy_parameters(
                 run.mean.size,
@@ -223,8 +245,21 @@ class CMAES(SearchMethod[CMAESState, Returns]):
         gap = self.decomposition_gap / (run.mean.size * (parameters.c_1 + parameters.c_mu))
         widest = self.box.spread(run.mean) / 3 if self.box.active else None
         run, ordered = advance(run, parameters, steps, returns, count, gap, widest)
+        if self.integers is not None and run.scale is not None:
+            margin = 1.0 / (run.mean.size * count)
+            stds = run.sigma * run.shape.stds
+            mean, scale = with_margin(self.integers, run.mean, run.scale, stds, margin)
+            run = run._replace(mean=mean, scale=scale)
         history = looked_at(
-            run.history, ordered, count, run.mean, run.sigma, run.path_c, run.shape, self
+            run.history,
+            ordered,
+            count,
+            run.mean,
+            run.sigma,
+            run.path_c,
+            run.shape,
+            self,
+            flat_counts=self.integers is None,
         )
         return run._replace(history=history)
 

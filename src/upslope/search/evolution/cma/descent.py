@@ -21,17 +21,24 @@ class Descent(NamedTuple):
     path_c: Array  # [D]
     shape: Shape
     history: History
+    scale: Array | None  # [D] A, by which whole numbers vary more than C says; None without any
 
 
 def start_run(
-    mean: Array, sigma: float | Array, population_size: int, *, separable: bool
+    mean: Array, sigma: float | Array, population_size: int, *, separable: bool, integers: bool
 ) -> Descent:
     """A run that starts at `mean` [D] with standard deviation `sigma` in every direction."""
     shape = (DiagonalCovariance if separable else FullCovariance).isotropic(mean)
     zero, sigma = jnp.zeros_like(mean), jnp.asarray(sigma, mean.dtype)
     history = History.start(mean.size, population_size, mean.dtype)
     return Descent(
-        mean=mean, sigma=sigma, path_sigma=zero, path_c=zero, shape=shape, history=history
+        mean=mean,
+        sigma=sigma,
+        path_sigma=zero,
+        path_c=zero,
+        shape=shape,
+        history=history,
+        scale=jnp.ones_like(mean) if integers else None,
     )
 
 
@@ -95,5 +102,6 @@ def advance(
         path_c=path_c,
         shape=shape.refreshed(gap),
         history=history,
+        scale=run.scale,
     )
     return new, ordered

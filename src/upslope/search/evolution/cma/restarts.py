@@ -113,7 +113,13 @@ def restarted(
     anywhere = low + (high - low) * jax.random.uniform(place_key, mean.shape, mean.dtype)
     bounded = jnp.isfinite(low) & jnp.isfinite(high)
     mean = jnp.where(bounded, box.inverse(jnp.where(bounded, anywhere, mean)), mean)
-    fresh = start_run(mean, sigma, population_size, separable=not hasattr(run.shape, "axes"))
+    fresh = start_run(
+        mean,
+        sigma,
+        population_size,
+        separable=not hasattr(run.shape, "axes"),
+        integers=run.scale is not None,
+    )
     again = restarts._replace(
         level=jnp.where(small, drawn, grown),
         growing_level=jnp.where(small, restarts.growing_level, grown),

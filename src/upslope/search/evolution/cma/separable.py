@@ -7,6 +7,7 @@ from typing import Literal
 from jax import Array
 
 from upslope.search.evolution.cma.cma_es import CMAES
+from upslope.search.evolution.cma.margin import IntegerLattice
 
 
 def separable_cma_es(
@@ -16,6 +17,7 @@ def separable_cma_es(
     restarts: Literal["none", "ipop", "bipop"] = "none",
     lower: float | Array | None = None,
     upper: float | Array | None = None,
+    integers: IntegerLattice | None = None,
     *,
     active: bool = True,
     common_random_numbers: bool = False,
@@ -29,6 +31,7 @@ def separable_cma_es(
       restarts: `"none"`, `"ipop"` or `"bipop"`.
       lower: bound of every parameter; None for none.
       upper: the other bound.
+      integers: which parameters are whole numbers; None for none.
       active: let the worst candidates shrink the variances.
       common_random_numbers: all candidates of an iteration meet the same randomness.
 
@@ -44,5 +47,6 @@ def separable_cma_es(
         restarts=restarts,
         lower=lower,
         upper=upper,
+        integers=integers,
         common_random_numbers=common_random_numbers,
     )

@@ -129,6 +129,8 @@ def looked_at(
     path: Array,
     shape: Shape,
     tolerances: Tolerances,
+    *,
+    flat_counts: bool = True,
 ) -> History:
     """The history with its reasons to stop looked for anew, at every fifth population.
 
@@ -143,6 +145,7 @@ def looked_at(
       path: p_c [D].
       shape: of the Gaussian.
       tolerances: below which nothing is expected any more.
+      flat_counts: whether equal returns are a reason to stop. Those of equal whole numbers are not.
 
     References:
       Hansen (2016), section B.3; Hansen's pycma for the tolerances.
@@ -163,9 +166,10 @@ def looked_at(
         axis = 0.1 * sigma * shape.axis(history.iteration // LOOK % size)
         limit = jnp.minimum(jnp.sqrt(tolerances.tolconditioncov), jnp.sqrt(0.5 / eps))
         still = jnp.all(stds < tolerances.tolx) & jnp.all(jnp.abs(sigma * path) < tolerances.tolx)
+        flat = flat_counts & (history.flat > 1)
         fine = jnp.all(stds < 1e-3 * tolerances.std)
         reasons = {
-            "flat": (history.flat > 1) & ~fine,
+            "flat": flat & ~fine,
             "tolfun": (spread < tolerances.tolfun) & (past < tolerances.tolfun),
             "tolfunhist": (history.iteration > 9) & (past < tolerances.tolfunhist),
             "tolx": still,
@@ -174,7 +178,7 @@ def looked_at(
             "noeffectaxis": jnp.all(mean == mean + axis),
             "noeffectcoord": jnp.any(mean == mean + 0.2 * stds),
             "stagnation": stagnation,
-            "resolution": (history.flat > 1) & fine,
+            "resolution": flat & fine,
             "maxiter": history.iteration >= 100 + 150 * (size + 3) ** 2 // count**0.5,
         }
         bits = [reasons[name].astype(int) << bit for bit, name in enumerate(REASONS)]
