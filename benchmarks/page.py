@@ -21,6 +21,14 @@ PARTS = {
         "Nelder-Mead beside SciPy's, on a quiet machine",
         "functions.py --only nelder-mead",
     ),
+    "host_functions": (
+        "CMA-ES's own time on host functions, beside pycma on COCO's bbob",
+        "host_functions.py",
+    ),
+    "mixed_integer": (
+        "Whole numbers among reals, beside cmaes and pycma",
+        "mixed_integer.py",
+    ),
     "populations": ("Populations, beside evosax", "populations.py --evosax-python EVOSAX"),
     "gradient_free": ("Presets of methods that see returns alone", "gradient_free.py"),
     "noise": ("The winner's curse", "noise.py"),
