@@ -168,6 +168,7 @@ def test_flags_in_the_docs_exist():
         RUN_SETTINGS,
         policy_settings_of,
     )
+    from upslope.training.loggers import LOGGERS
     from upslope.training.settings import method_settings, settings_of
 
     known = {*OBJECTIVE_SETTINGS, *POLICY_SETTINGS, *RUN_SETTINGS, "weights"}
@@ -190,6 +191,7 @@ def test_flags_in_the_docs_exist():
         "seeds",
     }
     known |= {"estimators", "batch", "false_alarms", "json", "plot"}
+    known |= {*LOGGERS, "logdir"}  # the last is TensorBoard's own
     known |= {f"no_{flag}" for flag in known}
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         used = {flag.replace("-", "_") for flag in flags_in(page.read_text())} - {"flags"}

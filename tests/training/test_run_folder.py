@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from disk_faults import Killed, PowerLoss, failing_at
-from upslope.core.checks import StorageError, UpslopeError
+from upslope.core.checks import StorageError
 from upslope.storage import atomic, atomic_folder
 from upslope.storage import lock as run_lock
 from upslope.storage.evaluations_file import (
@@ -24,7 +24,6 @@ from upslope.storage.evaluations_file import (
 from upslope.storage.lock import RunLock
 from upslope.storage.metrics_file import MetricsFile
 from upslope.storage.quarantine import DamagedFile
-from upslope.training import loggers as sinks
 from upslope.training.run_folder import RunFolder
 from upslope.training.slug import inside, slug
 
@@ -360,50 +359,6 @@ def test_hostile_evaluations_are_refused(tmp_path, how):
     with pytest.raises(DamagedFile, match="cannot be read") as caught:
         read_evaluations(path)
     assert "pickle" not in str(caught.value)
-
-
-# --- sinks
-
-
-def test_rows_reach_a_dashboard(tmp_path):
-    with RunFolder.create(tmp_path, "e", "m") as run:
-        all_sinks = sinks.open_sinks(["tensorboard"], run.path)
-        row = {sinks.EPISODE_RETURN: [1.0, float("nan"), 3.0], sinks.train_key("loss"): 0.5}
-        all_sinks.write(10, row)
-        all_sinks.close()
-        (events,) = (run.path / "tensorboard").iterdir()
-        data = events.read_bytes()
-        assert b"rollout/ep_rew_mean" in data
-        assert b"train/loss" in data
-
-
-def test_dashboards_get_the_mean_over_seeds():
-    assert sinks._finite({"a": [1.0, np.nan, 3.0], "b": np.inf, "c": 2}) == {"a": 2.0, "c": 2.0}
-
-
-@pytest.mark.parametrize(("name", "module"), [("tensorboard", "tensorboardX"), ("wandb", "wandb")])
-def test_a_missing_extra_is_named(tmp_path, monkeypatch, name, module):
-    monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(UpslopeError, match=rf"pip install 'upslope\[{name}\]'"):
-        sinks.open_sinks([name], tmp_path)
-
-
-def test_an_unknown_sink_is_named_with_the_nearest(tmp_path):
-    with pytest.raises(UpslopeError, match="Did you mean 'tensorboard'"):
-        sinks.open_sinks(["tensorbord"], tmp_path)
-
-
-def test_closing_closes_all_and_raises_what_went_wrong():
-    closed = []
-
-    class Broken:
-        def close(self):
-            closed.append(self)
-            raise OSError("gone")
-
-    with pytest.raises(OSError, match="gone"):
-        sinks.Sinks([Broken(), Broken()]).close()
-    assert len(closed) == 2
 
 
 def test_the_git_revision_is_read_from_files(tmp_path):

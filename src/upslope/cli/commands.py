@@ -37,13 +37,11 @@ def train(argv: list[str], began: float) -> int:
 
     imports = time.perf_counter() - began
     output = request.output
-    loggers = [name for name in ("tensorboard", "wandb") if output[name]]
     place: dict[str, Any] = {"out": output["out"]} if output["out"] else {"root": "runs"}
     with display(request.config, output["quiet"], output["plain"]) as reporter:
         result = run(
             request.config,
             reporter=reporter,
-            loggers=loggers,
             import_seconds=imports,
             owns_process=True,
             environment=request.environment,
@@ -58,13 +56,13 @@ def resume(argv: list[str], began: float) -> int:
         from upslope.cli.argv import Argv
         from upslope.cli.flags import Group, parse
         from upslope.cli.setting import Setting
+        from upslope.cli.train_command import LOGGER_SETTINGS, switched
 
     given = Argv.read(argv)
     folder = one_folder(given)
     output = [
         Setting("env", str, "the run's", "The run's environment again, where it is your own code."),
-        Setting("tensorboard", bool, False, "Log to TensorBoard too (in the run folder)."),
-        Setting("wandb", bool, False, "Log to Weights & Biases too."),
+        *(setting._replace(default="as the run had it") for setting in LOGGER_SETTINGS),
         Setting("quiet", bool, False, "Print the run folder and nothing else."),
         Setting("plain", bool, False, "Lines instead of the live display."),
     ]
@@ -77,7 +75,6 @@ def resume(argv: list[str], began: float) -> int:
     )["output"]
     path = run_folder(folder, "resume")
     quiet, plain = parsed.get("quiet", False), parsed.get("plain", False)
-    loggers = [name for name in ("tensorboard", "wandb") if parsed.get(name)]
     with importing():
         from upslope.training import train as training
         from upslope.training.build import tries_populations
@@ -88,6 +85,8 @@ def resume(argv: list[str], began: float) -> int:
     run = RunFolder.open(path, lock=False)
     config, layout = RunConfig.from_dict(run.config()), run.device_layout()
     devices = None if layout is None else math.prod(layout)
+    known = run.dashboards()
+    loggers = switched(config.loggers if known is None else known, parsed)
     configure(config.seeds, populations=tries_populations(config), devices=devices)
     imports = time.perf_counter() - began
     with display(config, quiet, plain) as reporter:

@@ -36,16 +36,25 @@ RUN_HELP: dict[str, tuple[Any, str]] = {
     "save_replay": (bool | Literal["auto"], "Replay buffers in checkpoints; auto: up to 256 MiB."),
 }
 CONFIG_HELP = "A YAML file of settings by name, or a run's config.yaml; flags win over it."
+LOG_HELP: dict[str, tuple[Any, str]] = {
+    "log_project": (str, "Where dashboards gather runs: W&B's project, MLflow's experiment."),
+    "log_name": (str, "Name of the run on dashboards."),
+    "log_group": (str, "Group of runs that belong together on dashboards."),
+}
 POLICY_HELP: dict[str, tuple[Any, str]] = {
     "hidden": (tuple[int, ...], "Sizes of the hidden layers."),
     "activation": (str, "Activation function of the hidden layers, such as tanh or relu."),
     "normalize_observations": (bool, "Standardise observations by their running moments."),
 }
+LOGGER_SETTINGS = [
+    Setting("tensorboard", bool, False, "Log to TensorBoard too (in the run folder)."),
+    Setting("wandb", bool, False, "Log to Weights & Biases too."),
+    Setting("mlflow", bool, False, "Log to MLflow too (MLFLOW_TRACKING_URI)."),
+]
 OUTPUT = [
     Setting("out", str, "a new folder under runs/", "The run folder to write; must be empty."),
     Setting("preset", bool, True, "Use the tuned settings for this environment and method."),
-    Setting("tensorboard", bool, False, "Log to TensorBoard too (in the run folder)."),
-    Setting("wandb", bool, False, "Log to Weights & Biases too."),
+    *LOGGER_SETTINGS,
     Setting("quiet", bool, False, "Print the run folder and nothing else."),
     Setting("plain", bool, False, "Lines instead of the live display."),
 ]
@@ -105,7 +114,9 @@ def read_request(words: Sequence[str], imports: Sequence[str] = ()) -> Request:
         shell_command("train", *([environment, defaults.method] if environment else ()), "--help"),
     )
     output = {setting.name: setting.default for setting in OUTPUT} | {"out": None}
-    output |= parsed.pop("output")
+    of_output = parsed.pop("output")
+    output |= of_output
+    loggers = switched(file.settings.get("loggers") or (), of_output)
     of_environment = {**file.environment_settings, **free, **parsed.pop("environment", {})}
     flags = {name: value for group in parsed.values() for name, value in group.items()}
     if environment is None:
@@ -113,7 +124,7 @@ def read_request(words: Sequence[str], imports: Sequence[str] = ()) -> Request:
     config = resolve(
         environment,
         method,
-        {**file.settings, **flags},
+        {**file.settings, **flags, "loggers": loggers},
         environment_settings=of_environment,
         use_preset=use_preset and bool(output["preset"]),
     )
@@ -177,14 +188,24 @@ def flag_groups(
     ]
     run = [Setting(name, kind, RUN_SETTINGS[name], text) for name, (kind, text) in RUN_HELP.items()]
     run.append(Setting("config", str, ..., CONFIG_HELP))  # read before the other flags
+    log = [Setting(name, kind, RUN_SETTINGS[name], text) for name, (kind, text) in LOG_HELP.items()]
     return [
         Group("run", run, shown=shown),
         Group(f"method {defaults.method}", method, shown=shown),
         Group("policy", policies, shown=shown),
         Group("objective", objectives, "", shown, {"horizon", "weights"} - set(asked)),
         Group("environment", environment_settings(environment), "env", _in(file, path)),
+        Group("dashboards", log, shown=shown),
         Group("output", OUTPUT),
     ]
+
+
+def switched(loggers: Any, flags: Mapping[str, Any]) -> list[str]:
+    """Loggers with those that `--NAME` adds, and without those that `--no-NAME` leaves out."""
+    from upslope.training.loggers import LOGGERS, names_of_loggers
+
+    names = names_of_loggers(loggers)
+    return [name for name in dict.fromkeys((*names, *LOGGERS)) if flags.get(name, name in names)]
 
 
 def _in(file: FileSettings, path: str | None) -> dict[str, tuple[Any, str]]:

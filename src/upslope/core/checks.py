@@ -53,6 +53,12 @@ ALIASES: Mapping[str, str] = {
     "timesteps": "total_timesteps",
     "n_seeds": "seeds",
     "num_seeds": "seeds",
+    "wandb_project": "log_project",
+    "wandb_project_name": "log_project",
+    "experiment_name": "log_project",
+    "wandb_name": "log_name",
+    "run_name": "log_name",
+    "wandb_group": "log_group",
 }
 
 

@@ -24,6 +24,7 @@ from upslope.policies import POLICIES
 from upslope.sampling import ENGINES
 from upslope.search import METHODS
 from upslope.search.search_method import Defaults
+from upslope.training.loggers import names_of_loggers
 from upslope.training.presets import preset_for
 from upslope.training.settings import choose, defaults_of, method_settings, settings_of
 
@@ -52,6 +53,10 @@ RUN_SETTINGS: dict[str, Any] = {
     "workers": "auto",
     "checkpoint_every": "60s",
     "save_replay": "auto",
+    "loggers": (),
+    "log_project": "upslope",
+    "log_name": None,
+    "log_group": None,
 }
 
 
@@ -92,6 +97,10 @@ class RunConfig:
       workers: simulator processes; "auto" decides by a quick timing. JAX environments have none.
       imports: modules that were imported for the run (`--import`), which may have registered its
         environment, method or policy. A record: reading a configuration imports nothing.
+      loggers: dashboards beside the run folder's own log: "tensorboard", "wandb", "mlflow".
+      log_project: on dashboards: W&B's project, MLflow's experiment.
+      log_name: of the run on dashboards; None: that of its folder.
+      log_group: of runs that belong together on dashboards; None for none.
     """
 
     environment: str
@@ -118,6 +127,10 @@ class RunConfig:
     checkpoint_every: float | str = "60s"
     save_replay: bool | str = "auto"
     imports: list[str] = field(default_factory=list)
+    loggers: list[str] = field(default_factory=list)
+    log_project: str = "upslope"
+    log_name: str | None = None
+    log_group: str | None = None
 
     def __post_init__(self) -> None:
         for name in (
@@ -148,6 +161,13 @@ class RunConfig:
             ENGINES.entry(self.engine)
         if self.workers != "auto":
             check_number("train()", "workers", self.workers, at_least=0, integer=True)
+        names_of_loggers(self.loggers)
+        for name in ("log_project", "log_name", "log_group"):
+            value = getattr(self, name)
+            if not (isinstance(value, str) and value.strip()) and (
+                value is not None or name == "log_project"
+            ):
+                raise UpslopeError(f"train() got {name}={value!r:.80}: must be a text.")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for YAML and JSON."""
@@ -289,6 +309,7 @@ def resolve(
     objective, objective_settings = resolve_objective(f"Training with {method!r}", merged, defaults)
     run = choose(merged, RUN_SETTINGS)
     of_evaluation = "evaluation_environment_settings"
+    run["loggers"] = names_of_loggers(run.get("loggers") or ())
     run[of_evaluation] = plain(check_table("train()", of_evaluation, run.get(of_evaluation)))
     own = choose(merged, set(method_names) - set(RUN_SETTINGS))
     return RunConfig(

@@ -1,16 +1,17 @@
-"""Where metrics go: always into the run folder, and to TensorBoard or W&B on request."""
+"""Where metrics go: always into the run folder, and to dashboards on request."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
-import numpy as np
-
-from upslope.core.checks import missing_extra, unknown_name
+from upslope.core.checks import UpslopeError, missing_extra, unknown_name
+from upslope.training.mlflow_sink import MlflowSink
+from upslope.training.sink import Dashboard, Outcome, Sink
+from upslope.training.tensorboard_sink import TensorBoardSink
+from upslope.training.wandb_sink import WandbSink, check_wandb
 
 # The names that users of Stable-Baselines3 have on their dashboards.
 EPISODE_RETURN = "rollout/ep_rew_mean"
@@ -23,155 +24,118 @@ EVALUATION_RETURN = "eval/mean_reward"
 EVALUATION_LENGTH = "eval/mean_ep_length"
 
 
-# What a logger is called, and the package it needs; the extra has the logger's own name.
-PACKAGES = {"tensorboard": ("TensorBoard", "tensorboardX"), "wandb": ("W&B", "wandb")}
-
-
 def train_key(name: str) -> str:
     """The key of one of the method's diagnostics."""
     return f"train/{name}"
 
 
-class Sink(Protocol):
-    """Takes metrics. Keys are as above; `step` is environment steps of one seed."""
+class Logger(NamedTuple):
+    """A kind of dashboard.
 
-    def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """Takes one row; a value is a number, or one number a seed [S]."""
-        ...
-
-    def close(self) -> None:
-        """No more rows will come."""
-        ...
-
-
-class TensorBoardSink:
-    """Scalars into TensorBoard event files.
-
-    Args:
-      folder: where they are written.
-
-    Raises:
-      UpslopeError: when tensorboardX is not installed.
+    Attributes:
+      label: what people call it.
+      package: that it needs; the extra has the logger's own name.
+      open: begins or continues a run there.
+      check: raises an `UpslopeError` where it is known before the run that nothing can be written.
     """
 
-    def __init__(self, folder: Path):
-        try:
-            from tensorboardX import SummaryWriter
-        except ImportError as error:
-            raise missing_extra("Logging to TensorBoard", "tensorboardX", "tensorboard") from error
-        self._writer = SummaryWriter(str(folder))
-
-    def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """Writes each finite value at `step`."""
-        for key, value in _finite(values).items():
-            self._writer.add_scalar(key, value, step)
-        self._writer.flush()
-
-    def close(self) -> None:
-        """Flushes and closes the event files."""
-        self._writer.close()
+    label: str
+    package: str
+    open: Callable[[Dashboard], Sink]
+    check: Callable[[], None] = lambda: None
 
 
-class WandbSink:
-    """Rows into a run of Weights & Biases.
-
-    Args:
-      folder: where its local files go.
-      project: the project's name.
-      name: the run's name.
-      config: the run's settings.
-
-    Raises:
-      UpslopeError: when wandb is not installed.
-    """
-
-    def __init__(self, folder: Path, project: str, name: str, config: Mapping[str, Any]):
-        try:
-            import wandb  # pyright: ignore[reportMissingImports]
-        except ImportError as error:
-            raise missing_extra("Logging to W&B", "wandb", "wandb") from error
-        self._run = wandb.init(
-            project=project, name=name, dir=str(folder), config=dict(config), reinit=True
-        )
-
-    def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """Logs each finite value at `step`."""
-        self._run.log(_finite(values), step=step)
-
-    def close(self) -> None:
-        """Ends the run there."""
-        self._run.finish()
+LOGGERS: Mapping[str, Logger] = {
+    "tensorboard": Logger("TensorBoard", "tensorboardX", TensorBoardSink),
+    "wandb": Logger("W&B", "wandb", WandbSink, check_wandb),
+    "mlflow": Logger("MLflow", "mlflow", MlflowSink),
+}
 
 
 class Sinks:
-    """Several sinks as one."""
+    """Several dashboards as one, none of which can end the run.
 
-    def __init__(self, sinks: Iterable[Sink]):
-        self.sinks = list(sinks)
+    The first failure of each is told; nothing more is written there.
+
+    Args:
+      note: who is told.
+    """
+
+    def __init__(self, note: Callable[[str], None]):
+        self._note = note
+        self._sinks: dict[str, Sink] = {}
+        self.failures: list[str] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._sinks)
+
+    def open(self, name: str, dashboard: Dashboard) -> str | None:
+        """Opens one; returns by what it is continued, None where it failed."""
+        try:
+            self._sinks[name] = sink = LOGGERS[name].open(dashboard)
+        except Exception as error:
+            self._failed(name, error)
+            return None
+        if sink.where:
+            self._note(f"{LOGGERS[name].label}: {sink.where}")
+        return sink.id
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Hands the row to each."""
-        for sink in self.sinks:
-            sink.write(step, values)
-
-    def close(self) -> None:
-        """Closes each, even when one of them raises."""
-        errors = []
-        for sink in self.sinks:
+        for name, sink in list(self._sinks.items()):
             try:
-                sink.close()
+                sink.write(step, values)
             except Exception as error:
-                errors.append(error)
-        if errors:
-            raise errors[0]
+                del self._sinks[name]
+                self._failed(name, error)
+
+    def close(self, outcome: Outcome) -> None:
+        """Closes each, even when one of them raises."""
+        while self._sinks:
+            name, sink = self._sinks.popitem()
+            try:
+                sink.close(outcome)
+            except Exception as error:
+                self._failed(name, error)
+
+    def _failed(self, name: str, error: Exception) -> None:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        text = (
+            f"Logging to {LOGGERS[name].label} failed ({lines[0]:.200}). The run goes on without "
+            "it; metrics.jsonl in the run folder has every row."
+        )
+        self.failures.append(text)
+        self._note(text)
 
 
-def open_sinks(
-    names: Iterable[str],
-    folder: Path,
-    *,
-    project: str = "upslope",
-    config: Mapping[str, Any] | None = None,
-) -> Sinks:
-    """The sinks named, "tensorboard" or "wandb", beside a run folder's own log.
-
-    Raises:
-      UpslopeError: for an unknown name, or one whose extra is not installed (all are checked
-        before any is opened for long).
-    """
-    sinks: list[Sink] = []
-    for name in names:
-        if name == "tensorboard":
-            sinks.append(TensorBoardSink(Path(folder) / "tensorboard"))
-        elif name == "wandb":
-            sinks.append(WandbSink(Path(folder), project, Path(folder).name, config or {}))
-        else:
-            raise unknown_name("logger", name, ("tensorboard", "wandb"))
-    return Sinks(sinks)
-
-
-def check_loggers(names: str | Iterable[str]) -> list[str]:
-    """The names of further sinks as a list, checked before anything is written.
+def names_of_loggers(names: str | Iterable[str]) -> list[str]:
+    """One name or several, as a list without repetitions.
 
     Raises:
-      UpslopeError: for an unknown name, or one whose extra is not installed.
+      UpslopeError: for an unknown name, or what is none; the nearest known one is offered.
     """
-    names = [names] if isinstance(names, str) else list(names)
+    if not isinstance(names, str | Iterable):
+        raise UpslopeError(
+            f"train() got loggers={names!r:.80}: must be names, of {', '.join(LOGGERS)}."
+        )
+    names = [names] if isinstance(names, str) else list(dict.fromkeys(names))
     for name in names:
-        if name not in PACKAGES:
-            raise unknown_name("logger", name, PACKAGES)
-        what, package = PACKAGES[name]
-        if package not in sys.modules and importlib.util.find_spec(package) is None:
-            raise missing_extra(f"Logging to {what}", package, name)
+        if name not in LOGGERS:
+            raise unknown_name("logger", str(name), LOGGERS)
     return names
 
 
-def _finite(values: Mapping[str, Any]) -> dict[str, float]:
-    """One number a key, the mean over seeds; NaN and infinities are left out."""
-    means = {}
-    for key, value in values.items():
-        numbers = np.asarray(value, float)
-        numbers = numbers[np.isfinite(numbers)]
-        if numbers.size:
-            means[key] = float(numbers.mean())
-    return means
+def check_loggers(names: str | Iterable[str]) -> list[str]:
+    """The names as a list, checked before anything is written.
+
+    Raises:
+      UpslopeError: for an unknown name, one whose extra is not installed, or one that is known to
+        be unable to write.
+    """
+    names = names_of_loggers(names)
+    for name in names:
+        logger = LOGGERS[name]
+        if logger.package not in sys.modules and importlib.util.find_spec(logger.package) is None:
+            raise missing_extra(f"Logging to {logger.label}", logger.package, name)
+        logger.check()
+    return names

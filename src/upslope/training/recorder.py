@@ -31,10 +31,10 @@ from upslope.training.loggers import (
     EVALUATION_LENGTH,
     EVALUATION_RETURN,
     Sinks,
-    open_sinks,
     train_key,
 )
 from upslope.training.run_folder import RunFolder
+from upslope.training.sink import Dashboard
 
 if TYPE_CHECKING:
     from upslope.training.run import Run
@@ -47,17 +47,22 @@ class RunRecorder:
 
     Args:
       folder: of the run, or None.
-      loggers: further sinks by name.
-      config: for the sinks that show it.
+      loggers: the dashboards, by name; all of them can be opened.
+      config: for the dashboards that show it.
+      note: who is told of a dashboard that fails.
     """
 
-    def __init__(self, folder: RunFolder | None, loggers: Iterable[str], config: RunConfig):
+    def __init__(
+        self,
+        folder: RunFolder | None,
+        loggers: Iterable[str],
+        config: RunConfig,
+        note: Callable[[str], None],
+    ):
         self.folder, self.config = folder, config
-        self.sinks = Sinks([])
+        self.sinks, self._loggers = Sinks(note), list(loggers)
         self._history: History | None = None
-        if folder is not None:
-            self.sinks = open_sinks(loggers, folder.path, config=config.to_dict())
-        elif list(loggers):
+        if folder is None and self._loggers:
             raise UpslopeError("Loggers write beside a run folder: give the run a folder (out=).")
         self._total, self._steps = 0, np.zeros(config.seeds, np.int64)  # as far as is logged
         self._step, self._told = 0, 0  # of the dashboards: where they are, evaluations they know
@@ -66,6 +71,31 @@ class RunRecorder:
     def path(self) -> Path | None:
         """The run folder's path."""
         return None if self.folder is None else self.folder.path
+
+    def open_dashboards(self, position: Cursor | None) -> None:
+        """Begins the run on its dashboards, or continues it there.
+
+        Args:
+          position: from where the run is continued; None: it begins.
+        """
+        if self.folder is None or not self._loggers:
+            return
+        known = self.folder.dashboards() or {}
+        if position is not None:
+            self._step = int(position.steps.mean())
+        dashboard = Dashboard(
+            self.folder.path,
+            self.config.log_project,
+            self.config.log_name or self.folder.path.name,
+            self.config.log_group,
+            self.config.to_dict(),
+        )
+        opened = {}
+        for name in self._loggers:
+            id = known.get(name)
+            step = None if id is None else self._step
+            opened[name] = self.sinks.open(name, dashboard._replace(id=id, step=step)) or id
+        self.folder.record_dashboards(opened)
 
     def layout(self, note: Callable[[str], None]) -> DeviceLayout | None:
         """The device layout that the run began with; None where it is unknown or cannot be had.
@@ -103,7 +133,7 @@ class RunRecorder:
             self._total += row["steps"] - int(self._steps[row["seed"]])
             self._steps[row["seed"]] = row["steps"]
             self.folder.metrics.append(self._total, {name_in_log(k): v for k, v in row.items()})
-        if self.sinks.sinks:
+        if self.sinks:
             columns = {k: np.array([row[k] for row in rows]) for k in rows[0] if k not in KEYS}
             self._tell(
                 float(np.mean([row["steps"] for row in rows])),
@@ -138,17 +168,16 @@ class RunRecorder:
             "iterations": self._iterations(),
         }
         self.folder.metrics.sync()
+        for one in evaluations[self._told :]:
+            values = {
+                EVALUATION_RETURN: one.returns.mean(),
+                EVALUATION_LENGTH: one.lengths.mean(),
+            }
+            self._tell(one.steps.mean(), values)
+        self._told = len(evaluations)
         if evaluations:
             self._write_evaluations(evaluations)
         save_checkpoint(self.folder.checkpoints, step, tree, metadata)
-        if evaluations:
-            for one in evaluations[self._told :]:
-                values = {
-                    EVALUATION_RETURN: one.returns.mean(),
-                    EVALUATION_LENGTH: one.lengths.mean(),
-                }
-                self._tell(one.steps.mean(), values)
-            self._told = len(evaluations)
         self.folder.set_status("running", step=int(position.steps.min()))
 
     def _rows(self) -> int:
@@ -259,7 +288,7 @@ class RunRecorder:
             return
         self.save(position, final=True)
         result.save(self.folder.policy)
-        self.sinks.close()
+        self.sinks.close("done")
         self.folder.set_status(
             "done",
             exit_code=0,
@@ -277,9 +306,9 @@ class RunRecorder:
             if state == "failed":
                 self.folder.write_diagnosis(self._diagnosis(error))
             self.folder.set_status(state, exit_code=code, message=str(error))
-            self.sinks.close()
         except (StorageError, OSError):
             pass  # a full disk must not hide the first error
+        self.sinks.close(state)
 
     def _diagnosis(self, error: BaseException) -> dict[str, Any]:
         rows = (

@@ -33,7 +33,7 @@ class RunFolder:
 
         config.yaml        the resolved settings: they run it again exactly
         environment.json   versions, machine, flags, the names as typed, the settings and the
-                           device layout it began with
+                           device layout it began with, its loggers
         command.txt        the command line
         status.json        state, exit code, step, message; always whole
         metrics.jsonl      one row of metrics a line
@@ -239,6 +239,22 @@ class RunFolder:
             if min(seeds, population) > 0 and seeds * population <= MOST_DEVICES:
                 return seeds, population
         return None
+
+    def record_dashboards(self, ids: Mapping[str, str | None]) -> None:
+        """Adds by what each logger knows this run to `environment.json`, where that can be read."""
+        with contextlib.suppress(StorageError):  # going on needs nothing of what that file says
+            found = self.environment()
+            self._write_json("environment.json", found | {"loggers": dict(ids)})
+
+    def dashboards(self) -> dict[str, str | None] | None:
+        """The loggers of the run and by what each knows it; None where nothing is known."""
+        try:
+            found = self.environment().get("loggers")
+        except StorageError:
+            return None
+        if not isinstance(found, dict):
+            return None
+        return {str(k): v if isinstance(v, str) else None for k, v in found.items()}
 
     def environment(self) -> dict[str, Any]:
         """What `environment.json` says."""

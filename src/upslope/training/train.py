@@ -61,7 +61,7 @@ def train(
       method: a name (`upslope list methods`); None for the preset's choice.
       out: the run folder to write; None to write nothing.
       reporter: who is told of the progress.
-      loggers: `"tensorboard"` and `"wandb"`, beside the run folder's own log.
+      loggers: `"tensorboard"`, `"wandb"`, `"mlflow"`, beside the run folder's own log.
       environment_settings: fields of the environment.
       evaluation_environment: where held-out episodes are played, with the same spaces; given as
         `environment` is. None: in the environment that is trained on.
@@ -95,6 +95,7 @@ def train(
         evaluation_environment, evaluation_environment_settings = named(
             evaluation_environment, evaluated, table
         )
+    settings["loggers"] = loggers
     settings["evaluation_environment"] = evaluation_environment
     settings["evaluation_environment_settings"] = evaluation_environment_settings
     config = resolve(
@@ -108,7 +109,6 @@ def train(
         config,
         out=out,
         reporter=reporter,
-        loggers=loggers,
         import_seconds=time.perf_counter() - began,
         environment=given,
         evaluation_environment=evaluated,
@@ -122,7 +122,6 @@ def run(
     out: str | Path | None = None,
     root: str | Path | None = None,
     reporter: Reporter | None = None,
-    loggers: str | Iterable[str] = (),
     import_seconds: float = 0.0,
     owns_process: bool = False,
     environment: Environment | GymnasiumSpec | None = None,
@@ -136,7 +135,6 @@ def run(
       out: the run folder to write; None for a new one under `root`, or none at all.
       root: the folder of runs.
       reporter: who is told of the progress.
-      loggers: `"tensorboard"`, `"wandb"`.
       import_seconds: what the imports took, for the account of times.
       owns_process: whether a second signal ends the process at once; a call from a program raises
         `KeyboardInterrupt` instead.
@@ -153,7 +151,8 @@ def run(
     check_callback("train()", callback)
     began = time.perf_counter()
     built = build(config, environment, evaluation_environment)
-    loggers = check_loggers(loggers)
+    loggers = check_loggers(config.loggers)
+    reporter = reporter or Silent()
     folder = None
     if path is not None or base is not None:
         folder = RunFolder.create(base, config.environment, config.method, path=path)
@@ -162,9 +161,9 @@ def run(
         if folder is not None:
             folder.write_config(config.to_dict())
             folder.record_provenance()
-        recorder = RunRecorder(folder, loggers, config)
+        recorder = RunRecorder(folder, loggers, config, reporter.note)
         times.compile += time.perf_counter() - began
-        signals = _signals(reporter := reporter or Silent(), owns_process)
+        signals = _signals(reporter, owns_process)
         return _go(config, built, recorder, times, reporter, signals, callback, resuming=False)
     finally:
         if folder is not None:
@@ -177,7 +176,7 @@ def resume(
     environment: EnvironmentLike | None = None,
     evaluation_environment: EnvironmentLike | None = None,
     reporter: Reporter | None = None,
-    loggers: str | Iterable[str] = (),
+    loggers: str | Iterable[str] | None = None,
     import_seconds: float = 0.0,
     owns_process: bool = False,
     callback: Callback | None = None,
@@ -193,6 +192,7 @@ def resume(
       environment: that of the run, where it was passed to `train` as an object or is code of the
         user's own, which a run folder records by name and never imports.
       evaluation_environment: likewise.
+      loggers: these dashboards from now on; None: those that the run had.
       owns_process: see `run`.
       callback: see `train`. It is no part of what is saved: give it again.
 
@@ -227,7 +227,10 @@ def resume(
         evaluated = None if evaluated is None else again(evaluated, settings)
         built = build(config, given, evaluated)
         times = Times(imports=import_seconds)
-        recorder = RunRecorder(folder, check_loggers(loggers), config)
+        if loggers is None:
+            known = folder.dashboards()
+            loggers = config.loggers if known is None else list(known)
+        recorder = RunRecorder(folder, check_loggers(loggers), config, reporter.note)
         folder.set_status("running")
         times.compile += time.perf_counter() - began
         signals = _signals(reporter, owns_process)
@@ -283,6 +286,8 @@ def _go(
                 position = recorder.read(program.shapes(), history, schedule, reporter.note)
             if signals.received is not None:
                 raise _stopped(signals.received, recorder, position)
+            with times.spent_on("bookkeeping"):
+                recorder.open_dashboards(position)
             hooks = Hooks(
                 reporter,
                 recorder.record,
@@ -325,6 +330,7 @@ def _go(
             )
             with times.spent_on("bookkeeping"):
                 recorder.finish(result, position)
+            notes += recorder.sinks.failures
             return result
         except BaseException as error:
             recorder.fail(error)
