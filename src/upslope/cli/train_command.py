@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -200,7 +200,7 @@ def flag_groups(
     ]
 
 
-def switched(loggers: Any, flags: Mapping[str, Any]) -> list[str]:
+def switched(loggers: str | Iterable[str], flags: Mapping[str, bool]) -> list[str]:
     """Loggers with those that `--NAME` adds, and without those that `--no-NAME` leaves out."""
     from upslope.training.loggers import LOGGERS, names_of_loggers
 
