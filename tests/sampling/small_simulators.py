@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+import random
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -185,6 +187,7 @@ SPACES: dict[str, spaces.Space] = {
         }
     ),
     "text": spaces.Dict({"a": spaces.Discrete(2), "t": spaces.Text(4)}),
+    "graph": spaces.Dict({"a": spaces.Graph(spaces.Discrete(2), None)}),
 }
 
 
@@ -203,6 +206,39 @@ class Breach(gymnasium.Env):
 
     def step(self, action: Any) -> Any:
         return self.step_result
+
+
+class Odd(Drift):
+    """A `Drift` that does one thing which no environment should.
+
+    Args:
+      what: "numpy", "random" (draws from a global generator), "outside" (observes beyond its
+        space), "exit-reset", "exit-step", "close" (leaves or raises there).
+    """
+
+    def __init__(self, what: str):
+        super().__init__()
+        self.what = what
+        if what == "outside":
+            self.observation_space = spaces.Box(-0.01, 0.01, (3,), np.float32)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict]:
+        if self.what == "exit-reset":
+            sys.exit("the licence server is away")
+        return super().reset(seed=seed)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        if self.what == "exit-step":
+            sys.exit(3)
+        if self.what == "numpy":
+            np.random.normal()
+        if self.what == "random":
+            random.random()
+        return super().step(action)
+
+    def close(self) -> None:
+        if self.what == "close":
+            raise RuntimeError("the window is gone")
 
 
 def world(kind: type, **settings: Any) -> Any:

@@ -126,8 +126,8 @@ def test_actions_are_clipped_and_shifted(name, row, expected):
 
 
 def test_spaces_without_a_size_and_nested_actions_are_refused():
-    with pytest.raises(UpslopeError, match=r"Text space has no fixed size.*TransformObservation"):
-        sampler(world(Spaces, observation="text", action="box"))
+    with pytest.raises(UpslopeError, match=r"Graph space has no fixed size.*TransformObservation"):
+        sampler(world(Spaces, observation="graph", action="box"))
     with pytest.raises(UpslopeError, match=r"not one array.*ActionWrapper"):
         sampler(world(Spaces, observation="box", action="dict"))
 

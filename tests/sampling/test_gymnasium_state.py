@@ -199,6 +199,7 @@ def test_simulators_before_one_that_fails_are_closed():
     assert len(closed) == 3
 
 
+@pytest.mark.filterwarnings("ignore:.* raised in close")
 def test_what_close_raises_ends_nothing():
     class Stubborn(Drift):
         def close(self):

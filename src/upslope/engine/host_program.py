@@ -337,6 +337,11 @@ class HostProgram:
         """Spent on compiling so far."""
         return self._compile_seconds + self.evaluator.compile_seconds
 
+    @property
+    def irreproducible(self) -> str:
+        """Why the same seed may give other numbers another time; empty where it does not."""
+        return self.sampler.irreproducible
+
     def close(self) -> None:
         """Ends the samplers of training and of evaluation."""
         self.sampler.close()

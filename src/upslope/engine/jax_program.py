@@ -79,6 +79,8 @@ class JaxProgram:
       save_replay: whether checkpoints hold what `Replay` keeps; "auto" goes by its size.
     """
 
+    irreproducible = ""  # a compiled program is a function of its seed
+
     def __init__(
         self,
         problem: Problem,

@@ -81,6 +81,11 @@ class Program(Protocol[C]):
         """All that going on from here needs; `place` brings it back. It changes no number."""
         ...
 
+    @property
+    def irreproducible(self) -> str:
+        """Why the same seed may give other numbers another time; empty where it does not."""
+        ...
+
     def close(self) -> None:
         """Ends what the program has started."""
 

@@ -64,6 +64,11 @@ class HostSampler(Protocol):
     statistics: EpisodeStatistics
 
     @property
+    def irreproducible(self) -> str:
+        """Why the same seeds may give other numbers another time; empty where they do not."""
+        return ""
+
+    @property
     def replay_bytes(self) -> int:
         """Memory of the steps that it keeps for `Replay`, of all seeds."""
         return 0

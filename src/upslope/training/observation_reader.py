@@ -68,6 +68,8 @@ class ObservationReader:
         try:
             given = dict(enumerate(observation)) if self._is_tuple else dict(observation)
             given = {str(name): part for name, part in given.items()}
+            # Text is left out while training, too.
+            given = {k: x for k, x in given.items() if k in parts or not isinstance(x, str)}
         except (TypeError, ValueError):
             given = {}
         if given.keys() != parts.keys():

@@ -123,6 +123,11 @@ class RunRecorder:
         if self.folder is not None and self.folder.device_layout() is None:
             self.folder.record_device_layout((layout.seeds, layout.population))
 
+    def record_irreproducible(self, why: str) -> None:
+        """Marks the run as one that cannot be made again exactly, where there is a reason."""
+        if self.folder is not None and why:
+            self.folder.record_irreproducible(why)
+
     def record(self, history: History, since: int) -> None:
         """Logs the rows that were added since an index."""
         self._history = history

@@ -225,6 +225,11 @@ class RunFolder:
             found = self.environment()
             self._write_json("environment.json", found | {"device_layout": list(layout)})
 
+    def record_irreproducible(self, why: str) -> None:
+        """Adds to `environment.json` why the run cannot be made again exactly."""
+        with contextlib.suppress(StorageError):
+            self._write_json("environment.json", self.environment() | {"irreproducible": why})
+
     def device_layout(self) -> tuple[int, int] | None:
         """How many devices seeds are spread over, and how many share each population.
 

@@ -297,6 +297,7 @@ def _go(
             )
             position, done = search(program, schedule, history, times, hooks, position)
             steps = position.steps
+            recorder.record_irreproducible(program.irreproducible)
             if not done:
                 recorder.save(position)
                 raise _stopped(signals.received, recorder, position)
@@ -316,6 +317,7 @@ def _go(
             advice = closing_advice(built.problem.method, history, final)
             notes = [] if position.ending is None else [position.ending.text]
             notes += [] if advice is None else [advice]
+            notes += [program.irreproducible] if program.irreproducible else []
             notes += stop_notes(built.problem.method, program.stops(position.carry))
             seen = history.best_seen() if config.objective == "episodic" else None
             reason = "done" if position.ending is None else position.ending.reason

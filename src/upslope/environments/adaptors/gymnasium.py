@@ -22,6 +22,8 @@ from upslope.core.checks import (
     missing_extra,
     nearest,
 )
+from upslope.core.own_frame import raised
+from upslope.core.said_once import close_quietly
 
 if TYPE_CHECKING:
     from gymnasium import Env, spaces
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 # Where in an entry point an optional part of Gymnasium shows, and the extra that installs it.
 EXTRAS = {"box2d": ("Box2D", "box2d"), "mujoco": ("mujoco", "mujoco")}
+
+# Files that are on the way when an environment is built, and not where its mistake is.
+OURS = (__file__,)
 
 # The prefix of what an environment is called that was passed in and that no name builds again.
 GIVEN = "given"
@@ -180,11 +185,11 @@ class GymnasiumSpec:
                     env = self.factory()
                 if self.action_mask:
                     env = _with_action_mask(env)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if "pygame" in str(error):
                 raise missing_extra(self.id, "pygame", "classic") from error
             raise UpslopeError(
-                f"{self.id} could not be built: {type(error).__name__}: {error}"
+                f"{self.id} could not be built: {raised(error, without=OURS)}"
             ) from error
         if not is_gymnasium(env):
             raise EnvironmentContractError(
@@ -341,8 +346,7 @@ def _described(environment: GymnasiumSpec) -> tuple[Any, Any, int | None]:
         limit = limit if limit is not None and limit > 0 else None  # -1 lifts the id's own limit
         return env.observation_space, env.action_space, limit
     finally:
-        with contextlib.suppress(Exception):  # what it raises then is of no interest any more
-            env.close()
+        close_quietly(env, environment.id)
 
 
 def _with_action_mask(env: Env) -> Env:

@@ -15,6 +15,7 @@ from jax import Array
 from upslope.core.actor import Actor
 from upslope.core.checks import UpslopeError, check_number
 from upslope.core.records import Replayed, Returns, Trajectories
+from upslope.core.said_once import warn_once
 from upslope.objectives.objective import Objective
 from upslope.policies.twin.actor import generator
 from upslope.sampling.experience import EpisodeReturns, Episodes, ExperienceSpec, Replay, Steps
@@ -148,6 +149,7 @@ class GymnasiumSampler(HostSampler):
             common_random_numbers=self._common,
         )
         self._calling = False
+        self._lost = ""  # of episodes that could not be brought back
         self._start_anew()
         self.statistics = nothing_sampled(n_seeds)
 
@@ -192,6 +194,8 @@ class GymnasiumSampler(HostSampler):
         else:
             experience = self._returns(actions)
         self._calling = False
+        for remark in self._backend.remarks:
+            warn_once(remark.text)
         return experience, self
 
     def set_priorities(self, drawn: Replayed, priorities: np.ndarray, seeds: np.ndarray) -> None:
@@ -211,6 +215,12 @@ class GymnasiumSampler(HostSampler):
         """Starts fresh episodes everywhere, from seeds that depend on the iteration alone."""
         self._stepper.seeds.restart(iteration)
         self._start_anew()
+
+    @property
+    def irreproducible(self) -> str:
+        """Why the same seeds may give other numbers another time; empty where they do not."""
+        doubts = [seen.text for seen in self._backend.remarks if not seen.reproducible]
+        return (doubts or [self._lost])[0]
 
     @property
     def replay_bytes(self) -> int:
@@ -271,13 +281,13 @@ class GymnasiumSampler(HostSampler):
             )
             lost = ~waiting & ~self._replayed(part_of(state, "log."), stored, ~waiting)
             if lost.any():
-                warnings.warn(
+                self._lost = (
                     f"{self._backend.name} is not reproducible from its seed: "
                     f"{int(lost.sum())} of {self._count} episodes under way could not be brought "
                     "back and begin anew. Let the environment draw from self.np_random alone "
-                    "(seeded by reset).",
-                    stacklevel=2,
+                    "(seeded by reset)."
                 )
+                warnings.warn(self._lost, stacklevel=2)
             waiting = waiting | lost
         self._backend.buffer.seed[:] = state["next_seed"]
         self._waiting = waiting

@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium import spaces
 
 from ...core.checks import EnvironmentContractError, UpslopeError
+from ...core.said_once import warn_once
 
 PLAIN = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
 INT32 = np.iinfo(np.int32)
@@ -23,18 +24,23 @@ class ObservationCoder:
     Floats become float32, uint8 and bool stay, other integers become int32 where their bounds fit
     and float32 where they do not (a policy's numbers are float32 in any case, and an integer that
     does not fit would wrap). Discrete spaces are counted from 0. Dict and Tuple spaces stay trees,
-    in which a policy finds the field `action_mask`.
+    in which a policy finds the field `action_mask`. Entries of a Dict that are text are left out.
 
     Attributes:
       space: what policies see. A discrete one keeps its start, so that whoever acts outside the
         sampler can shift as it does.
+      parts: the spaces of the leaves.
       leaves: shape and dtype of every coded leaf.
+      left_out: the names of entries that are text.
 
     Raises:
       UpslopeError: for spaces without a fixed size (Text, Graph, Sequence, ...).
     """
 
     def __init__(self, declared: spaces.Space, name: str):
+        self.left_out = text_entries(declared)
+        if self.left_out:
+            declared = without_text(declared)
         self.declared = declared
         self.name = name
         odd = unsupported_part(declared)
@@ -45,9 +51,9 @@ class ObservationCoder:
                 "spaces, or a Dict or Tuple of them (gymnasium.wrappers.TransformObservation)."
             )
         self.space = policy_space(declared)
-        self._parts = plain_parts(declared)
+        self.parts = plain_parts(declared)
         self.leaves = tuple(
-            (tuple(int(n) for n in part.shape or ()), border_dtype(part)) for part in self._parts
+            (tuple(int(n) for n in part.shape or ()), border_dtype(part)) for part in self.parts
         )
 
     def store(self, columns: tuple[np.ndarray, ...], index: int, observation: Any) -> None:
@@ -56,11 +62,11 @@ class ObservationCoder:
         Raises:
           TypeError, ValueError, KeyError, OverflowError: it does not fit.
         """
-        if len(self._parts) == 1 and self._parts[0] is self.declared:
+        if len(self.parts) == 1 and self.parts[0] is self.declared:
             columns[0][index] = coded(self.declared, observation, columns[0].dtype)
             return
         values = plain_values(self.declared, observation)
-        for column, part, value in zip(columns, self._parts, values, strict=True):
+        for column, part, value in zip(columns, self.parts, values, strict=True):
             column[index] = coded(part, value, column.dtype)
 
     def tree(self, leaves: Sequence[Any]) -> Any:
@@ -71,7 +77,8 @@ class ObservationCoder:
 
     def check(self, observation: Any, when: str) -> None:
         """Raises EnvironmentContractError unless the observation is of the declared kind."""
-        complaint = mismatch(self.declared, observation, "observation")
+        seen = without_text_values(self.declared, observation) if self.left_out else observation
+        complaint = mismatch(self.declared, seen, "observation")
         if complaint:
             raise EnvironmentContractError(f"{self.name} broke its contract in {when}: {complaint}")
 
@@ -128,6 +135,11 @@ def policy_spaces(environment: Any) -> tuple[spaces.Space, spaces.Space]:
     """
     name = str(getattr(environment, "id", type(environment).__name__))
     observations = ObservationCoder(environment.observation_space, name)
+    if observations.left_out:
+        warn_once(
+            f"{name} observes text ({', '.join(observations.left_out)}): policies do not read it, "
+            "and it is left out. Encode it as numbers in a wrapper if it matters."
+        )
     return observations.space, ActionCoder(environment.action_space, name).space
 
 
@@ -140,6 +152,46 @@ def unsupported_part(space: spaces.Space) -> spaces.Space | None:
     else:
         return None if isinstance(space, PLAIN) else space
     return next((odd for odd in map(unsupported_part, parts) if odd is not None), None)
+
+
+def is_text(space: spaces.Space) -> bool:
+    """Whether values of a space are text: `Text`, or a space of strings of somebody's own."""
+    return isinstance(space, spaces.Text) or (space.dtype is not None and space.dtype.kind == "U")
+
+
+def text_entries(space: spaces.Space) -> list[str]:
+    """The names of the entries of Dict spaces that are text, where another entry is none."""
+    if isinstance(space, spaces.Tuple):
+        return [name for part in space.spaces for name in text_entries(part)]
+    if not isinstance(space, spaces.Dict):
+        return []
+    texts = [str(name) for name, part in space.spaces.items() if is_text(part)]
+    deeper = [name for part in space.spaces.values() for name in text_entries(part)]
+    return (texts if len(texts) < len(space.spaces) else []) + deeper
+
+
+def without_text(space: spaces.Space) -> spaces.Space:
+    """A space without the entries that `text_entries` names."""
+    if isinstance(space, spaces.Tuple):
+        return spaces.Tuple([without_text(part) for part in space.spaces])
+    if not isinstance(space, spaces.Dict):
+        return space
+    kept = {name: part for name, part in space.spaces.items() if not is_text(part)}
+    return spaces.Dict({k: without_text(part) for k, part in (kept or space.spaces).items()})
+
+
+def without_text_values(space: spaces.Space, value: Any) -> Any:
+    """A value without the text that a space has been freed of."""
+    if isinstance(space, spaces.Dict) and isinstance(value, dict):
+        return {
+            name: without_text_values(space[name], part) if name in space.spaces else part
+            for name, part in value.items()
+            if name in space.spaces or not isinstance(part, str)
+        }
+    if isinstance(space, spaces.Tuple) and isinstance(value, tuple | list):
+        freed = [without_text_values(*pair) for pair in zip(space.spaces, value, strict=False)]
+        return (*freed, *value[len(freed) :])  # as long as it was: `mismatch` judges that
+    return value
 
 
 def policy_space(space: spaces.Space) -> spaces.Space:

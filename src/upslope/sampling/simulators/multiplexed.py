@@ -6,6 +6,7 @@ import numpy as np
 
 from upslope.sampling.simulators.simulator_backend import SimulatorBackend
 from upslope.sampling.simulators.step_buffer import SKIP, BufferLayout
+from upslope.sampling.simulators.watch import Remark
 
 # Simulators that whole episodes are worth at most. More of them gain nothing, since few cores step
 # them one after the other, and cost memory: a physics engine takes megabytes.
@@ -29,6 +30,11 @@ class MultiplexedSimulators:
         self._backend, self._size = backend, len(backend.buffer.command)
         self.name = backend.name
         self.buffer = layout.buffer()
+
+    @property
+    def remarks(self) -> list[Remark]:
+        """What was seen of the simulators so far."""
+        return self._backend.remarks
 
     def reset_counters(self) -> None:
         """A new call of the sampler begins."""

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 import numpy as np
 
 from upslope.core.checks import UpslopeError, check_number
+from upslope.core.said_once import close_quietly, warn_once
 from upslope.sampling.simulators.action_log import ActionLog
-from upslope.sampling.simulators.said_once import warn_once
 from upslope.sampling.simulators.step_buffer import BufferLayout, SharedBuffer
 
 if TYPE_CHECKING:
     from upslope.sampling.simulators.gymnasium_spaces import ObservationCoder
+    from upslope.sampling.simulators.watch import Remark
 
 Workers = int | Literal["auto"]
 
@@ -33,6 +34,11 @@ class SimulatorBackend(Protocol):
     @property
     def log(self) -> ActionLog | None:
         """Of the episodes under way; None where they cannot be replayed."""
+        ...
+
+    @property
+    def remarks(self) -> list[Remark]:
+        """What was seen of the simulators so far."""
         ...
 
     def reset_counters(self) -> None:
@@ -68,7 +74,7 @@ def describe(environment: Any, measure: bool) -> SimulatorInfo:
       UpslopeError: its spaces cannot be used, with the remedy.
     """
     from upslope.sampling.simulators.gymnasium_spaces import ActionCoder, ObservationCoder
-    from upslope.sampling.simulators.simulators import close_quietly, guarded
+    from upslope.sampling.simulators.simulators import guarded
 
     name = str(getattr(environment, "id", type(environment).__name__))
     env = guarded(environment.build, f"{name} could not be built")
@@ -78,7 +84,7 @@ def describe(environment: Any, measure: bool) -> SimulatorInfo:
         seconds = seconds_of_a_step(env) if measure else 0.0
         limit = getattr(env.spec, "max_episode_steps", None)
     finally:
-        close_quietly(env)
+        close_quietly(env, name)
     limit = limit if limit is not None and limit > 0 else None
     return SimulatorInfo(
         name,
@@ -102,7 +108,7 @@ def seconds_of_a_step(env: Any) -> float:
             if terminated or truncated:
                 env.reset()
         return (time.perf_counter() - began) / max(steps, 1)
-    except Exception:  # the simulators themselves report what is wrong, and where
+    except (Exception, SystemExit):  # the simulators themselves report what is wrong, and where
         return 0.0
 
 

@@ -61,7 +61,13 @@ def serve(pipe: int, memory: int, parent: int) -> None:
     os.dup2(2, 1)  # what a simulator prints must not mix with the parent's output
     threading.Thread(target=die_with, args=(parent,), daemon=True).start()
     connection = Connection(pipe)
-    simulators = None
+    simulators: Any = None
+
+    def step() -> list[Any]:
+        known = len(simulators.remarks)
+        simulators.step_all()
+        return simulators.remarks[known:]
+
     try:
         task, factory = json.loads(connection.recv_bytes()), connection.recv_bytes()
         simulators = attempt(connection, numbered(0), lambda: start(task, factory, memory))
@@ -69,7 +75,7 @@ def serve(pipe: int, memory: int, parent: int) -> None:
             message = connection.recv_bytes()
             command, number = message[:1], message[1:]
             if command == STEP_ALL and simulators is not None:
-                attempt(connection, number, simulators.step_all)
+                attempt(connection, number, step)
             elif command == MODULES:
                 connection.send_bytes(number + json.dumps(sorted(sys.modules)).encode())
             else:
@@ -88,7 +94,10 @@ def die_with(parent: int) -> None:
 
 
 def attempt(connection: Connection, number: bytes, call: Callable[[], Any]) -> Any:
-    """Runs a command and answers with its number that it is done, or what it raised."""
+    """Runs a command and answers with its number that it is done, or what it raised.
+
+    What was seen of the simulators, a list that the command returns, goes with the answer.
+    """
     from ...core.checks import EnvironmentContractError
     from .simulators import SimulatorRaised
 
@@ -103,7 +112,8 @@ def attempt(connection: Connection, number: bytes, call: Callable[[], Any]) -> A
     except Exception as error:
         report = {"kind": "raised", "message": f"{type(error).__name__}: {error}"}
     else:
-        connection.send_bytes(number)
+        seen = {"kind": "done", "remarks": result} if isinstance(result, list) and result else None
+        connection.send_bytes(number + (json.dumps(seen).encode() if seen else b""))
         return result
     connection.send_bytes(number + json.dumps(report).encode())
     return None

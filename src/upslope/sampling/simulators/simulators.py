@@ -5,7 +5,6 @@ Relative imports: this module also runs in simulator processes, which never impo
 
 from __future__ import annotations
 
-import contextlib
 import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...core.checks import EnvironmentContractError, UpslopeError
+from ...core.own_frame import raised
+from ...core.said_once import close_quietly
 from .gymnasium_spaces import ActionCoder, ObservationCoder
-from .step_buffer import RESET, STEP, SharedBuffer
+from .step_buffer import RESET, SKIP, STEP, SharedBuffer
+from .watch import Remark, Watch
 
 if TYPE_CHECKING:
     import gymnasium
@@ -74,6 +76,12 @@ class Simulators:
         if count:
             self._observations = ObservationCoder(self._envs[0].observation_space, name)
             self._actions = ActionCoder(self._envs[0].action_space, name)
+        self._watch = Watch(name, self._observations.parts if count else [])
+
+    @property
+    def remarks(self) -> list[Remark]:
+        """What was seen of the simulators so far."""
+        return self._watch.remarks
 
     def reset_counters(self) -> None:
         """Nothing to prepare: simulators of this process are not restarted."""
@@ -81,19 +89,21 @@ class Simulators:
     def step_all(self) -> None:
         """Steps, resets or skips every simulator and writes what came of it into the buffer."""
         buffer = self.buffer
+        self._watch.before()
         for index, command in enumerate(buffer.command.tolist()):
             if command == STEP:
                 self._step(index)
             elif command == RESET:
                 self._reset(index)
+        self._watch.after(buffer.observation, buffer.command != SKIP)
         if self.log is not None:
             ended = buffer.terminated | buffer.truncated
             self.log.record(buffer.command, buffer.seed, buffer.action, ended)
 
     def close(self) -> None:
-        """Closes the simulators; what one of them raises then is of no interest any more."""
+        """Closes the simulators; what one of them raises then is said and changes nothing."""
         for env in self._envs:
-            close_quietly(env)
+            close_quietly(env, self.name)
         self._envs = []
 
     def _step(self, index: int) -> None:
@@ -147,18 +157,20 @@ class Simulators:
             ) from error
 
 
-def close_quietly(env: Any) -> None:
-    """Closes a simulator; what it raises then is of no interest any more."""
-    with contextlib.suppress(Exception):
-        env.close()
-
-
 def guarded(call: Callable[[], Any], what: str) -> Any:
-    """Runs a simulator's code; what it raises comes back with its traceback as text."""
+    """Runs a simulator's code; what it raises comes back with its traceback as text.
+
+    So does its leaving the program: `sys.exit()` in a simulator is an error of the simulator's.
+    """
     try:
         return call()
     except UpslopeError:
         raise
+    except SystemExit as error:
+        raise SimulatorRaised(
+            f"{what}: it called sys.exit ({raised(error)}), which would end the whole program: "
+            "raise an exception, or return terminated=True."
+        ) from error
     except Exception as error:
         raise SimulatorRaised(
             f"{what}: {type(error).__name__}: {error}\n{traceback.format_exc()}"

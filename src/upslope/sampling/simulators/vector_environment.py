@@ -9,9 +9,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import iterate
 
 from upslope.core.checks import EnvironmentContractError, UpslopeError
+from upslope.core.said_once import close_quietly
 from upslope.sampling.simulators.gymnasium_spaces import ActionCoder, ObservationCoder
-from upslope.sampling.simulators.simulators import close_quietly
-from upslope.sampling.simulators.step_buffer import RESET, STEP, BufferLayout, Leaves
+from upslope.sampling.simulators.step_buffer import RESET, SKIP, STEP, BufferLayout, Leaves
+from upslope.sampling.simulators.watch import Remark, Watch
 
 
 class VectorEnvironment:
@@ -65,21 +66,29 @@ class VectorEnvironment:
         self._age = np.zeros(count, int)
         self._ended = np.zeros(count, bool)  # NEXT_STEP: whose next step is a reset
         self._checked = False
+        self._watch = Watch(name, self.observations.parts)
+
+    @property
+    def remarks(self) -> list[Remark]:
+        """What was seen of the environments so far."""
+        return self._watch.remarks
 
     def reset_counters(self) -> None:
         """Nothing to prepare."""
 
     def step_all(self) -> None:
         """Steps the environments, or resets those that the buffer says."""
+        self._watch.before()
         resets = self.buffer.command == RESET
         if resets.any():
             self._reset(resets)
         elif (self.buffer.command == STEP).any():
             self._step()
+        self._watch.after(self.buffer.observation, self.buffer.command != SKIP)
 
     def close(self) -> None:
         """Closes the vector environment."""
-        close_quietly(self._env)
+        close_quietly(self._env, self.name)
 
     def _reset(self, rows: np.ndarray) -> None:
         if not rows.all() and self._mode is not AutoresetMode.DISABLED:

@@ -29,6 +29,7 @@ from upslope.sampling.simulators.simulator_process import (
     numbered,
 )
 from upslope.sampling.simulators.step_buffer import SKIP, BufferLayout, Leaves, SharedBuffer, copies
+from upslope.sampling.simulators.watch import Remark
 
 RAISED = "raised: "  # begins the reason where a process is well and its simulator is not
 START_DEADLINE = 120.0  # seconds for a new process to import Gymnasium and build its simulators
@@ -126,6 +127,7 @@ class WorkerPool:
       buffer: commands and results, in memory shared with the processes.
       log: of the episodes under way.
       restarts: processes replaced so far.
+      remarks: what was seen of the simulators.
 
     Raises:
       CannotTravel: the processes cannot build what this one can, and why.
@@ -149,6 +151,7 @@ class WorkerPool:
     ):
         self.name, self.deadline, self.max_restarts = name, deadline, max_restarts
         self.restarts = self._restarts_now = 0
+        self.remarks: list[Remark] = []
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 it lives as long as the pool
         self._file.truncate(max(layout.size(), 1))
         self.buffer = layout.buffer(mmap.mmap(self._file.fileno(), max(layout.size(), 1)))
@@ -256,6 +259,10 @@ class WorkerPool:
                 if not answer:
                     continue
                 report = json.loads(answer)
+                if report["kind"] == "done":
+                    seen = [Remark(*remark) for remark in report["remarks"]]
+                    self.remarks += [remark for remark in seen if remark not in self.remarks]
+                    continue
                 if report["kind"] == "contract":
                     self._finalizer()
                     raise EnvironmentContractError(report["message"])
