@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from upslope.core.annotations import PyTree
-from upslope.core.checks import UpslopeError, check_number, check_settings, unknown_name
+from upslope.core.checks import UpslopeError, check_settings, unknown_name
 from upslope.core.records import Returns
 from upslope.core.tree import ravel_parameters
 from upslope.objectives.objective import EpisodicReturn, Objective
@@ -117,7 +117,7 @@ def function_problem(
         std that make no sense.
     """
     method = method_name(method)
-    if method not in METHODS:
+    if method not in METHODS and method.lower() not in METHODS.expected:
         raise unknown_name("method of values alone", method, function_methods())
     target = METHODS.get(method)
     own, wrappers = settings_of(target), wrapper_settings(target)
@@ -223,8 +223,7 @@ def check_budget(options: Options, problem: FunctionProblem, cost: int) -> int:
     """
     budget, iterations = options.budget, options.iterations
     if budget is not None:
-        check_number("A search over a function", "budget", budget, at_least=1, integer=True)
-        return int(budget)
+        return budget
     if iterations is not None:  # a step of Nelder-Mead's simplex takes at most D + 2 evaluations
         each = problem.dimension + 2 if problem.name == "nelder-mead" else 1
         return iterations * cost * each + problem.dimension + 1

@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 
 from upslope.core.checks import UpslopeError, check_number
+from upslope.core.counts import whole
 from upslope.search import METHODS
 
 # A whole number, or what one is drawn from.
@@ -80,7 +81,7 @@ def read_options(options: Mapping[str, Any] | None, budget: int | None) -> Optio
       UpslopeError: they are no mapping; limits that are no whole numbers; a budget given twice.
     """
     if options is None:
-        return Options(budget, None, {})
+        return Options(_limit("budget", budget), None, {})
     if not isinstance(options, Mapping):
         raise UpslopeError(
             f"{OWNER} got options={options!r:.80}: give a dictionary, such as {{'maxfev': 1000}}."
@@ -96,6 +97,7 @@ def read_options(options: Mapping[str, Any] | None, budget: int | None) -> Optio
             + (f" and budget={budget!r}" if budget is not None else "")
             + ": give one limit of evaluations, budget= or options={'maxfev': ...}."
         )
+    budget = _limit("budget", budget)
     if limits:
         budget = _limit(limits[0], rest.pop(limits[0]))
     iterations = _limit("maxiter", rest.pop("maxiter", None))
@@ -106,9 +108,8 @@ def _limit(name: str, value: object) -> int | None:
     """A whole number of evaluations or iterations; None where there is no limit."""
     if value is None or (isinstance(value, float) and value == np.inf):
         return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    check_number(OWNER, f"options[{name!r}]", value, at_least=1, integer=True)
+    value = whole(value)
+    check_number(OWNER, name, value, at_least=1, integer=True)
     return int(value)  # pyright: ignore[reportArgumentType]
 
 
