@@ -39,11 +39,13 @@ if TYPE_CHECKING:
     from upslope.optimization.ask_tell import AskTell
     from upslope.optimization.maximize import maximize, minimize
     from upslope.training.configure import configure
+    from upslope.training.run import Run
     from upslope.training.train import evaluate, load, resume, train
 
     __version__: str
 
 _FACADE = {
+    "Run": "upslope.training.run",
     "configure": "upslope.training.configure",
     "evaluate": "upslope.training.train",
     "load": "upslope.training.train",
@@ -77,6 +79,7 @@ _PACKAGES = (
 
 __all__ = [
     "AskTell",
+    "Run",
     "UpslopeError",
     "__version__",
     "configure",

@@ -38,7 +38,7 @@ class Progress:
     remaining: float
 
 
-@dataclass
+@dataclass(repr=False)
 class Evaluation:
     """Held-out episodes of every seed's solution at one moment.
 
@@ -53,6 +53,16 @@ class Evaluation:
     returns: np.ndarray
     lengths: np.ndarray
     model_steps: int = 0
+
+    def __repr__(self) -> str:
+        seeds, episodes = self.returns.shape
+        means = [f"{mean:.1f}" for mean in self.returns.mean(axis=1)]
+        shown = ", ".join(means if seeds <= 10 else [*means[:9], f"... ({seeds} seeds)"])
+        taken = f", {self.steps.mean():,.0f} steps each" if np.any(self.steps) else ""
+        return (
+            f"Evaluation({seeds} {'seed' if seeds == 1 else 'seeds'} x {episodes} episodes: "
+            f"returns {shown}; mean length {self.lengths.mean():.1f}{taken})"
+        )
 
 
 @dataclass

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from upslope.core.annotations import PyTree
+from upslope.core.html_table import html_table
 
 
 class Curve(NamedTuple):
@@ -57,3 +58,14 @@ class Result:
             f"nit={self.nit}, method={self.method!r}, message={self.message!r},\n"
             f"       x={self.x!r})"
         )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        error = f" ± {self.fun_error:.2g}" if self.fun_error else ""
+        rows = [
+            ["fun", f"{self.fun:.10g}{error}"],
+            ["success", f"{self.success}: {self.message}"],
+            ["evaluations", f"{self.nfev:,} in {self.nit:,} iterations"],
+            ["x", repr(self.x)],
+        ]
+        return html_table(f"{self.method}", [], rows)

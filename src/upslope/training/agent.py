@@ -91,6 +91,15 @@ class Agent:
         action = self._to_space(action)
         return (action[0] if single else action), (memory if self._has_memory else None)
 
+    def __repr__(self) -> str:
+        where = (self.metadata.get("environment") or {}).get("name")
+        seed = self.metadata.get("seed")
+        parts = [type(self.policy).__name__]
+        parts += [] if where is None else [f"environment={where}"]
+        parts += [] if seed is None else [f"seed={seed}"]
+        spaces = f"{self.observation_space} -> {self.action_space}"
+        return f"Agent({', '.join(parts)}, {' '.join(spaces.split())})"
+
     def _memory(self, state: Memory | None, episode_start: ArrayLike | None, n: int) -> Memory:
         """The memories [n, ...], those of the policy's start where episodes begin."""
         if self._twin is not None:

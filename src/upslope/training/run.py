@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ import jax
 import numpy as np
 
 from upslope.core.actor import Actor
-from upslope.core.checks import StorageError, check_number, check_path
+from upslope.core.checks import StorageError, UpslopeError, check_number, check_path
+from upslope.core.html_table import html_table
 from upslope.engine.history import History
 from upslope.engine.progress import Evaluation, Summary
 from upslope.storage.policy_artifact import save_policy
@@ -20,13 +22,15 @@ from upslope.training.statistics import bootstrap_interval, interquartile_mean
 if TYPE_CHECKING:
     from gymnasium import spaces
 
+    from upslope.environments.factory import EnvironmentLike
+
 
 class Run:
-    """What `train` returns.
+    """What `train` returns, and what `Run.load` reads from a run folder.
 
     Attributes:
       config: that reruns it exactly.
-      policies: the solutions, leaves [S, ...].
+      policies: the solutions, leaves [S, ...]; None in a folder of an unfinished run.
       history: every logged row.
       summary: how it ended.
       folder: the run folder, None if nothing was written.
@@ -35,15 +39,32 @@ class Run:
     def __init__(
         self,
         config: RunConfig,
-        policies: Actor,
+        policies: Actor | None,
         history: History,
         summary: Summary,
-        observation_space: spaces.Space,
-        action_space: spaces.Space,
+        observation_space: spaces.Space | None,
+        action_space: spaces.Space | None,
     ):
         self.config, self.policies, self.history = config, policies, history
         self.summary, self.folder = summary, summary.folder
         self.observation_space, self.action_space = observation_space, action_space
+        self.final_returns: np.ndarray | None = None  # [S], where a folder has them in full
+
+    @classmethod
+    def load(cls, path: str | Path) -> Run:
+        """The run in a folder, finished or not, without its environment.
+
+        Curves, evaluations and settings are as they were; policies are there once the run is
+        done. Nothing in the folder is executed or imported, and nothing is written.
+
+            upslope.Run.load("runs/CartPole-v1/ppo").plot("curve.png")
+
+        Raises:
+          StorageError: it is no run folder, or something in it is damaged.
+        """
+        from upslope.training.opened_run import open_run
+
+        return open_run(path)
 
     @property
     def evaluations(self) -> list[Evaluation]:
@@ -57,8 +78,46 @@ class Run:
 
     @property
     def returns(self) -> np.ndarray:
-        """The final evaluation: mean undiscounted return of each seed's solution, [S]."""
+        """The last evaluation: mean undiscounted return of each seed's solution, [S].
+
+        Raises:
+          UpslopeError: nothing has been evaluated yet.
+        """
+        if self.final_returns is not None:
+            return self.final_returns
+        if not self.evaluations:
+            raise UpslopeError(
+                f"The run has no evaluation yet (its state is {self.summary.reason!r})."
+            )
         return self.evaluations[-1].returns.mean(axis=1)
+
+    def evaluate(
+        self,
+        *,
+        episodes: int = 100,
+        environment: EnvironmentLike | None = None,
+        deterministic: bool | None = None,
+        seed: int = 0,
+    ) -> Evaluation:
+        """Fresh held-out episodes of the policies of all seeds; the environment is built for it.
+
+        The arguments are those of `upslope.evaluate`.
+
+        Raises:
+          UpslopeError: the run has no folder.
+          StorageError: the folder holds no policy yet.
+        """
+        if self.folder is None:
+            raise UpslopeError("This run wrote no folder to evaluate: give train a folder (out=).")
+        from upslope.training.evaluate_run import evaluate
+
+        return evaluate(
+            self.folder,
+            episodes=episodes,
+            environment=environment,
+            deterministic=deterministic,
+            seed=seed,
+        )
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float, float]:
         """Interquartile mean of `returns` over seeds, and its bootstrap interval."""
@@ -68,6 +127,7 @@ class Run:
 
     def policy(self, seed: int | None = None) -> Any:
         """The policy of one seed; None for the one with the best final evaluation."""
+        self._check_done()
         index = int(np.argmax(self.returns)) if seed is None else seed
         last = self.config.seeds - 1
         check_number("policy()", "seed", index, at_least=0, at_most=last, integer=True)
@@ -75,10 +135,23 @@ class Run:
 
     def agent(self, seed: int | None = None) -> Agent:
         """The policy of one seed with Stable-Baselines3's `predict`."""
-        return Agent(self.policy(seed), self.observation_space, self.action_space)
+        policy = self.policy(seed)
+        assert self.observation_space is not None
+        assert self.action_space is not None
+        return Agent(policy, self.observation_space, self.action_space)
+
+    def _check_done(self) -> None:
+        if self.policies is None:
+            raise StorageError(
+                f"{self.folder} holds no policy yet (its state is {self.summary.reason!r}). "
+                f"Finish it first: {shlex.join(['upslope', 'resume', str(self.folder)])}"
+            )
 
     def save(self, path: str | Path) -> Path:
         """Writes the policies of all seeds as a folder that `upslope.load` reads."""
+        self._check_done()
+        assert self.observation_space is not None
+        assert self.action_space is not None
         return save_policy(
             check_path("Run.save", "path", path),
             self.policies,
@@ -122,12 +195,31 @@ class Run:
                 raise StorageError(f"Could not write the figure {path}: {error}.") from error
         return figure
 
-    def __repr__(self) -> str:
+    def _return_text(self) -> str:
+        if not self.evaluations:
+            return "not evaluated yet"
+        if self.config.seeds == 1:
+            return f"return {self.returns[0]:.1f}"
         centre, low, high = self.interval()
-        one = self.config.seeds == 1  # of which there is no interval
-        interval = "" if one else f" [{low:.1f}, {high:.1f}]"
-        return (
-            f"Run({self.config.method} on {self.config.environment}, "
-            f"{'1 seed' if one else f'{self.config.seeds} seeds'}, "
-            f"return {centre:.1f}{interval}, folder={self.folder})"
-        )
+        return f"return {centre:.1f} [{low:.1f}, {high:.1f}]"
+
+    def _title(self) -> str:
+        seeds = "1 seed" if self.config.seeds == 1 else f"{self.config.seeds} seeds"
+        return f"{self.config.method} on {self.config.environment}, {seeds}"
+
+    def __repr__(self) -> str:
+        state = "" if self.summary.reason == "done" else f", {self.summary.reason}"
+        return f"Run({self._title()}, {self._return_text()}{state}, folder={self.folder})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the last evaluation of each seed."""
+        if not self.evaluations:
+            return html_table(f"{self._title()}: {self._return_text()}", [], [])
+        last = self.evaluations[-1]
+        rows = [
+            [seed, f"{self.returns[seed]:.1f}", f"{lengths.mean():.1f}", f"{last.steps[seed]:,}"]
+            for seed, lengths in enumerate(last.lengths)
+        ]
+        state = "" if self.summary.reason == "done" else f" ({self.summary.reason})"
+        title = f"{self._title()}: {self._return_text()}{state}"
+        return html_table(title, ["seed", "return", "length", "steps"], rows)
