@@ -38,6 +38,7 @@ class LiveDisplay:
         self.console = console or Console(highlight=False)
         self._live: Live | None = None
         self._phase, self._began = "starting", time.monotonic()
+        self._since = self._began
         self._progress: Progress | None = None
         self._evaluation: Evaluation | None = None
         self._returns: list[np.ndarray] = []
@@ -53,7 +54,7 @@ class LiveDisplay:
 
     def phase(self, name: str) -> None:
         """See `Reporter`."""
-        self._phase = name
+        self._phase, self._since = name, time.monotonic()
         if self._live is None:
             self._live = Live(
                 console=self.console,
@@ -97,12 +98,15 @@ class LiveDisplay:
     def _bar(self, progress: Progress) -> Table:
         budget = progress.total_timesteps
         done = int(np.minimum(progress.steps, budget).mean())
+        # The bar stands still in an evaluation: its seconds show that it goes on.
+        gone = f" {duration(time.monotonic() - self._since)}"
+        label = self._phase + (gone if self._phase == "evaluating" else "")
         row = Table.grid(padding=(0, 1), expand=True)
-        row.add_column(width=10)
+        row.add_column(min_width=10, no_wrap=True)
         row.add_column(ratio=1)
         row.add_column(no_wrap=True, justify="right")
         row.add_row(
-            Text(self._phase, style="cyan"),
+            Text(label, style="cyan"),
             ProgressBar(total=budget, completed=done),
             f"{done / budget:4.0%} of {budget:,} steps",
         )

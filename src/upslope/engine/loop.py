@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -130,6 +131,10 @@ class Cursor(NamedTuple, Generic[C]):
     ending: Ending | None = None  # what the last evaluation has decided
 
 
+class EvaluationInterrupted(KeyboardInterrupt):
+    """Somebody wants the run to end, and the evaluation under way is left: it is done again."""
+
+
 class Hooks(NamedTuple):
     """What the loop does besides searching; every part may be left out."""
 
@@ -138,6 +143,8 @@ class Hooks(NamedTuple):
     save: Callable[[Cursor[Any]], None] | None = None  # a checkpoint is due
     stopping: Callable[[], bool] = lambda: False  # somebody wants the run to be interrupted
     decide: Callable[[History], Ending | None] = lambda history: None  # after an evaluation
+    # Within it that raises EvaluationInterrupted at once, instead of waiting to be asked.
+    interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def search(
@@ -223,17 +230,20 @@ def search(
         # One evaluation per policy: where the next one is due at once, it is of the same policy.
         waits = not last and not np.all((steps >= targets[evaluated + 1]) | (stops != 0))
         if waits:
-            with times.spent_on("evaluation", compiling):
-                evaluate_solutions(
-                    program,
-                    carry,
-                    steps,
-                    schedule.evaluation_episodes,
-                    evaluated,
-                    history,
-                    hooks,
-                    deterministic=schedule.deterministic_evaluation,
-                )
+            try:
+                with times.spent_on("evaluation", compiling):
+                    evaluate_solutions(
+                        program,
+                        carry,
+                        steps,
+                        schedule.evaluation_episodes,
+                        evaluated,
+                        history,
+                        hooks,
+                        deterministic=schedule.deterministic_evaluation,
+                    )
+            except EvaluationInterrupted:
+                return Cursor(program.checkpoint(carry), steps, evaluated), False
             with times.spent_on("bookkeeping"):
                 ending = hooks.decide(history)
                 here = Cursor(carry, steps, evaluated + 1, ending)
@@ -261,9 +271,12 @@ def evaluate_solutions(
 
     Raises:
       NumericalError: an episode's return is NaN or infinite; nothing is added.
+      EvaluationInterrupted: somebody wants the run to end; nothing is added.
     """
     hooks.reporter.phase("evaluating")
-    returns = program.evaluate(program.solutions(carry), episodes, evaluation_index, deterministic)
+    policies = program.solutions(carry)
+    with hooks.interruptible():
+        returns = program.evaluate(policies, episodes, evaluation_index, deterministic)
     evaluation = Evaluation(
         steps.copy(), np.asarray(returns.returns, float), np.asarray(returns.lengths)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -300,6 +301,13 @@ class RunRecorder:
             step=int(position.steps.min()),
             message="" if position.ending is None else position.ending.text,
         )
+
+    def killed(self, number: int) -> None:
+        """A second signal ends the process now: the state must not stay "running"."""
+        if self.folder is not None:
+            with contextlib.suppress(StorageError, OSError):
+                text = "Stopped by a second signal; it goes on from its last checkpoint."
+                self.folder.set_status("stopped", exit_code=128 + number, message=text)
 
     def fail(self, error: BaseException) -> None:
         """Says in the folder why the run is not done; the checkpoints stay."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from upslope.core.checks import UpslopeError, check_path, check_table
 from upslope.engine.history import History
-from upslope.engine.loop import Cursor, Hooks, evaluate_solutions, search
+from upslope.engine.loop import Cursor, EvaluationInterrupted, Hooks, evaluate_solutions, search
 from upslope.engine.progress import Reporter, Silent, Summary, Times
 from upslope.engine.stopping import StoppingRule
 from upslope.environments import make
@@ -272,6 +272,7 @@ def _go(
     steps, history = np.zeros(config.seeds, np.int64), History()
     watcher = Watcher(callback, StoppingRule(config.stop_at, config.patience))
     program = None
+    signals.last_words = recorder.killed
     with signals:
         try:
             layout = recorder.layout(reporter.note) if resuming else None
@@ -294,6 +295,7 @@ def _go(
                 recorder.save,
                 lambda: signals.received is not None,
                 watcher.decide,
+                signals.interruptible,
             )
             position, done = search(program, schedule, history, times, hooks, position)
             steps = position.steps
@@ -301,17 +303,21 @@ def _go(
             if not done:
                 recorder.save(position)
                 raise _stopped(signals.received, recorder, position)
-            with times.spent_on("evaluation", lambda: program.compile_seconds):
-                final = evaluate_solutions(
-                    program,
-                    position.carry,
-                    steps,
-                    schedule.final_episodes,
-                    schedule.evaluations,
-                    history,
-                    hooks,
-                    deterministic=schedule.deterministic_evaluation,
-                )
+            try:
+                with times.spent_on("evaluation", lambda: program.compile_seconds):
+                    final = evaluate_solutions(
+                        program,
+                        position.carry,
+                        steps,
+                        schedule.final_episodes,
+                        schedule.evaluations,
+                        history,
+                        hooks,
+                        deterministic=schedule.deterministic_evaluation,
+                    )
+            except EvaluationInterrupted:
+                recorder.save(position)
+                raise _stopped(signals.received, recorder, position) from None
             with times.spent_on("bookkeeping"):
                 watcher.tell(history, final=True)
             advice = closing_advice(built.problem.method, history, final)

@@ -57,7 +57,9 @@ def serve(pipe: int, memory: int, parent: int) -> None:
       memory: file descriptor of the shared buffer.
       parent: process id; when that process is gone, so is this one.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    # Ctrl-C and a closed terminal are the parent's to handle.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.dup2(2, 1)  # what a simulator prints must not mix with the parent's output
     threading.Thread(target=die_with, args=(parent,), daemon=True).start()
     connection = Connection(pipe)
