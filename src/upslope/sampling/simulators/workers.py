@@ -289,8 +289,9 @@ class WorkerPool:
                 raise WorkerError(
                     f"Simulator process {worker.index} of {self.name} (simulators "
                     f"{rows.start} to {rows.stop - 1}) failed more than max_restarts="
-                    f"{self.max_restarts} times. Now it {reason}\nMend the environment, or raise "
-                    f"deadline={self.deadline:g} if it is only slow."
+                    f"{self.max_restarts} times. Now it {reason}\nMend the environment. If "
+                    f"one of its steps only takes longer than {self.deadline:g} s, use workers=0, "
+                    "which waits for ever."
                 )
             self.restarts += 1
             fresh = self._start(worker.index, worker.rows)
