@@ -7,7 +7,7 @@ import numpy as np
 from upslope.engine.history import History
 from upslope.engine.progress import Evaluation
 from upslope.search import METHODS
-from upslope.training.advice import closing_advice
+from upslope.training.advice import closing_advice, cut_episodes
 
 
 def history_of(late):
@@ -24,6 +24,16 @@ def history_of(late):
 def evaluation(spread):
     returns = 100.0 + spread * np.random.default_rng(0).normal(size=(2, 20))
     return Evaluation(np.array([1000, 1000]), returns, np.full((2, 20), 10))
+
+
+def test_episodes_that_only_the_evaluation_ended_are_spoken_of():
+    lengths = np.array([[10_000, 10_000], [10_000, 7]])
+    some = Evaluation(np.array([9, 9]), np.zeros((2, 2)), lengths)
+    assert cut_episodes(some, None)[0].startswith("3 of 4 final episodes were truncated after 10,")
+    every = Evaluation(np.array([9, 9]), np.zeros((2, 2)), np.full((2, 2), 10_000))
+    assert cut_episodes(every, None)[0].startswith("Every final episode was truncated")
+    assert cut_episodes(every, 10_000) == []  # its own limit
+    assert cut_episodes(evaluation(1.0), None) == []
 
 
 REINFORCE = METHODS.get("reinforce")()

@@ -6,12 +6,32 @@ import warnings
 
 import numpy as np
 
+from upslope.engine.evaluator import EVALUATION_LIMIT
 from upslope.engine.history import KEYS, History
 from upslope.engine.progress import Evaluation
 from upslope.search.search_method import SearchMethod
 
 # The last part of a run that counts.
 SHARE = 0.25
+
+
+def cut_episodes(final: Evaluation, time_limit: int | None) -> list[str]:
+    """What to say where evaluated episodes were cut because nothing else would have ended them.
+
+    Args:
+      final: the last evaluation.
+      time_limit: the environment's own; None: evaluations end after `EVALUATION_LIMIT` steps.
+    """
+    cut = int((final.lengths >= EVALUATION_LIMIT).sum())
+    if time_limit is not None or cut == 0:
+        return []
+    count = final.lengths.size
+    return [
+        f"{'Every' if cut == count else f'{cut} of {count}'} final episode"
+        f"{' was' if cut == count else 's were'} truncated after {EVALUATION_LIMIT:,} steps: the "
+        "environment has no time limit of its own, and the policy did not end them. A shorter one: "
+        "--env.time-limit N, environment_settings={'time_limit': N}."
+    ]
 
 
 def closing_advice(

@@ -18,8 +18,10 @@ from upslope.environments import make
 from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 from upslope.environments.environment import Environment
 from upslope.environments.user_code import names_code
+from upslope.objectives.objective import EpisodicReturn
+from upslope.sampling.jax_sampler import episode_limit
 from upslope.search.search_method import SearchMethod
-from upslope.training.advice import closing_advice
+from upslope.training.advice import closing_advice, cut_episodes
 from upslope.training.agent import load
 from upslope.training.build import Built, build, name_of
 from upslope.training.config import RunConfig, check_imports, resolve
@@ -324,6 +326,8 @@ def _go(
             notes = [] if position.ending is None else [position.ending.text]
             notes += [] if advice is None else [advice]
             notes += [program.irreproducible] if program.irreproducible else []
+            limit = episode_limit(built.evaluation_environment, EpisodicReturn())
+            notes += cut_episodes(final, limit)
             notes += stop_notes(built.problem.method, program.stops(position.carry))
             seen = history.best_seen() if config.objective == "episodic" else None
             reason = "done" if position.ending is None else position.ending.reason
