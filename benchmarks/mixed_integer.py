@@ -15,7 +15,7 @@ from claims import Report
 from functions import fewer, finite
 
 TARGET, LIMIT = 1e-10, 10.0
-DIMENSIONS = (6, 10, 20)
+DIMENSIONS = (6, 10)
 
 
 def sphere(x, m):

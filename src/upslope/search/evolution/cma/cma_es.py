@@ -259,7 +259,7 @@ class CMAES(SearchMethod[CMAESState, Returns]):
             run.path_c,
             run.shape,
             self,
-            flat_counts=self.integers is None,
+            integers=self.integers is not None,
         )
         return run._replace(history=history)
 

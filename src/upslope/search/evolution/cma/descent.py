@@ -30,7 +30,7 @@ def start_run(
     """A run that starts at `mean` [D] with standard deviation `sigma` in every direction."""
     shape = (DiagonalCovariance if separable else FullCovariance).isotropic(mean)
     zero, sigma = jnp.zeros_like(mean), jnp.asarray(sigma, mean.dtype)
-    history = History.start(mean.size, population_size, mean.dtype)
+    history = History.start(mean.size, population_size, mean.dtype, integers=integers)
     return Descent(
         mean=mean,
         sigma=sigma,

@@ -30,6 +30,7 @@ REASONS = {
 # Those that say the run has arrived, and those that say it has not and whither it went.
 CONVERGED = ("tolfun", "tolfunhist", "tolx", "noeffectaxis", "noeffectcoord", "resolution")
 DIVERGED = ("tolfacupx",)
+PATIENCE = 20
 LONGEST = 2000  # half of the long history, in entries
 LOOK, LONG_LOOK = 5, 25  # populations between two looks, and two at the long history
 
@@ -90,9 +91,17 @@ class History(NamedTuple):
     stop: Array  # scalar int: reasons as bits, as last looked at
 
     @classmethod
-    def start(cls, dimension: int, population_size: int, dtype: DTypeLike) -> History:
-        """Of no populations at all; sizes are for the smallest population in use."""
+    def start(
+        cls, dimension: int, population_size: int, dtype: DTypeLike, *, integers: bool = False
+    ) -> History:
+        """Of no populations at all; sizes are for the smallest population in use.
+
+        With whole numbers the recent past is at least `PATIENCE` D populations: a neighbour of one
+        coordinate's is drawn once in 2 D.
+        """
         recent = 10 + int(30 * dimension / population_size)
+        if integers:
+            recent = max(recent, PATIENCE * dimension)
         half = min(LONGEST, max(50, int((100 + 100 * dimension**1.5 / population_size) / 10)))
         blank = lambda size: jnp.zeros((size,), dtype)  # noqa: E731
         zero = jnp.zeros((), int)
@@ -130,7 +139,7 @@ def looked_at(
     shape: Shape,
     tolerances: Tolerances,
     *,
-    flat_counts: bool = True,
+    integers: bool = False,
 ) -> History:
     """The history with its reasons to stop looked for anew, at every fifth population.
 
@@ -145,7 +154,9 @@ def looked_at(
       path: p_c [D].
       shape: of the Gaussian.
       tolerances: below which nothing is expected any more.
-      flat_counts: whether equal returns are a reason to stop. Those of equal whole numbers are not.
+      integers: whether some parameters are whole numbers. Equal returns, which equal whole numbers
+        have, and a best return that has not improved for a while are then no reasons to stop, and
+        the others wait until it has stood still for the whole recent past.
 
     References:
       Hansen (2016), section B.3; Hansen's pycma for the tolerances.
@@ -166,7 +177,7 @@ def looked_at(
         axis = 0.1 * sigma * shape.axis(history.iteration // LOOK % size)
         limit = jnp.minimum(jnp.sqrt(tolerances.tolconditioncov), jnp.sqrt(0.5 / eps))
         still = jnp.all(stds < tolerances.tolx) & jnp.all(jnp.abs(sigma * path) < tolerances.tolx)
-        flat = flat_counts & (history.flat > 1)
+        flat = ~jnp.asarray(integers) & (history.flat > 1)
         fine = jnp.all(stds < 1e-3 * tolerances.std)
         reasons = {
             "flat": flat & ~fine,
@@ -181,6 +192,12 @@ def looked_at(
             "resolution": flat & fine,
             "maxiter": history.iteration >= 100 + 150 * (size + 3) ** 2 // count**0.5,
         }
+        if integers:
+            quiet = (history.iteration >= history.recent.size) & (past < tolerances.tolfun)
+            reasons = {
+                name: held & quiet if name in CONVERGED else held for name, held in reasons.items()
+            }
+            reasons["stagnation"] = jnp.asarray(False)
         bits = [reasons[name].astype(int) << bit for bit, name in enumerate(REASONS)]
         return bests, medians, jnp.sum(jnp.stack(bits))
 
