@@ -33,6 +33,7 @@ from upslope.training.recorder import RunRecorder
 from upslope.training.run import Run
 from upslope.training.run_folder import RunFolder
 from upslope.training.signals import Stopped, StopSignals
+from upslope.training.unasked import said_after, said_before
 from upslope.training.watcher import Callback, Watcher, check_callback
 
 if TYPE_CHECKING:
@@ -165,6 +166,8 @@ def run(
             folder.record_provenance()
         recorder = RunRecorder(folder, loggers, config, reporter.note)
         times.compile += time.perf_counter() - began
+        for text in said_before(config, built):
+            reporter.note(text)
         signals = _signals(reporter, owns_process)
         return _go(config, built, recorder, times, reporter, signals, callback, resuming=False)
     finally:
@@ -328,6 +331,7 @@ def _go(
             notes += [program.irreproducible] if program.irreproducible else []
             limit = episode_limit(built.evaluation_environment, EpisodicReturn())
             notes += cut_episodes(final, limit)
+            notes += said_after(config, built, steps, final)
             notes += stop_notes(built.problem.method, program.stops(position.carry))
             seen = history.best_seen() if config.objective == "episodic" else None
             reason = "done" if position.ending is None else position.ending.reason
