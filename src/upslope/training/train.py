@@ -12,7 +12,7 @@ import numpy as np
 from upslope.core.checks import UpslopeError, check_path, check_table
 from upslope.engine.history import History
 from upslope.engine.loop import Cursor, EvaluationInterrupted, Hooks, evaluate_solutions, search
-from upslope.engine.progress import Reporter, Silent, Summary, Times
+from upslope.engine.progress import Reporter, Summary, Times
 from upslope.engine.stopping import StoppingRule
 from upslope.environments import make
 from upslope.environments.adaptors.gymnasium import GymnasiumSpec
@@ -27,6 +27,7 @@ from upslope.training.build import Built, build, name_of
 from upslope.training.config import RunConfig, check_imports, resolve
 from upslope.training.evaluate_run import evaluate
 from upslope.training.loggers import check_loggers
+from upslope.training.logging_reporter import LoggingReporter
 from upslope.training.printed_command import printed_command
 from upslope.training.programs import make_program, schedule_of
 from upslope.training.recorder import RunRecorder
@@ -63,7 +64,7 @@ def train(
         Upslope or Gymnasium, or a function that builds one.
       method: a name (`upslope list methods`); None for the preset's choice.
       out: the run folder to write; None to write nothing.
-      reporter: who is told of the progress.
+      reporter: who is told of the progress; None: Python's logger "upslope".
       loggers: `"tensorboard"`, `"wandb"`, `"mlflow"`, beside the run folder's own log.
       environment_settings: fields of the environment.
       evaluation_environment: where held-out episodes are played, with the same spaces; given as
@@ -137,7 +138,7 @@ def run(
       config: resolved.
       out: the run folder to write; None for a new one under `root`, or none at all.
       root: the folder of runs.
-      reporter: who is told of the progress.
+      reporter: who is told of the progress; None: Python's logger "upslope".
       import_seconds: what the imports took, for the account of times.
       owns_process: whether a second signal ends the process at once; a call from a program raises
         `KeyboardInterrupt` instead.
@@ -155,7 +156,7 @@ def run(
     began = time.perf_counter()
     built = build(config, environment, evaluation_environment)
     loggers = check_loggers(config.loggers)
-    reporter = reporter or Silent()
+    reporter = reporter or LoggingReporter()
     folder = None
     if path is not None or base is not None:
         folder = RunFolder.create(base, config.environment, config.method, path=path)
@@ -207,7 +208,7 @@ def resume(
         that is given has other spaces.
       Stopped: a signal ended it; everything is saved.
     """
-    reporter = reporter or Silent()
+    reporter = reporter or LoggingReporter()
     check_callback("resume", callback)
     folder = RunFolder.open(check_path("resume", "path", path))
     try:
