@@ -11,7 +11,7 @@ from upslope.sampling.experience import Replay, Steps
 from upslope.sampling.jax_sampler import episode_limit
 from upslope.training.build import Built
 from upslope.training.config import RunConfig
-from upslope.training.presets import table
+from upslope.training.presets import tuned_methods
 
 # More steps than this share of what was asked for are worth a word.
 ROUNDING = 1.1
@@ -66,9 +66,3 @@ def steps_of_iteration(experience: object) -> int | None:
     """Environment steps of one iteration; None where that depends on how long episodes are."""
     steps = experience.fresh if isinstance(experience, Replay) else experience
     return steps.n_envs * steps.n_steps if isinstance(steps, Steps) else None
-
-
-def tuned_methods(environment: str) -> list[str]:
-    """The methods that have settings of their own in the preset of an environment."""
-    rows = table().get(environment) or table().get(environment.split(":")[-1]) or {}
-    return [name for name in rows if name not in ("default", "any")]
