@@ -7,6 +7,9 @@ An environment, a policy and a search method in; a policy with the evidence that
 The facade is `train`, `resume`, `evaluate`, `load`, `make`, `gradcheck`, `maximize`, `minimize`,
 `AskTell` and `configure`, with `UpslopeError`, of which all their errors are; everything else is in
 the packages. Both load on first use, so that `import upslope` costs nothing by itself.
+The facade is `train`, `resume`, `evaluate`, `load`, `compare`, `make`, `gradcheck`, `maximize`,
+`minimize`, `AskTell`, `Run` and `configure`; everything else is in the packages.
+Both load on first use, so that `import upslope` costs nothing by itself.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from upslope import (
+        comparison,
         core,
         diagnostics,
         engine,
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
         training,
     )
     from upslope.core.checks import UpslopeError
+    from upslope.comparison.compared_runs import compare
     from upslope.diagnostics.gradient_check import gradcheck
     from upslope.environments.factory import make
     from upslope.optimization.ask_tell import AskTell
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _FACADE = {
+    "compare": "upslope.comparison.compared_runs",
     "Run": "upslope.training.run",
     "configure": "upslope.training.configure",
     "evaluate": "upslope.training.train",
@@ -59,6 +65,7 @@ _FACADE = {
     "train": "upslope.training.train",
 }
 _PACKAGES = (
+    "comparison",
     "core",
     "diagnostics",
     "engine",
@@ -82,6 +89,8 @@ __all__ = [
     "Run",
     "UpslopeError",
     "__version__",
+    "compare",
+    "comparison",
     "configure",
     "core",
     "diagnostics",

@@ -19,9 +19,10 @@ FLOORS = {
     "search": 6,
     "engine": 7,
     "training": 8,
-    "plots": 9,
+    "comparison": 9,
     "optimization": 9,
-    "cli": 10,
+    "plots": 10,
+    "cli": 11,
 }
 
 

@@ -152,6 +152,20 @@ def gradcheck(argv: list[str], began: float) -> int:
     return gradcheck(argv)
 
 
+def compare(argv: list[str], began: float) -> int:
+    """`upslope compare RUN...`."""
+    from upslope.cli.compare_command import compare
+
+    return compare(argv)
+
+
+def bench(argv: list[str], began: float) -> int:
+    """`upslope bench ENV METHOD...`."""
+    from upslope.cli.bench_command import bench
+
+    return bench(argv)
+
+
 def list_names(argv: list[str], began: float) -> int:
     """`upslope list envs|methods|policies|objectives|estimators|planners|engines`."""
     from upslope.cli.listing import KINDS, listing

@@ -18,6 +18,8 @@ COMMANDS = {
     "resume": "RUN            resume a run that was interrupted",
     "evaluate": "RUN            held-out episodes of a run's policies",
     "gradcheck": "ENV            gradient estimators against the exact gradient",
+    "compare": "RUN...         runs against each other, with intervals",
+    "bench": "ENV METHOD...  train several methods, then compare them",
     "list": "envs|methods|policies|objectives|estimators",
     "show": "NAME           equation, settings and reference of a method; what an ENV accepts",
 }

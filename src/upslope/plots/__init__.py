@@ -4,6 +4,7 @@ from upslope.core.lazy_names import lazy_names
 
 TABLE = {
     "animate_score_function": "arrows",
+    "comparison_figure": "comparison",
     "estimator_bars": "bars",
     "learning_curves": "curves",
     "policy_simplex": "gradient_fields",

@@ -29,7 +29,7 @@ def provenance() -> dict[str, Any]:
 
     return {
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": package_versions(),
         "platform": platform.platform(),
         "machine": platform.machine(),
         "cpu_count": os.cpu_count(),
@@ -38,6 +38,11 @@ def provenance() -> dict[str, Any]:
         "jax_flags": {flag: getattr(jax.config, flag, None) for flag in _FLAGS},
         "git_revision": git_revision(Path.cwd()),
     }
+
+
+def package_versions() -> dict[str, str | None]:
+    """The versions of the packages that decide a run's numbers; None where one is missing."""
+    return {name: _version(name) for name in _PACKAGES}
 
 
 def command_line() -> str:
