@@ -166,6 +166,13 @@ def bench(argv: list[str], began: float) -> int:
     return bench(argv)
 
 
+def plot(argv: list[str], began: float) -> int:
+    """`upslope plot RUN...`."""
+    from upslope.cli.plot_command import plot
+
+    return plot(argv)
+
+
 def list_names(argv: list[str], began: float) -> int:
     """`upslope list envs|methods|policies|objectives|estimators|planners|engines`."""
     from upslope.cli.listing import KINDS, listing

@@ -20,6 +20,7 @@ COMMANDS = {
     "gradcheck": "ENV            gradient estimators against the exact gradient",
     "compare": "RUN...         runs against each other, with intervals",
     "bench": "ENV METHOD...  train several methods, then compare them",
+    "plot": "RUN...         curves of runs, as a picture",
     "list": "envs|methods|policies|objectives|estimators",
     "show": "NAME           equation, settings and reference of a method; what an ENV accepts",
 }

@@ -8,6 +8,7 @@ TABLE = {
     "estimator_bars": "bars",
     "learning_curves": "curves",
     "policy_simplex": "gradient_fields",
+    "run_curves": "curves_of_runs",
     "score_function": "arrows",
     "state_map": "maps",
     "value_surface": "gradient_fields",
