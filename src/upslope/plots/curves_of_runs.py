@@ -48,7 +48,7 @@ def run_curves(runs: Mapping[str, Run], names: Sequence[str] = (EVALUATION,)) ->
             raise unknown_name("curve", name, known)
     height = 3.2 * len(names) + 1
     figure = require_matplotlib()(figsize=(7, height), layout="constrained")
-    panels = figure.subplots(len(names), squeeze=False)[:, 0]
+    panels = figure.subplots(len(names), squeeze=False, sharex=True)[:, 0]
     for axes, name in zip(panels, names, strict=True):
         for place, (label, run) in enumerate(runs.items()):
             lines = seed_curves(run, name)
