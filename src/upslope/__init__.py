@@ -4,12 +4,10 @@ An environment, a policy and a search method in; a policy with the evidence that
 
     run = upslope.train("CartPole-v1", "ppo", total_timesteps=100_000, seeds=8)
 
-The facade is `train`, `resume`, `evaluate`, `load`, `make`, `gradcheck`, `maximize`, `minimize`,
-`AskTell` and `configure`, with `UpslopeError`, of which all their errors are; everything else is in
-the packages. Both load on first use, so that `import upslope` costs nothing by itself.
 The facade is `train`, `resume`, `evaluate`, `load`, `compare`, `make`, `gradcheck`, `maximize`,
-`minimize`, `AskTell`, `Run` and `configure`; everything else is in the packages.
-Both load on first use, so that `import upslope` costs nothing by itself.
+`minimize`, `AskTell`, `Run` and `configure`, with `UpslopeError`, of which all their errors are;
+everything else is in the packages. Both load on first use, so that `import upslope` costs nothing
+by itself.
 """
 
 from __future__ import annotations
@@ -37,8 +35,8 @@ if TYPE_CHECKING:
         testing,
         training,
     )
-    from upslope.core.checks import UpslopeError
     from upslope.comparison.compared_runs import compare
+    from upslope.core.checks import UpslopeError
     from upslope.diagnostics.gradient_check import gradcheck
     from upslope.environments.factory import make
     from upslope.optimization.ask_tell import AskTell

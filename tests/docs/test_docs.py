@@ -190,7 +190,6 @@ def test_flags_in_the_docs_exist():
         "episodes",
         "seeds",
     }
-    known |= {"estimators", "batch", "false_alarms", "json", "plot"}
     known |= {*LOGGERS, "logdir"}  # the last is TensorBoard's own
     known |= {"estimators", "batch", "false_alarms", "json", "plot", "output", "target", "curves"}
     known |= {f"no_{flag}" for flag in known}
