@@ -67,6 +67,10 @@ PARTS = {
         "Published returns, DQN on MountainCar",
         "references.py --method dqn --only MountainCar-v0",
     ),
+    "references_dqn_lunarlander": (
+        "Published returns, DQN on LunarLander",
+        "references.py --method dqn --only gymnasium:LunarLander-v3",
+    ),
     "tic_tac_toe": ("Masked moves: tic-tac-toe against random moves", "tic_tac_toe.py"),
     "dqn": (
         "DQN and its buffer, beside Stable-Baselines3, rejax and flashbax",
