@@ -21,7 +21,7 @@ def test_native_names_and_settings():
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("cartpole-V1", {}, "Unknown environment 'cartpole-V1'. Did you mean 'CartPole-v1'"),
+        ("cartpole-V9", {}, "Unknown environment 'cartpole-V9'. Did you mean 'CartPole-v1'"),
         ("LunarLander-v2", {}, "Did you mean 'LunarLander-v3'"),
         ("shortcorridor", {}, "Did you mean 'short-corridor'"),
         ("zzz", {}, "Unknown environment 'zzz'. Known: CartPole-v1"),

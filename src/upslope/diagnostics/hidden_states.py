@@ -40,7 +40,7 @@ class StateNumberEnvironment(Environment):
 
     name = "opened"
     environment: Environment
-    time_limit: int | None
+    time_limit: int | None = eqx.field(static=True)
 
     @classmethod
     def of(cls, environment: Environment) -> StateNumberEnvironment:

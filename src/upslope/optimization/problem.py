@@ -224,8 +224,8 @@ def check_budget(options: Options, problem: FunctionProblem, cost: int) -> int:
     budget, iterations = options.budget, options.iterations
     if budget is not None:
         return budget
-    if iterations is not None:  # a step of Nelder-Mead's simplex takes at most D + 2 evaluations
-        each = problem.dimension + 2 if problem.name == "nelder-mead" else 1
+    if iterations is not None:
+        each = problem.method.asks_per_iteration(problem.dimension)
         return iterations * cost * each + problem.dimension + 1
     return max(1000 * problem.dimension, 10_000)
 

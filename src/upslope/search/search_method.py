@@ -138,6 +138,10 @@ class SearchMethod(eqx.Module, Generic[State, Experience]):
         """What a code of `stopped` means, in words."""
         return "nothing moves any more"
 
+    def asks_per_iteration(self, dimension: int) -> int:
+        """How many asks an iteration of the literature takes at most, which `maxiter` counts."""
+        return 1
+
     def converged(self, code: int) -> bool:
         """Whether a code of `stopped` says that the search has arrived, not that it has failed."""
         return code != 0

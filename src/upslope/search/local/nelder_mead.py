@@ -195,6 +195,10 @@ class NelderMead(SearchMethod[NelderMeadState, Returns]):
     def stop_reason(self, code: int) -> str:
         return f"the simplex spans at most xatol={self.xatol} and its returns fatol={self.fatol}"
 
+    def asks_per_iteration(self, dimension: int) -> int:
+        """D + 2: a reflection, a contraction, and a shrink of all vertices but the best."""
+        return dimension + 2
+
     def solution(self, state: NelderMeadState) -> Policy:
         best = state.vertices[jnp.argmax(state.returns)]
         return ravel_parameters(state.policy)[1](best)

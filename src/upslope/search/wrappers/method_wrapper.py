@@ -51,6 +51,9 @@ class MethodWrapper(SearchMethod[Around, Returns]):
     def stop_reason(self, code: int) -> str:
         return self.method.stop_reason(code)
 
+    def asks_per_iteration(self, dimension: int) -> int:
+        return self.method.asks_per_iteration(dimension)
+
     def converged(self, code: int) -> bool:
         return self.method.converged(code)
 
