@@ -47,7 +47,8 @@ def test_settings_that_nobody_has_tuned_are_said():
     [
         (500, 500, "Every held-out episode lasted until the time limit of 500"),
         (500, 499, None),
-        (None, 10_000, None),  # which the advice at the end says
+        (None, 10_000, "Every final episode was truncated after 10,000"),
+        (None, 9_999, None),
     ],
 )
 def test_held_out_episodes_that_do_not_end_are_said(limit, length, word):

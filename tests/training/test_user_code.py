@@ -198,6 +198,33 @@ def test_a_run_in_an_environment_of_ones_own_goes_on_bit_for_bit(here, given):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("given", ["name", "class"])
+def test_an_environment_that_is_given_again_has_the_settings_of_the_run(here, given):
+    make("./user_native.py:Still")
+    environment = "./user_native.py:Still"
+    environment = environment if given == "name" else sys.modules["user_native"].Still
+    options = dict(total_timesteps=200, seeds=1, n_episodes=4, evaluations=1, hidden=(4,))
+    train(
+        environment,
+        "reinforce",
+        out=here / "run",
+        environment_settings={"time_limit": 3},
+        **options,
+    )
+    assert upslope.evaluate(here / "run", episodes=2, environment=environment).lengths.max() == 3
+    other = sys.modules["user_native"].Still(time_limit=4)
+    assert upslope.evaluate(here / "run", episodes=2, environment=other).lengths.max() == 4
+
+
+def test_the_working_directory_is_looked_in_for_the_users_code_alone(here, capsys):
+    (here / "wandb").mkdir()  # what W&B leaves, and what would pass for the package
+    main(["list", "methods"])
+    assert str(here) not in sys.path
+    main(["show", "user_corridor:Corridor"])
+    assert str(here) in sys.path
+
+
+@pytest.mark.slow
 def test_the_commands(here, capsys):
     words = ["train", "user_corridor:UserCorridor-v0", "my-method", "--import", "user_corridor"]
     assert main([*words, *BUDGET, "--env.length", "3", "--out", "my runs/one"]) == 0

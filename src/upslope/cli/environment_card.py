@@ -19,9 +19,8 @@ HEAD = 14  # columns before what is said
 
 def is_environment_elsewhere(name: str) -> bool:
     """Whether a name can only be that of an environment of another library, or of a file."""
-    from upslope.environments.adaptors.gymnasium import import_namespace, is_registered
+    from upslope.environments.adaptors.gymnasium import is_registered
 
-    import_namespace(name)
     return ":" in name or is_registered(name)
 
 

@@ -116,7 +116,8 @@ def dispatch(argv: list[str], began: float) -> int:
     from upslope.cli.user_modules import import_all, see_working_directory, take_imports
 
     rest, modules = take_imports(rest)
-    see_working_directory()
+    if modules or any(":" in word for word in rest):  # else a folder could pass for a package
+        see_working_directory()
     if modules:
         with importing():
             import_all(modules)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from upslope.core.checks import UpslopeError, check_number, check_settings, nearest
 from upslope.environments import ENVIRONMENTS
 from upslope.environments.environment import Environment
-from upslope.environments.user_code import imported, names_code
+from upslope.environments.user_code import PREFIXES, imported, names_code
 
 if TYPE_CHECKING:
     import gymnasium
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     # What `make` understands: a name, an environment, its class, or how to build a simulator.
     Simulator: TypeAlias = gymnasium.Env | Callable[[], gymnasium.Env]
     EnvironmentLike: TypeAlias = str | Environment | type[Environment] | GymnasiumSpec | Simulator
-
-PREFIXES = ("gymnasium", "gymnax", "brax")
 
 
 def make(name: EnvironmentLike, **settings: Any) -> Environment | GymnasiumSpec:
@@ -123,7 +121,6 @@ def _bare(name: str, settings: dict[str, Any]) -> Environment | GymnasiumSpec:
         return _native(name, ENVIRONMENTS.get(name), settings)
     from upslope.environments.adaptors import gymnasium as gymnasium_spec
 
-    gymnasium_spec.import_namespace(name)
     if gymnasium_spec.is_registered(name):
         return gymnasium_spec.GymnasiumSpec.registered(name, settings)
     names = ENVIRONMENTS.names()

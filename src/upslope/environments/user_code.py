@@ -16,9 +16,13 @@ from types import ModuleType
 from typing import Any
 
 from upslope.core.checks import UpslopeError, nearest
+from upslope.core.own_frame import raised
+from upslope.environments.adaptors.gymnasium import GIVEN, is_registered
 
+# Libraries of environments, which a name may begin with.
+PREFIXES = ("gymnasium", "gymnax", "brax")
 # Prefixes of names that do not stand for a module.
-LIBRARIES = ("gymnasium", "gymnax", "brax", "given")
+LIBRARIES = (*PREFIXES, GIVEN)
 
 
 def names_code(name: str) -> bool:
@@ -59,8 +63,6 @@ def imported(name: str) -> Any:
         found = getattr(found, part, None)
     if found is not None:
         return found
-    from upslope.environments.adaptors.gymnasium import is_registered
-
     if is_registered(what):
         return what
     guess = nearest(what, [known for known in vars(module) if not known.startswith("_")])
@@ -135,8 +137,4 @@ def beside(path: Path) -> Iterator[None]:
 
 def broken(name: str, error: BaseException) -> UpslopeError:
     """The error of a module that cannot be imported: what it raised, and where."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    where = f" ({frame.tb_frame.f_code.co_filename}, line {frame.tb_lineno})" if frame else ""
-    return UpslopeError(f"{name} cannot be imported: {type(error).__name__}: {error}{where}.")
+    return UpslopeError(f"{name} cannot be imported: {raised(error, (__file__,))}.")

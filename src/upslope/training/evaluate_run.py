@@ -15,8 +15,9 @@ from upslope.environments import make
 from upslope.environments.environment import Environment
 from upslope.planning import Planner
 from upslope.storage.policy_artifact import load_policy
-from upslope.training.build import build, name_of, same_kind
+from upslope.training.build import build, same_kind
 from upslope.training.config import RunConfig, check_imports
+from upslope.training.given_environment import again, is_of_run, named
 from upslope.training.programs import make_evaluator
 from upslope.training.run_folder import RunFolder
 
@@ -45,7 +46,8 @@ def evaluate(
       path: the run folder; with a planner, an environment or its name.
       episodes: for each seed.
       environment: another environment than the one that the run was evaluated in, with the same
-        spaces: a name, an environment, its class or a function that builds it.
+        spaces: a name, an environment, its class or a function that builds it. The run's own, where
+        it has to be given again, has the run's settings unless it is an object.
       deterministic: act by the mode of the policy instead of a draw; None: as the run's own
         evaluations did.
       seed: of the episodes; distinct from every stream of training.
@@ -76,8 +78,12 @@ def evaluate(
     check_imports(config.imports, str(path))
     given = None
     if environment is not None:
-        given = make(environment)
-        environment = environment if isinstance(environment, str) else name_of(given)[0]
+        own = where_evaluated(config, None)
+        if is_of_run(environment, own.environment):
+            given = again(environment, own.environment_settings)
+        else:
+            given = make(environment)
+        environment = named(environment, given, {})[0]
     config = dataclasses.replace(where_evaluated(config, environment), seed=seed)
     built = build(config, given)
     loaded = load_policy(saved)

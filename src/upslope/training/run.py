@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from upslope.core.actor import Actor
 from upslope.core.checks import StorageError, UpslopeError, check_number, check_path
 from upslope.core.html_table import html_table
+from upslope.core.shell_command import shell_command
 from upslope.engine.history import History
 from upslope.engine.progress import Evaluation, Summary
 from upslope.storage.policy_artifact import save_policy
@@ -144,7 +144,7 @@ class Run:
         if self.policies is None:
             raise StorageError(
                 f"{self.folder} holds no policy yet (its state is {self.summary.reason!r}). "
-                f"Finish it first: {shlex.join(['upslope', 'resume', str(self.folder)])}"
+                f"Finish it first: {shell_command('resume', self.folder)}"
             )
 
     def save(self, path: str | Path) -> Path:

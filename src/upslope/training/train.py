@@ -17,15 +17,13 @@ from upslope.engine.stopping import StoppingRule
 from upslope.environments import make
 from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 from upslope.environments.environment import Environment
-from upslope.environments.user_code import names_code
-from upslope.objectives.objective import EpisodicReturn
-from upslope.sampling.jax_sampler import episode_limit
 from upslope.search.search_method import SearchMethod
-from upslope.training.advice import closing_advice, cut_episodes
+from upslope.training.advice import closing_advice
 from upslope.training.agent import load
-from upslope.training.build import Built, build, name_of
+from upslope.training.build import Built, build
 from upslope.training.config import RunConfig, check_imports, resolve
 from upslope.training.evaluate_run import evaluate
+from upslope.training.given_environment import again, must_be_built, named
 from upslope.training.loggers import check_loggers
 from upslope.training.logging_reporter import LoggingReporter
 from upslope.training.printed_command import printed_command
@@ -245,24 +243,6 @@ def resume(
         folder.close()
 
 
-def again(environment: EnvironmentLike, settings: dict[str, Any]) -> Environment | GymnasiumSpec:
-    """The environment of a run, given again: names and classes with the settings of the run."""
-    fresh = isinstance(environment, str | type)
-    return make(environment, **settings) if fresh else make(environment)
-
-
-def must_be_built(environment: EnvironmentLike) -> bool:
-    """Whether an environment is built where it is given: no name in a file gives it again."""
-    return not isinstance(environment, str) or names_code(environment)
-
-
-def named(
-    environment: EnvironmentLike, given: Environment | GymnasiumSpec, settings: dict[str, Any]
-) -> tuple[str, dict[str, Any]]:
-    """What a run folder calls an environment that was built: the user's name for it, if any."""
-    return (environment, settings) if isinstance(environment, str) else name_of(given)
-
-
 def _go(
     config: RunConfig,
     built: Built,
@@ -330,8 +310,6 @@ def _go(
             notes = [] if position.ending is None else [position.ending.text]
             notes += [] if advice is None else [advice]
             notes += [program.irreproducible] if program.irreproducible else []
-            limit = episode_limit(built.evaluation_environment, EpisodicReturn())
-            notes += cut_episodes(final, limit)
             notes += said_after(config, built, steps, final)
             notes += stop_notes(built.problem.method, program.stops(position.carry))
             seen = history.best_seen() if config.objective == "episodic" else None

@@ -9,6 +9,7 @@ import numpy as np
 from upslope.engine.progress import Evaluation
 from upslope.sampling.experience import Replay, Steps
 from upslope.sampling.jax_sampler import episode_limit
+from upslope.training.advice import cut_episodes
 from upslope.training.build import Built
 from upslope.training.config import RunConfig
 from upslope.training.presets import tuned_methods
@@ -54,6 +55,7 @@ def said_after(config: RunConfig, built: Built, steps: np.ndarray, final: Evalua
             f"{config.total_timesteps:,}: iterations of {config.method} are whole."
         )
     limit = episode_limit(built.evaluation_environment, built.problem.objective)
+    notes += cut_episodes(final, limit)
     if limit is not None and (final.lengths >= limit).all():
         notes.append(
             f"Every held-out episode lasted until the time limit of {limit:,} steps; none ended "

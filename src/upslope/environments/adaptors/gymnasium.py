@@ -69,7 +69,6 @@ class GymnasiumSpec:
           UpslopeError: an id that is not registered or a setting that it does not have (the
             nearest is offered), or an optional package is missing (with the command for it).
         """
-        import_namespace(id)
         if not is_registered(id):
             guess = nearest_id(id)
             hint = f" Did you mean {guess!r}?" if guess else ""
@@ -157,7 +156,7 @@ class GymnasiumSpec:
         They are plain values, which a configuration file holds. None is for a factory and for
         keyword arguments that are objects.
         """
-        if self.factory is not None or not _is_plain(dict(self.kwargs)):
+        if self.factory is not None or not is_plain(dict(self.kwargs)):
             return None
         settings = dict(self.kwargs)
         limit = settings.pop("max_episode_steps", None)
@@ -259,7 +258,12 @@ def import_namespace(id: str) -> None:
 
 
 def is_registered(id: str) -> bool:
-    """Whether Gymnasium has an environment of exactly this id."""
+    """Whether Gymnasium has an environment of exactly this id.
+
+    Raises:
+      UpslopeError: it is of a known package, which is imported for it, and that is not installed.
+    """
+    import_namespace(id)
     return id in _registry()
 
 
@@ -391,12 +395,12 @@ def _equal(one: object, other: object) -> bool:
         return False
 
 
-def _is_plain(value: object) -> bool:
+def is_plain(value: object) -> bool:
     """Whether a value comes back from a configuration file as it was."""
     if type(value) is dict:
-        return all(type(name) is str and _is_plain(part) for name, part in value.items())
+        return all(type(name) is str and is_plain(part) for name, part in value.items())
     if type(value) is list:
-        return all(map(_is_plain, value))
+        return all(map(is_plain, value))
     return value is None or type(value) in (bool, int, float, str)
 
 
