@@ -60,19 +60,24 @@ def resume(argv: list[str], began: float) -> int:
 
     given = Argv.read(argv)
     folder = one_folder(given)
-    output = [
+    run_flags = [
+        Setting("total_timesteps", int, "the run's", "A larger budget: all steps of each seed."),
         Setting("env", str, "the run's", "The run's environment again, where it is your own code."),
+    ]
+    output = [
         *(setting._replace(default="as the run had it") for setting in LOGGER_SETTINGS),
         Setting("quiet", bool, False, "Print the run folder and nothing else."),
         Setting("plain", bool, False, "Lines instead of the live display."),
     ]
     parsed = parse(
         "upslope resume",
-        "Resume a run that was interrupted, from its last complete checkpoint.",
-        [Group("output", output)],
+        "Resume a run that was interrupted, from its last complete checkpoint; or go further than "
+        "it was asked to before.",
+        [Group("run", run_flags), Group("output", output)],
         given,
         "RUN",
-    )["output"]
+    )
+    parsed, asked = parsed["output"], parsed["run"]
     path = run_folder(folder, "resume")
     quiet, plain = parsed.get("quiet", False), parsed.get("plain", False)
     with importing():
@@ -92,7 +97,8 @@ def resume(argv: list[str], began: float) -> int:
     with display(config, quiet, plain) as reporter:
         result = training.resume(
             path,
-            environment=parsed.get("env"),
+            total_timesteps=asked.get("total_timesteps"),
+            environment=asked.get("env"),
             reporter=reporter,
             loggers=loggers,
             import_seconds=imports,

@@ -15,7 +15,7 @@ from upslope.core.checks import StorageError, UpslopeError, unknown_name  # noqa
 
 COMMANDS = {
     "train": "ENV [METHOD]   train several seeds and evaluate them",
-    "resume": "RUN            resume a run that was interrupted",
+    "resume": "RUN            resume a run that was interrupted, or go further",
     "evaluate": "RUN            held-out episodes of a run's policies",
     "gradcheck": "ENV            gradient estimators against the exact gradient",
     "compare": "RUN...         runs against each other, with intervals",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
@@ -137,6 +138,11 @@ class SearchMethod(eqx.Module, Generic[State, Experience]):
     def stop_reason(self, code: int) -> str:
         """What a code of `stopped` means, in words."""
         return "nothing moves any more"
+
+    def scheduled_by_budget(self) -> tuple[str, ...]:
+        """Settings in use whose effect depends on how much of `total_timesteps` is left."""
+        names = (field.name for field in dataclasses.fields(self))
+        return tuple(n for n in names if n.endswith("_schedule") and getattr(self, n) == "linear")
 
     def asks_per_iteration(self, dimension: int) -> int:
         """How many asks an iteration of the literature takes at most, which `maxiter` counts."""

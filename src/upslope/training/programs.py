@@ -28,13 +28,20 @@ def schedule_of(config: RunConfig) -> RunSchedule:
     )
 
 
-def make_program(config: RunConfig, built: Built, layout: DeviceLayout | None = None) -> Program:
+def make_program(
+    config: RunConfig,
+    built: Built,
+    layout: DeviceLayout | None = None,
+    first_budget: int | None = None,
+) -> Program:
     """What runs the problem: compiled as a whole, or around an engine of the host.
 
     Args:
       config: of the run.
       built: what it names.
       layout: on devices; None: that of a run that begins in this process.
+      first_budget: the `total_timesteps` that the run began with: how many iterations a row of its
+        log sums up stays; None: that of `config`.
 
     Raises:
       UpslopeError: an engine that cannot serve the environment.
@@ -47,7 +54,7 @@ def make_program(config: RunConfig, built: Built, layout: DeviceLayout | None = 
             problem._replace(environment=environment),
             config.seeds,
             config.seed,
-            total_timesteps=config.total_timesteps,
+            total_timesteps=first_budget or config.total_timesteps,
             evaluator=evaluator,
             layout=layout,
             save_replay=config.save_replay,
@@ -60,7 +67,7 @@ def make_program(config: RunConfig, built: Built, layout: DeviceLayout | None = 
         config.seeds,
         config.seed,
         config.workers,
-        total_timesteps=config.total_timesteps,
+        total_timesteps=first_budget or config.total_timesteps,
         evaluator=evaluator,
         layout=layout,
         save_replay=config.save_replay,

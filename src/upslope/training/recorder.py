@@ -66,6 +66,7 @@ class RunRecorder:
         if folder is None and self._loggers:
             raise UpslopeError("Loggers write beside a run folder: give the run a folder (out=).")
         self._total, self._steps = 0, np.zeros(config.seeds, np.int64)  # as far as is logged
+        self._schedule: list[int] = [config.total_timesteps, config.evaluations]
         self._step, self._told = 0, 0  # of the dashboards: where they are, evaluations they know
 
     @property
@@ -97,6 +98,11 @@ class RunRecorder:
             step = None if id is None else self._step
             opened[name] = self.sinks.open(name, dashboard._replace(id=id, step=step)) or id
         self.folder.record_dashboards(opened)
+
+    def first_budget(self) -> int | None:
+        """The `total_timesteps` that the run began with; None where nobody knows."""
+        budgets = [] if self.folder is None else self.folder.budgets()
+        return budgets[0] if budgets else None
 
     def layout(self, note: Callable[[str], None]) -> DeviceLayout | None:
         """The device layout that the run began with; None where it is unknown or cannot be had.
@@ -169,6 +175,7 @@ class RunRecorder:
         metadata = {
             "evaluated": position.evaluated,
             "evaluations": len(evaluations) - final,
+            "schedule": self._schedule,
             "ending": None if position.ending is None else list(position.ending),
             "rows": self._rows(),
             "iterations": self._iterations(),
@@ -209,9 +216,23 @@ class RunRecorder:
         )
 
     def read(
-        self, shapes: Any, history: History, schedule: RunSchedule, note: Callable[[str], None]
+        self,
+        shapes: Any,
+        history: History,
+        schedule: RunSchedule,
+        note: Callable[[str], None],
+        *,
+        further: bool = False,
     ) -> Cursor | None:
-        """The last whole checkpoint and the log up to it; None when there is none yet."""
+        """The last whole checkpoint and the log up to it; None when there is none yet.
+
+        Args:
+          shapes: of the program's carry.
+          history: gets what is logged.
+          schedule: of the run as it goes on.
+          note: is told of what is damaged.
+          further: the run goes on although it had reached its end: what ended it does no more.
+        """
         assert self.folder is not None
         self._history = history
         for text in self.folder.notes:
@@ -246,9 +267,16 @@ class RunRecorder:
         self._total, self._steps = step, steps.astype(np.int64)
         saved = self._read_evaluations(int(steps.max()), note)
         evaluated = int(metadata["evaluated"])
-        # The last one is of the end, and is done again.
-        wanted = min(evaluated, len(schedule.targets()) - 1)
-        wanted = min(wanted, int(metadata.get("evaluations", wanted)))
+        ending = metadata.get("ending")
+        if further or metadata.get("schedule", self._schedule) != self._schedule:
+            # What was the end is an evaluation on the way.
+            targets, ending = schedule.targets(), None
+            evaluated = int(np.searchsorted(targets, steps.max(), side="right"))
+            wanted = saved.timesteps.size
+        else:
+            # The last one is of the end, and is done again.
+            wanted = min(evaluated, len(schedule.targets()) - 1)
+            wanted = min(wanted, int(metadata.get("evaluations", wanted)))
         kept = min(wanted, saved.timesteps.size)
         if kept < wanted:
             note(
@@ -266,7 +294,6 @@ class RunRecorder:
                 )
             )
         self._told = kept
-        ending = metadata.get("ending")
         return Cursor(
             tree["carry"], steps, evaluated, None if ending is None else Ending(*map(str, ending))
         )

@@ -33,7 +33,7 @@ class RunFolder:
 
         config.yaml        the resolved settings: they run it again exactly
         environment.json   versions, machine, flags, the names as typed, the settings and the
-                           device layout it began with, its loggers
+                           device layout it began with, its budgets, its loggers
         command.txt        the command line
         status.json        state, exit code, step, message; always whole
         metrics.jsonl      one row of metrics a line
@@ -201,6 +201,26 @@ class RunFolder:
             for name in {**began, **now}
             if name not in began or name not in now or began[name] != now[name]
         ]
+
+    def extend(self, config: dict[str, Any]) -> None:
+        """Writes the configuration of a run that goes further than it was asked to before."""
+        found = self.environment()
+        budgets = [*self.budgets(), config["total_timesteps"]]
+        began = {**(found.get("began_with") or {}), **finite_or_null(config)}
+        self._write_json("environment.json", found | {"budgets": budgets, "began_with": began})
+        write_config(self.path / "config.yaml", config)
+
+    def budgets(self) -> list[int]:
+        """The `total_timesteps` that the run was given one after the other; [] where unknown."""
+        try:
+            found = self.environment()
+        except StorageError:
+            return []
+        began = found.get("began_with")
+        first = began.get("total_timesteps") if isinstance(began, Mapping) else None
+        budgets = found.get("budgets", [first])
+        budgets = budgets if isinstance(budgets, list) else [first]
+        return [budget for budget in budgets if type(budget) is int and budget > 0]
 
     def policy_folder(self) -> Path:
         """The folder of the saved policy, which is there.

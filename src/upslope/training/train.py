@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from upslope.training.agent import load
 from upslope.training.build import Built, build
 from upslope.training.config import RunConfig, check_imports, resolve
 from upslope.training.evaluate_run import evaluate
+from upslope.training.extension import extended, said_of_extension
 from upslope.training.given_environment import again, must_be_built, named
 from upslope.training.loggers import check_loggers
 from upslope.training.logging_reporter import LoggingReporter
@@ -168,7 +169,7 @@ def run(
         for text in said_before(config, built):
             reporter.note(text)
         signals = _signals(reporter, owns_process)
-        return _go(config, built, recorder, times, reporter, signals, callback, resuming=False)
+        return _go(config, built, recorder, times, reporter, signals, callback)
     finally:
         if folder is not None:
             folder.close()
@@ -177,6 +178,7 @@ def run(
 def resume(
     path: str | Path,
     *,
+    total_timesteps: int | None = None,
     environment: EnvironmentLike | None = None,
     evaluation_environment: EnvironmentLike | None = None,
     reporter: Reporter | None = None,
@@ -185,7 +187,7 @@ def resume(
     owns_process: bool = False,
     callback: Callback | None = None,
 ) -> Run:
-    """Goes on with a run that was stopped, from its last whole checkpoint.
+    """Goes on with a run that was stopped, or further than it went, from its last whole checkpoint.
 
     The result is that of the run without the interruption, bit for bit; on simulators, too, if they
     are reproducible from their seeds. A process with fewer devices than the run began with gives it
@@ -193,6 +195,9 @@ def resume(
 
     Args:
       path: the run folder.
+      total_timesteps: a larger budget for each seed, the steps behind it included; evaluations
+        come as often per step as before. A method without schedules gives the run that this budget
+        would have given from the beginning. None: the budget that the run has.
       environment: that of the run, where it was passed to `train` as an object or is code of the
         user's own, which a run folder records by name and never imports.
       evaluation_environment: likewise.
@@ -202,26 +207,31 @@ def resume(
 
     Raises:
       StorageError: no run folder, another process holds it, or nothing whole to go on from.
-      UpslopeError: the run is done, was in an environment that has to be given again, or the one
-        that is given has other spaces.
+      UpslopeError: the run is done and gets no larger budget, was in an environment that has to be
+        given again, or the one that is given has other spaces.
       Stopped: a signal ended it; everything is saved.
     """
     reporter = reporter or LoggingReporter()
     check_callback("resume", callback)
     folder = RunFolder.open(check_path("resume", "path", path))
     try:
-        if folder.status()["state"] == "done":
+        status, config = folder.status(), RunConfig.from_dict(folder.config())
+        if status["state"] == "done" and total_timesteps is None:
             raise UpslopeError(
                 f"{path} is already complete: nothing to resume. Evaluate it with "
-                f"`{printed_command('evaluate', path, RunConfig.from_dict(folder.config()))}`."
+                f"`{printed_command('evaluate', path, config)}`, or go further with "
+                f"`{printed_command('resume', path, config)} --total_timesteps "
+                f"{2 * config.total_timesteps}`."
             )
-        config = RunConfig.from_dict(folder.config())
         changes = folder.changes(config.to_dict())
         if changes:
             reporter.note(
                 f"config.yaml is not what this run began with ({'; '.join(changes)}): it goes on "
                 "by the new settings, and no single configuration gives its numbers again."
             )
+        before = config
+        if total_timesteps is not None:
+            config = extended(config, total_timesteps, int(status.get("step") or 0))
         began = time.perf_counter()
         check_imports(config.imports, str(path))
         settings = config.environment_settings
@@ -235,10 +245,15 @@ def resume(
             known = folder.dashboards()
             loggers = config.loggers if known is None else list(known)
         recorder = RunRecorder(folder, check_loggers(loggers), config, reporter.note)
+        if config != before:
+            for text in said_of_extension(before, config, built.problem.method):
+                reporter.note(text)
+            folder.extend(config.to_dict())
         folder.set_status("running")
         times.compile += time.perf_counter() - began
         signals = _signals(reporter, owns_process)
-        return _go(config, built, recorder, times, reporter, signals, callback, resuming=True)
+        going = "on" if total_timesteps is None else "further"
+        return _go(config, built, recorder, times, reporter, signals, callback, going)
     finally:
         folder.close()
 
@@ -251,26 +266,34 @@ def _go(
     reporter: Reporter,
     signals: StopSignals,
     callback: Callback | None,
-    *,
-    resuming: bool,
+    going: Literal["on", "further"] | None = None,
 ) -> Run:
-    """Search, evaluate, save; and leave the folder in a state that says what happened."""
+    """Search, evaluate, save; and leave the folder in a state that says what happened.
+
+    Without `going` the run begins; it goes on from where it stands, or further than its end.
+    """
     steps, history = np.zeros(config.seeds, np.int64), History()
     watcher = Watcher(callback, StoppingRule(config.stop_at, config.patience))
     program = None
     signals.last_words = recorder.killed
     with signals:
         try:
-            layout = recorder.layout(reporter.note) if resuming else None
-            program = make_program(config, built, layout)
+            layout = recorder.layout(reporter.note) if going else None
+            program = make_program(config, built, layout, recorder.first_budget())
             recorder.record_layout(program.layout)
             reporter.phase("compiling")
             schedule = schedule_of(config)
             with times.spent_on("bookkeeping", lambda: program.compile_seconds):
                 program.compile(schedule.block, schedule.deterministic_evaluation)
             position = None
-            if resuming:
-                position = recorder.read(program.shapes(), history, schedule, reporter.note)
+            if going:
+                position = recorder.read(
+                    program.shapes(),
+                    history,
+                    schedule,
+                    reporter.note,
+                    further=going == "further",
+                )
             if signals.received is not None:
                 raise _stopped(signals.received, recorder, position)
             with times.spent_on("bookkeeping"):

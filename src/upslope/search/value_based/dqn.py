@@ -193,6 +193,9 @@ class DQN(SearchMethod[DQNState, Replayed]):
             errors=jnp.ones((self.gradient_steps, self.batch_size)),
         )
 
+    def scheduled_by_budget(self) -> tuple[str, ...]:
+        return (*super().scheduled_by_budget(), "exploration_fraction")
+
     def ask(self, key: Array, state: DQNState) -> EpsilonGreedy:
         return EpsilonGreedy(
             state.policy, self._epsilon(state.iterations), _n_actions(state.policy)

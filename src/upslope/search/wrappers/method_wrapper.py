@@ -51,6 +51,9 @@ class MethodWrapper(SearchMethod[Around, Returns]):
     def stop_reason(self, code: int) -> str:
         return self.method.stop_reason(code)
 
+    def scheduled_by_budget(self) -> tuple[str, ...]:
+        return self.method.scheduled_by_budget()
+
     def asks_per_iteration(self, dimension: int) -> int:
         return self.method.asks_per_iteration(dimension)
 
