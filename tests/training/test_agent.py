@@ -123,3 +123,39 @@ def test_integers_beyond_32_bits_are_read_as_the_floats_they_were_in_training(ja
     zero, _ = acting.predict(np.zeros(3), deterministic=True)
     got, _ = acting.predict(large, deterministic=True)
     assert got == expected != zero
+
+
+NAN, INFINITY = np.float32("nan"), np.float32("inf")
+
+
+@pytest.mark.parametrize(
+    ("observation", "word"),
+    [
+        ((np.zeros(3, np.float32), {}), "the pair .observation, info. that reset returns"),
+        ((np.zeros(3, np.float32), {"lives": 3}), "that reset returns"),
+        ([0.0, NAN, 0.0], r"1 NaN .the first: observation 0 of 1, index .1."),
+        ([[0.0, 0.0, 0.0], [0.0, 0.0, NAN]], r"observation 1 of 2, index .2."),
+        (np.full((2, 3), np.nan), "6 NaN"),
+        ([[0.0, 0.0, 0.0], [0.0]], "no array"),
+        (["a", "b", "c"], "reads numbers"),
+        (None, "reads numbers|shape"),
+    ],
+)
+def test_what_is_no_observation_is_refused(observation, word):
+    with pytest.raises(UpslopeError, match=word):
+        agent(VECTOR, FOUR).predict(observation)
+
+
+def test_an_infinity_is_no_nan():
+    action, _ = agent(VECTOR, FOUR).predict([INFINITY, 0.0, 0.0], deterministic=True)
+    assert action in range(4)
+
+
+def test_a_pair_is_an_observation_of_a_space_of_pairs():
+    mine = spaces.Tuple((VECTOR, spaces.Dict(a=VECTOR)))
+    pair = (np.zeros(3, np.float32), {"a": np.zeros(3, np.float32)})
+    assert agent(mine, FOUR).predict(pair)[0] in range(4)
+    with pytest.raises(UpslopeError, match="that reset returns"):
+        agent(spaces.Dict(a=VECTOR), FOUR).predict(({"a": np.zeros(3)}, {}))
+    with pytest.raises(UpslopeError, match="1 NaN"):
+        agent(spaces.Dict(a=VECTOR), FOUR).predict({"a": [0.0, NAN, 0.0]})

@@ -28,7 +28,9 @@ def policies_and_rows(folder):
 def test_a_run_that_is_done_goes_further_bit_for_bit(environment, tmp_path):
     options = dict(environment=environment, total_timesteps=1200, evaluations=8)
     small_run("cem", tmp_path / "whole", **options)
-    first = small_run("cem", tmp_path / "run", **{**options, "total_timesteps": 600, "evaluations": 4})
+    first = small_run(
+        "cem", tmp_path / "run", **{**options, "total_timesteps": 600, "evaluations": 4}
+    )
     reporter = InterruptAfter(100)
     further = resume(tmp_path / "run", total_timesteps="1.2k", reporter=reporter)
     assert policies_and_rows(tmp_path / "run") == policies_and_rows(tmp_path / "whole")

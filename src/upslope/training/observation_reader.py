@@ -45,7 +45,15 @@ class ObservationReader:
         """
         if self._parts is not None:
             return self._tree(observation, self._parts)
-        x = np.asarray(observation)
+        if isinstance(observation, tuple):
+            refuse_result_of_reset(observation)
+        try:
+            x = np.asarray(observation)
+        except ValueError as error:  # lists of unlike lengths
+            raise UpslopeError(
+                f"predict got {observation!r:.80}, which is no array ({error}); the policy reads "
+                f"observations of shape {self._shape}, or a batch [B, *{self._shape}] of them."
+            ) from None
         shape = x.shape
         if shape == self._shape:
             x, single = x[None], True
@@ -56,8 +64,16 @@ class ObservationReader:
                 f"predict got an observation of shape {shape}; the policy reads {self._shape}, or "
                 f"a batch [B, *{self._shape}] of them."
             )
+        if x.dtype.kind not in "fiub":
+            raise UpslopeError(
+                f"predict got an observation of {x.dtype} values; the policy reads numbers, as in "
+                f"{self.space}."
+            )
         if x.dtype.kind == "f" or (self._floats and x.dtype.kind in "iu"):
             x = x.astype(np.float32, copy=False)
+            largest = np.maximum.reduce(x, axis=None, initial=-np.inf)  # NaN if any is
+            if largest != largest:
+                refuse_nan(x)
         elif self._start is not None:
             x = x - self._start
         return x, x.shape[0], single
@@ -65,6 +81,8 @@ class ObservationReader:
     def _tree(
         self, observation: Observation, parts: dict[str, ObservationReader]
     ) -> tuple[Any, int, bool]:
+        if isinstance(observation, tuple) and not self._is_tuple:
+            refuse_result_of_reset(observation)
         try:
             given = dict(enumerate(observation)) if self._is_tuple else dict(observation)
             given = {str(name): part for name, part in given.items()}
@@ -87,3 +105,23 @@ class ObservationReader:
         ((n, single),) = sizes
         batch = {name: x for name, (x, _, _) in read.items()}
         return (tuple(batch.values()) if self._is_tuple else batch), n, single
+
+
+def refuse_result_of_reset(observation: tuple[Any, ...]) -> None:
+    """Raises for the pair (observation, info) that an environment's `reset` returns."""
+    if len(observation) == 2 and isinstance(observation[1], dict):
+        raise UpslopeError(
+            "predict got the pair (observation, info) that reset returns: give it the observation "
+            "alone. observation, info = environment.reset()"
+        )
+
+
+def refuse_nan(x: np.ndarray) -> None:
+    """Raises for a batch [N, ...] with a NaN, for which no action is better than another."""
+    where = np.argwhere(np.isnan(x))
+    n, *place = where[0].tolist()
+    raise UpslopeError(
+        f"predict got an observation with {len(where)} NaN (the first: observation {n} of "
+        f"{len(x)}{f', index {place}' if place else ''}): the action would mean nothing. Find out "
+        "where the environment makes it."
+    )
