@@ -193,7 +193,7 @@ def namesake(name: str, width: int) -> Iterator[str]:
 
 def related(thing: Any) -> list[Any]:
     """What explains a registered thing: the class it builds, and the modules that class holds."""
-    from upslope.cli.setting import hints_of
+    from upslope.training.declared_types import hints_of
 
     if inspect.isclass(thing):
         built = thing

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 from upslope.cli.docstring import read_docstring
+from upslope.training.declared_types import hints_of
 from upslope.training.settings import settings_of
 
 PLAIN = (int, float, str, bool, type(None))
@@ -58,28 +59,6 @@ def method_settings_from(
     around = wrapper_settings(target)
     own = settings_from(target, hide=hide)
     return own + [setting for setting in settings_from(wrapped) if setting.name in around]
-
-
-def hints_of(target: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a class with those of its bases, or of a function; what resolves."""
-    sources = list(reversed(target.__mro__)) if inspect.isclass(target) else [target]
-    hints: dict[str, Any] = {}
-    for source in sources:
-        space = vars(inspect.getmodule(source) or typing)
-        for name, hint in inspect.get_annotations(source).items():
-            if isinstance(hint, str):
-                try:
-                    hint = resolved(hint, space)
-                except Exception:
-                    continue
-            hints[name] = hint
-    return hints
-
-
-def resolved(hint: str, space: dict[str, Any]) -> Any:
-    """An annotation that is written as a string, in the names of its module."""
-    holder = types.SimpleNamespace(__annotations__={"it": hint})
-    return typing.get_type_hints(holder, globalns=space)["it"]
 
 
 def word_type(hint: Any, default: Any) -> Any:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from upslope.core.checks import (
     UpslopeError,
     check_number,
@@ -24,6 +26,8 @@ from upslope.policies import POLICIES
 from upslope.sampling import ENGINES
 from upslope.search import METHODS
 from upslope.search.search_method import Defaults
+from upslope.search.wrappers.wrapped import wrapped
+from upslope.training.declared_types import as_declared, hints_of
 from upslope.training.loggers import names_of_loggers
 from upslope.training.presets import preset_for
 from upslope.training.settings import choose, defaults_of, method_settings, settings_of
@@ -34,6 +38,8 @@ POLICY_SETTINGS: dict[str, Any] = {
     "activation": "tanh",
     "normalize_observations": False,
 }
+# More seeds, evaluations or episodes of one are a slip of the pen.
+MOST, MOST_STEPS = 1_000_000, 10**15
 # What trains where neither the user nor a preset names a method.
 DEFAULT_METHOD = "ppo"
 OBJECTIVE_SETTINGS: dict[str, Any] = {"objective": None, "gamma": None, "horizon": None}
@@ -140,7 +146,9 @@ class RunConfig:
             "evaluation_episodes",
             "final_episodes",
         ):
-            check_number("train()", name, getattr(self, name), at_least=1, integer=True)
+            most = MOST_STEPS if name == "total_timesteps" else MOST
+            value = getattr(self, name)
+            check_number("train()", name, value, at_least=1, at_most=most, integer=True)
         check_number("train()", "seed", self.seed, at_least=0, below=2**32, integer=True)
         check_switch("train()", "deterministic_evaluation", self.deterministic_evaluation)
         check_stopping(self.stop_at, self.patience, self.evaluations)
@@ -281,8 +289,15 @@ def resolve(
     environment = spelled(environment)
     if method is not None:  # an unknown name is said before anything is looked up by it
         method = METHODS.entry(method).name
-    if isinstance(given.get("policy"), str):
-        given["policy"] = POLICIES.entry(given["policy"]).name
+    for name, registry in (("policy", POLICIES), ("objective", OBJECTIVES)):
+        value = given.get(name)
+        if isinstance(value, str):
+            given[name] = registry.entry(value).name
+        elif value is not None:
+            raise UpslopeError(
+                f"train() got {name}={value!r:.80}: must be a name, of "
+                f"{', '.join(registry.names())}."
+            )
     preset = preset_for(environment, method) if use_preset else None
     method = method or (preset.method if preset else DEFAULT_METHOD)
     target = METHODS.get(method)
@@ -291,15 +306,18 @@ def resolve(
     policy_names = {**POLICY_SETTINGS, **policy_settings_of(kind)}
     known = {**RUN_SETTINGS, **method_names, **policy_names, **OBJECTIVE_SETTINGS, "weights": None}
     check_settings(f"Training with {method!r}", given, known)
-    declared = {**known, **RUN_SETTINGS}
-    given = {name: as_declared(name, value, declared[name]) for name, value in given.items()}
-    for name, value in given.items():
-        if isinstance(known[name], bool):
-            check_switch(f"Training with {method!r}", name, value)
+    hints = hints_of(wrapped) | hints_of(target) | policy_hints(kind)
+    given = {
+        name: as_run_setting(name, value)
+        if name in RUN_SETTINGS
+        else as_declared(f"Training with {method!r}", name, value, hints.get(name), known[name])
+        for name, value in given.items()
+    }
     tuned = dict(preset.settings) if preset else {}
     check_settings(f"The preset of {environment} for {method!r}", tuned, known)
-    if given.get("objective") is not None:  # tuned for another J: what this one lacks is left out
-        own = settings_of(OBJECTIVES.get(given["objective"]))
+    objective = given.get("objective")
+    if isinstance(objective, str):  # tuned for another J: what this one lacks is left out
+        own = settings_of(OBJECTIVES.get(objective))
         lacking = {"gamma", "horizon", "weights"} - set(own)
         tuned = {name: value for name, value in tuned.items() if name not in lacking}
     tuned = without_misfits(tuned, given, method_names, defaults)
@@ -325,11 +343,11 @@ def resolve(
     )
 
 
-def as_declared(name: str, value: object, default: object) -> Any:
-    """A setting as its default's kind has it: counts may be written `1e6` or `100k`.
+def as_run_setting(name: str, value: object) -> object:
+    """A setting of the run, as it was given: counts may be written `1e6` or `100k`.
 
     Raises:
-      UpslopeError: `seeds` is a list that does not count from 0.
+      UpslopeError: an array; `seeds` is a list that does not count from 0.
     """
     if name == "seeds" and isinstance(value, list | tuple | range):
         if list(value) != list(range(len(value))):
@@ -339,12 +357,11 @@ def as_declared(name: str, value: object, default: object) -> Any:
                 f"seeds={len(value)}, seed=1."
             )
         return len(value)
-    if type(default) is int:
-        return whole(value)
-    sizes = isinstance(default, tuple) and all(type(part) is int for part in default)
-    if sizes and isinstance(value, list | tuple):
-        return type(value)(whole(part) for part in value)
-    return value
+    if hasattr(value, "dtype"):  # a number of NumPy's
+        if np.ndim(value):  # type: ignore[call-overload]
+            raise UpslopeError(f"train() got {name}={value!r:.80}: must be one value, no array.")
+        value = np.asarray(value).item()
+    return whole(value) if type(RUN_SETTINGS[name]) is int else value
 
 
 def check_name(setting: str, value: object) -> None:
@@ -383,6 +400,11 @@ def policy_settings_of(kind: str | None) -> dict[str, Any]:
     own = settings_of(POLICIES.get(kind))
     hide = {"key", "observation_space", "action_space"}
     return {name: default for name, default in own.items() if name not in hide}
+
+
+def policy_hints(kind: str | None) -> dict[str, Any]:
+    """The declared types of what a policy kind has beyond the common settings."""
+    return {} if kind is None else hints_of(POLICIES.get(kind))
 
 
 def resolve_objective(

@@ -118,11 +118,11 @@ def names_of_loggers(names: str | Iterable[str]) -> list[str]:
         raise UpslopeError(
             f"train() got loggers={names!r:.80}: must be names, of {', '.join(LOGGERS)}."
         )
-    names = [names] if isinstance(names, str) else list(dict.fromkeys(names))
+    names = [names] if isinstance(names, str) else list(names)
     for name in names:
-        if name not in LOGGERS:
+        if not isinstance(name, str) or name not in LOGGERS:
             raise unknown_name("logger", str(name), LOGGERS)
-    return names
+    return list(dict.fromkeys(names))
 
 
 def check_loggers(names: str | Iterable[str]) -> list[str]:

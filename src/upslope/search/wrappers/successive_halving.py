@@ -175,7 +175,7 @@ def check_race(owner: str, rounds: int, spec: EpisodeReturns) -> None:
             f"{owner} has racing={rounds} with common_random_numbers=True: every turn of a "
             "candidate would repeat the first one. Choose one of the two."
         )
-    if 2 ** (rounds - 1) > spec.population_size:
+    if rounds > spec.population_size.bit_length():
         raise UpslopeError(
             f"{owner} has racing={rounds} rounds for population_size="
             f"{spec.population_size}: after so many halvings nobody is left. Use at most "
