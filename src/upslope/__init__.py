@@ -4,10 +4,10 @@ An environment, a policy and a search method in; a policy with the evidence that
 
     run = upslope.train("CartPole-v1", "ppo", total_timesteps=100_000, seeds=8)
 
-The facade is `train`, `resume`, `evaluate`, `load`, `compare`, `make`, `gradcheck`, `maximize`,
-`minimize`, `AskTell`, `Run` and `configure`, with `UpslopeError`, of which all their errors are;
-everything else is in the packages. Both load on first use, so that `import upslope` costs nothing
-by itself.
+The facade is `train`, `resume`, `evaluate`, `load`, `compare`, `record`, `make`, `gradcheck`,
+`maximize`, `minimize`, `AskTell`, `Run` and `configure`, with `UpslopeError`, of which all their
+errors are; everything else is in the packages. Both load on first use, so that `import upslope`
+costs nothing by itself.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         comparison,
         core,
         diagnostics,
+        drawing,
         engine,
         environments,
         estimators,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from upslope.optimization.ask_tell import AskTell
     from upslope.optimization.maximize import maximize, minimize
     from upslope.training.configure import configure
+    from upslope.training.record_run import record
     from upslope.training.run import Run
     from upslope.training.train import evaluate, load, resume, train
 
@@ -59,6 +61,7 @@ _FACADE = {
     "make": "upslope.environments.factory",
     "maximize": "upslope.optimization.maximize",
     "minimize": "upslope.optimization.maximize",
+    "record": "upslope.training.record_run",
     "resume": "upslope.training.train",
     "train": "upslope.training.train",
 }
@@ -66,6 +69,7 @@ _PACKAGES = (
     "comparison",
     "core",
     "diagnostics",
+    "drawing",
     "engine",
     "environments",
     "estimators",
@@ -92,6 +96,7 @@ __all__ = [
     "configure",
     "core",
     "diagnostics",
+    "drawing",
     "engine",
     "environments",
     "estimators",
@@ -107,6 +112,7 @@ __all__ = [
     "planning",
     "plots",
     "policies",
+    "record",
     "resume",
     "sampling",
     "search",

@@ -10,6 +10,7 @@ FLOORS = {
     "policies": 2,
     "objectives": 2,
     "sampling": 3,
+    "drawing": 3,
     "estimators": 4,
     "models": 4,
     "exact": 4,

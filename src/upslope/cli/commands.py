@@ -179,6 +179,13 @@ def plot(argv: list[str], began: float) -> int:
     return plot(argv)
 
 
+def record(argv: list[str], began: float) -> int:
+    """`upslope record RUN`."""
+    from upslope.cli.record_command import record
+
+    return record(argv)
+
+
 def list_names(argv: list[str], began: float) -> int:
     """`upslope list envs|methods|policies|objectives|estimators|planners|engines`."""
     from upslope.cli.listing import KINDS, listing

@@ -21,6 +21,7 @@ COMMANDS = {
     "compare": "RUN...         runs against each other, with intervals",
     "bench": "ENV METHOD...  train several methods, then compare them",
     "plot": "RUN...         curves of runs, as a picture",
+    "record": "RUN            a film of a run's policies, GIF and MP4",
     "list": "envs|methods|policies|objectives|estimators",
     "show": "NAME           equation, settings and reference of a method; what an ENV accepts",
 }

@@ -18,7 +18,13 @@ from upslope.engine.executables import compiled
 from upslope.engine.iteration import stream_key
 from upslope.environments.environment import Environment
 from upslope.objectives.objective import EpisodicReturn, Objective
-from upslope.sampling.episode_returns import sample_returns
+from upslope.sampling.episode_returns import (
+    EpisodeRecord,
+    Recording,
+    episode_rollout,
+    population_of,
+    sample_returns,
+)
 from upslope.sampling.jax_sampler import episode_limit
 
 
@@ -38,7 +44,7 @@ class JaxEvaluator:
         self.block = 1
         # Everything a call needs is numpy: no small program is compiled on the way.
         self._seed = np.uint32(seed)
-        self._limit = episode_limit(environment, objective) or EVALUATION_LIMIT
+        self.limit = episode_limit(environment, objective) or EVALUATION_LIMIT
         self._programs: dict[bool, Any] = {}  # by determinism; a future while it is compiled
         self.compile_seconds = 0.0  # and on waiting for it
 
@@ -68,6 +74,56 @@ class JaxEvaluator:
         join = lambda name: np.concatenate([getattr(b, name) for b in blocks], 1)[:, :episodes]  # noqa: E731
         return Returns(join("returns"), join("lengths"))  # pyright: ignore[reportArgumentType]
 
+    def record(
+        self,
+        policies: Actor,
+        episodes: int,
+        evaluation_index: int,
+        deterministic: bool,
+        recording: Recording,
+    ) -> tuple[Returns, EpisodeRecord]:
+        """The episodes that `evaluate` plays, with every moment of some of them.
+
+        Args:
+          episodes: E, which are one block.
+          recording: of which seeds, and how far.
+
+        Returns:
+          The returns [S, E], and the moments of the recorded seeds as NumPy arrays.
+        """
+        began = time.perf_counter()
+        run = jax.jit(
+            lambda environment, which, policies: self._play(
+                environment, which, policies, episodes, deterministic, recording
+            )
+        )
+        which = (self._seed, np.int32(evaluation_index), np.int32(0))
+        program = compiled(run.lower(self._numbers(), which, policies), optimize="compile_time")
+        self.compile_seconds += time.perf_counter() - began
+        return jax.device_get(program(self._numbers(), which, policies))
+
+    def _play(
+        self,
+        environment: Environment,
+        which: tuple[Array, Array, Array],
+        policies: Actor,
+        episodes: int,
+        deterministic: bool,
+        recording: Recording,
+    ) -> tuple[Returns, EpisodeRecord]:
+        rollout = episode_rollout(
+            self._key(which),
+            environment,
+            policies,
+            EpisodicReturn(),
+            episodes,
+            self.limit,
+            deterministic=deterministic,
+            recording=recording,
+        )
+        end = rollout(jnp.arange(population_of(policies)))
+        return Returns(end["plain"], end["length"]), end["record"]
+
     def close(self) -> None:
         """Nothing to close."""
 
@@ -91,16 +147,19 @@ class JaxEvaluator:
         episodes: int,
         deterministic: bool,
     ) -> Returns:
-        seed, evaluation_index, block = which
-        key = stream_key(seed, "evaluation")
-        key = jax.random.fold_in(jax.random.fold_in(key, evaluation_index), block)
         returns, _ = sample_returns(
-            key,
+            self._key(which),
             environment,
             policies,
             EpisodicReturn(),
             episodes,
-            self._limit,
+            self.limit,
             deterministic=deterministic,
         )
         return returns
+
+    def _key(self, which: tuple[Array, Array, Array]) -> Array:
+        """Of a block of an evaluation."""
+        seed, evaluation_index, block = which
+        key = stream_key(seed, "evaluation")
+        return jax.random.fold_in(jax.random.fold_in(key, evaluation_index), block)

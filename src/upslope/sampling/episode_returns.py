@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from upslope.core import tree
-from upslope.core.annotations import Key, Memory, Observation, PyTree
+from upslope.core.annotations import EnvironmentState, Key, Memory, Observation, PyTree
 from upslope.core.compensated_sum import CompensatedSum
 from upslope.core.moments import Moments
 from upslope.core.records import Act, EpisodeStatistics, Returns, finite_steps
@@ -25,6 +25,26 @@ from upslope.sampling.action_bounds import action_clipper
 SLICE = 2**16
 
 T = TypeVar("T")
+
+
+class Recording(NamedTuple):
+    """Which episodes are recorded, and what of them."""
+
+    candidates: tuple[int, ...]  # R places among the candidates of a call
+    steps: int  # K, as far as they are recorded
+    state: bool  # whether the environment's states are kept, besides the observations
+
+
+class EpisodeRecord(NamedTuple):
+    """Every moment of the episodes of R candidates; row 0 is before the first step.
+
+    Rows after an episode's end are of no meaning.
+    """
+
+    state: EnvironmentState  # [K + 1, R, E, ...], None where it is not kept
+    observation: Observation  # [K + 1, R, E, ...]
+    returns: Float[Array, "K1 R E"]  # undiscounted, up to that moment
+    lengths: Int[Array, "K1 R E"]  # steps taken up to that moment
 
 
 def sample_returns(
@@ -59,9 +79,62 @@ def sample_returns(
       The returns [P, E] under the objective and their lengths, and statistics. Where the policy
       normalises its observations, the moments of all observations visited too.
     """
+    population = population_of(candidates)
+    rollout = episode_rollout(
+        key,
+        environment,
+        candidates,
+        objective,
+        episodes_per_candidate,
+        limit,
+        deterministic=deterministic,
+        common_random_numbers=common_random_numbers,
+    )
+    end = in_slices(rollout, population, max(slice_size // episodes_per_candidate, 1), axis)
+    bad = end["bad"].reshape(-1)
+    where = jnp.argmax(bad >= 0)
+    statistics = EpisodeStatistics(
+        returns=jnp.mean(end["plain"]),
+        lengths=jnp.mean(end["length"].astype(end["total"].dtype)),
+        episodes=jnp.asarray(population * episodes_per_candidate, int),
+        steps=jnp.sum(end["length"]),
+        nonfinite_env=jnp.where(jnp.any(bad >= 0), where + 1, 0),
+        nonfinite_step=jnp.maximum(bad[where], 0),
+    )
+    moments = end["moments"].together() if "moments" in end else None
+    returns = objective.episode_return(end["total"], end["length"])
+    return Returns(returns, end["length"], moments), statistics
+
+
+def population_of(candidates: Actor) -> int:
+    """P of leaves [P, ...]; an actor without any is one candidate."""
     numbers = jax.tree.leaves(candidates)
-    population = numbers[0].shape[0] if numbers else 1
-    episodes = episodes_per_candidate
+    return numbers[0].shape[0] if numbers else 1
+
+
+def episode_rollout(
+    key: Key,
+    environment: Environment,
+    candidates: Actor,
+    objective: Objective,
+    episodes: int,
+    limit: int,
+    *,
+    deterministic: bool = False,
+    common_random_numbers: bool = False,
+    recording: Recording | None = None,
+) -> Callable[[Int[Array, " N"]], dict[str, PyTree]]:
+    """What plays the episodes of some candidates of a population; see `sample_returns`.
+
+    Args:
+      recording: of which candidates every moment is kept; what is played does not depend on it.
+
+    Returns:
+      A function of indices [N] to leaves [N, E]: `total` (under the objective) and `plain`
+      returns, `length`, `bad` (the first step that was not finite, or -1), `moments` where
+      observations are normalised; and `record`, an `EpisodeRecord`, where episodes are recorded.
+    """
+    population = population_of(candidates)
     clip = action_clipper(environment)
     normalises = candidates.observation_moments is not None
     if deterministic:
@@ -126,7 +199,23 @@ def sample_returns(
             if normalises:  # each candidate's own, so that their sum has one order for all
                 seen = jax.vmap(Moments.of)(carry["observation"], alive)
                 new["moments"] = jax.vmap(Moments.merge)(carry["moments"], seen)
+            if recording is not None:  # what lies beyond the buffer is dropped
+                now = shown(state, out.observation, new["plain"], new["length"])
+                new["record"] = jax.tree.map(
+                    lambda kept, leaf: kept.at[time + 1].set(leaf, mode="drop"),
+                    carry["record"],
+                    now,
+                )
             return new
+
+        def shown(
+            state: PyTree, observation: Observation, total: CompensatedSum, length: Array
+        ) -> EpisodeRecord:
+            """A moment of the candidates that are recorded."""
+            assert recording is not None
+            kept = state if recording.state else None
+            seen = EpisodeRecord(kept, observation, total.value, length)
+            return tree.take(seen, jnp.asarray(recording.candidates))
 
         zeros = jnp.zeros((count, episodes))
         done = jax.eval_shape(act_all, policies, keys(act_key), observation, memory)
@@ -150,25 +239,18 @@ def sample_returns(
             start["moments"] = jax.tree.map(
                 lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), nothing
             )
+        if recording is not None:
+            moments = recording.steps + 1
+            start["record"] = jax.tree.map(
+                lambda leaf: jnp.zeros((moments, *leaf.shape), leaf.dtype).at[0].set(leaf),
+                shown(state, observation, start["plain"], start["length"]),
+            )
         end = jax.lax.while_loop(unfinished, body, start)
         end |= {name: end[name].value for name in ("total", "plain")}
-        kept = ("total", "plain", "length", "bad", "moments")
+        kept = ("total", "plain", "length", "bad", "moments", "record")
         return {name: end[name] for name in kept if name in end}
 
-    end = in_slices(rollout, population, max(slice_size // episodes, 1), axis)
-    bad = end["bad"].reshape(-1)
-    where = jnp.argmax(bad >= 0)
-    statistics = EpisodeStatistics(
-        returns=jnp.mean(end["plain"]),
-        lengths=jnp.mean(end["length"].astype(end["total"].dtype)),
-        episodes=jnp.asarray(population * episodes, int),
-        steps=jnp.sum(end["length"]),
-        nonfinite_env=jnp.where(jnp.any(bad >= 0), where + 1, 0),
-        nonfinite_step=jnp.maximum(bad[where], 0),
-    )
-    moments = end["moments"].together() if normalises else None
-    returns = objective.episode_return(end["total"], end["length"])
-    return Returns(returns, end["length"], moments), statistics
+    return rollout
 
 
 def in_slices(

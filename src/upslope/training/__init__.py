@@ -8,6 +8,7 @@ from upslope.core.lazy_names import lazy_names
 TABLE = {
     "Agent": "agent",
     "EvaluationRecord": "watcher",
+    "Film": "film",
     "Run": "run",
     "RunConfig": "config",
     "RunFolder": "run_folder",

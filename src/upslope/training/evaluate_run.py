@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from upslope.core.checks import UpslopeError, check_number, check_path, check_settings
+from upslope.core.records import Returns
 from upslope.engine.finite_checks import check_returns
 from upslope.engine.progress import Evaluation
 from upslope.environments import make
 from upslope.environments.environment import Environment
 from upslope.planning import Planner
-from upslope.storage.policy_artifact import load_policy
-from upslope.training.build import build, same_kind
+from upslope.storage.policy_artifact import LoadedPolicy, load_policy
+from upslope.training.build import Built, build, same_kind
 from upslope.training.config import RunConfig, check_imports
 from upslope.training.given_environment import again, is_of_run, named
 from upslope.training.programs import make_evaluator
@@ -24,6 +25,8 @@ from upslope.training.run_folder import RunFolder
 if TYPE_CHECKING:
     from upslope.environments.factory import EnvironmentLike
 
+# The number of an evaluation that no run makes, and how many of its episodes run at a time.
+HELD_OUT, BLOCK = 2**31 - 1, 20
 EVALUATE_SETTINGS = ("episodes", "environment", "deterministic", "seed", "planner")
 
 
@@ -72,7 +75,47 @@ def evaluate(
         return evaluate_planner(path, planner, episodes=episodes, seed=seed, **settings)
     check_settings("evaluate", settings, EVALUATE_SETTINGS)
     check_number("evaluate", "episodes", episodes, at_least=1, integer=True)
-    folder = RunFolder.open(check_path("evaluate", "path", path), lock=False)
+    prepared = prepare("evaluate", path, environment, seed)
+    config, loaded = prepared.config, prepared.loaded
+    if deterministic is None:
+        deterministic = config.deterministic_evaluation
+    evaluator = make_evaluator(config, prepared.built)
+    try:
+        evaluator.block = min(episodes, BLOCK)
+        returns = evaluator.evaluate(loaded.policy, episodes, HELD_OUT, deterministic)
+    finally:
+        evaluator.close()
+    return evaluation_of(loaded, returns)
+
+
+class Prepared(NamedTuple):
+    """A run's policies and where they are evaluated.
+
+    Attributes:
+      config: of the run, with the environment of the evaluation and its seed.
+      built: what it names.
+      loaded: the policies of all seeds.
+    """
+
+    config: RunConfig
+    built: Built
+    loaded: LoadedPolicy
+
+
+def prepare(
+    caller: str, path: str | Path | Environment, environment: EnvironmentLike | None, seed: int
+) -> Prepared:
+    """Reads the policies of a run folder and builds the environment for their episodes.
+
+    Args:
+      caller: the function that the user called, for errors.
+      path: see `evaluate`; so are the others.
+
+    Raises:
+      StorageError: there is no policy in the folder.
+      UpslopeError: the environment's spaces do not fit the policy.
+    """
+    folder = RunFolder.open(check_path(caller, "path", path), lock=False)
     saved = folder.policy_folder()
     config = RunConfig.from_dict(folder.config())
     check_imports(config.imports, str(path))
@@ -94,16 +137,17 @@ def evaluate(
                 f"The policy in {path} was trained with {name} {want}; {config.environment} has "
                 f"{have}. Choose an environment with the same spaces."
             )
-    if deterministic is None:
-        deterministic = config.deterministic_evaluation
-    evaluator = make_evaluator(config, built)
-    try:
-        evaluator.block = min(episodes, 20)
-        returns = evaluator.evaluate(loaded.policy, episodes, 2**31 - 1, deterministic)
-    finally:
-        evaluator.close()
+    return Prepared(config, built, loaded)
+
+
+def evaluation_of(loaded: LoadedPolicy, returns: Returns) -> Evaluation:
+    """The episodes of policies, with the steps that these were trained for.
+
+    Raises:
+      NumericalError: a return is NaN or infinite.
+    """
     evaluation = Evaluation(
-        np.asarray(loaded.metadata["extra"].get("steps", [0] * config.seeds)),
+        np.asarray(loaded.metadata["extra"].get("steps", [0] * len(returns.returns))),
         np.asarray(returns.returns, float),
         np.asarray(returns.lengths),
     )

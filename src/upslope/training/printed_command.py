@@ -17,7 +17,7 @@ def printed_command(command: str, folder: str | Path, config: RunConfig | None =
     given a name to fill in.
 
     Args:
-      command: `"evaluate"` or `"resume"`.
+      command: `"evaluate"`, `"record"` or `"resume"`.
       folder: of the run.
       config: of the run; None where it is not known.
     """
@@ -25,7 +25,7 @@ def printed_command(command: str, folder: str | Path, config: RunConfig | None =
     if config is None:
         return shell_command(*words)
     name = config.environment
-    if command == "evaluate" and config.evaluation_environment is not None:
+    if command != "resume" and config.evaluation_environment is not None:
         name = config.evaluation_environment
     if names_code(name):
         words += ["--env", name]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gymnasium import spaces
 
     from upslope.environments.factory import EnvironmentLike
+    from upslope.training.film import Film
 
 
 class Run:
@@ -194,6 +195,38 @@ class Run:
             except (OSError, ValueError) as error:
                 raise StorageError(f"Could not write the figure {path}: {error}.") from error
         return figure
+
+    def record(
+        self,
+        out: str | Path | None = None,
+        *,
+        episodes: int = 1,
+        deterministic: bool | None = None,
+        seed: int = 0,
+        fps: float | None = None,
+        max_steps: int = 1000,
+        environment: EnvironmentLike | None = None,
+    ) -> Film:
+        """A film of the policies' held-out episodes, as GIF and MP4.
+
+        The arguments are those of `upslope.record`.
+
+        Raises:
+          UpslopeError: the run has no folder, a bad argument, or a package is missing.
+          StorageError: the folder holds no policy yet, or the film cannot be written.
+        """
+        from upslope.training.record_run import record
+
+        return record(
+            self,
+            out,
+            episodes=episodes,
+            deterministic=deterministic,
+            seed=seed,
+            fps=fps,
+            max_steps=max_steps,
+            environment=environment,
+        )
 
     def _return_text(self) -> str:
         if not self.evaluations:

@@ -196,6 +196,30 @@ class GymnasiumSpec:
             )
         return env
 
+    def rendering(self) -> GymnasiumSpec:
+        """The recipe of the same simulator with `render_mode="rgb_array"`.
+
+        It is the recipe itself where a factory builds the simulator that does not take a
+        `render_mode`.
+        """
+        picture = {"render_mode": "rgb_array"}
+        factory = self.factory
+        if factory is None:
+            return dataclasses.replace(self, kwargs={**self.kwargs, **picture})
+        if isinstance(factory, functools.partial) and factory.func is _from_spec:
+            (spec,) = factory.args
+            spec = dataclasses.replace(spec, kwargs={**spec.kwargs, **picture})
+            return dataclasses.replace(self, factory=functools.partial(_from_spec, spec))
+        if isinstance(factory, functools.partial) and factory.func is _limited:
+            environment, limit, kwargs = factory.args
+            kwargs = {**kwargs, **picture} if _takes_render_mode(environment) else kwargs
+            return dataclasses.replace(
+                self, factory=functools.partial(_limited, environment, limit, kwargs)
+            )
+        if _takes_render_mode(factory):
+            return dataclasses.replace(self, factory=functools.partial(factory, **picture))
+        return self
+
     @property
     def observation_space(self) -> spaces.Space:
         """Of one simulator."""
@@ -219,6 +243,15 @@ def _limited(environment: type[Env], limit: int, kwargs: Mapping[str, Any]) -> E
     from gymnasium.wrappers import TimeLimit
 
     return TimeLimit(environment(**kwargs), limit)
+
+
+def _takes_render_mode(factory: Callable[..., Any]) -> bool:
+    """Whether a class or a function can be asked for pictures."""
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return any(p.name == "render_mode" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def is_class(thing: object) -> TypeGuard[type[Env]]:

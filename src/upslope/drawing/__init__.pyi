@@ -1,0 +1,14 @@
+"""Pictures of environments' states, and films of pictures."""
+
+from upslope.core.lazy_names import Table
+from upslope.drawing.canvas import Canvas as Canvas
+from upslope.drawing.film_file import film_formats as film_formats
+from upslope.drawing.film_file import write_film as write_film
+from upslope.drawing.observations import plot_observations as plot_observations
+from upslope.drawing.panels import Panel as Panel
+from upslope.drawing.panels import side_by_side as side_by_side
+from upslope.drawing.scenes import Scene as Scene
+from upslope.drawing.scenes import scene_of as scene_of
+
+TABLE: Table
+__all__: list[str]
