@@ -9,7 +9,7 @@ import numpy as np
 
 from upslope.core.checks import StorageError, check_path
 from upslope.engine.history import History
-from upslope.engine.progress import Evaluation, Summary, Times
+from upslope.engine.progress import Evaluation, Summary
 from upslope.storage import atomic_folder
 from upslope.storage.evaluations_file import read_evaluations
 from upslope.storage.policy_artifact import LoadedPolicy, load_policy
@@ -38,7 +38,10 @@ def open_run(path: str | Path) -> Run:
     if len(extra.get("steps", ())) == config.seeds:
         steps = np.asarray(extra["steps"], np.int64)
     final = history.evaluations[-1] if loaded and history.evaluations else None
-    summary = Summary(state, steps, final, Times(), place)
+    account = folder.account()
+    seen = account.best_seen
+    seen = seen if seen is not None and seen.shape == (config.seeds,) else None
+    summary = Summary(state, steps, final, account.times, place, account.notes, seen)
     policies, observation_space, action_space = parts(loaded, config.seeds, place)
     run = Run(config, policies, history, summary, observation_space, action_space)
     returns = extra.get("final_returns")

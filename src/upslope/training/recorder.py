@@ -15,7 +15,7 @@ from upslope.core.checks import NumericalError, StorageError, UpslopeError
 from upslope.engine.devices import DeviceLayout
 from upslope.engine.history import KEYS, History
 from upslope.engine.loop import Cursor, RunSchedule
-from upslope.engine.progress import Evaluation
+from upslope.engine.progress import Evaluation, Times
 from upslope.engine.stopping import Ending
 from upslope.storage.checkpoint import load_latest, save_checkpoint
 from upslope.storage.evaluations_file import (
@@ -25,6 +25,7 @@ from upslope.storage.evaluations_file import (
     write_evaluations,
 )
 from upslope.storage.quarantine import DamagedFile, quarantine
+from upslope.training.account import Account
 from upslope.training.config import RunConfig
 from upslope.training.loggers import (
     EPISODE_LENGTH,
@@ -61,7 +62,9 @@ class RunRecorder:
         note: Callable[[str], None],
     ):
         self.folder, self.config = folder, config
-        self.sinks, self._loggers = Sinks(note), list(loggers)
+        self._tell_user, self._said = note, list[str]()
+        self.sinks, self._loggers = Sinks(self.note), list(loggers)
+        self._account = Account() if folder is None else folder.account()  # of earlier processes
         self._history: History | None = None
         if folder is None and self._loggers:
             raise UpslopeError("Loggers write beside a run folder: give the run a folder (out=).")
@@ -73,6 +76,20 @@ class RunRecorder:
     def path(self) -> Path | None:
         """The run folder's path."""
         return None if self.folder is None else self.folder.path
+
+    def note(self, text: str) -> None:
+        """Tells the user something, and keeps it for who opens the folder."""
+        self._said.append(text)
+        self._tell_user(text)
+
+    def record_account(
+        self, times: Times, closing: list[str], best_seen: np.ndarray | None = None
+    ) -> None:
+        """Writes where the time went and what was said, where that can be written."""
+        if self.folder is not None:
+            account = self._account.after(times, self._said, closing, best_seen)
+            with contextlib.suppress(StorageError):  # the run itself needs nothing of it
+                self.folder.write_account(account)
 
     def open_dashboards(self, position: Cursor | None) -> None:
         """Begins the run on its dashboards, or continues it there.

@@ -16,6 +16,7 @@ from upslope.storage.json_text import finite_or_null, parse_json
 from upslope.storage.lock import LOCK, RunLock
 from upslope.storage.metrics_file import MetricsFile
 from upslope.storage.quarantine import quarantine
+from upslope.training.account import Account
 from upslope.training.config_file import read_config, write_config
 from upslope.training.provenance import command_line, provenance
 from upslope.training.slug import inside, slug
@@ -38,6 +39,7 @@ class RunFolder:
         status.json        state, exit code, step, message; always whole
         metrics.jsonl      one row of metrics a line
         evaluations.npz    held-out episodes (see `evaluations_file`)
+        summary.json       where the time went and what the run said (see `account`)
         diagnosis.json     what went wrong, if something did
         checkpoints/       step_<n>/ of the whole state
         policy/            the policy (see `policy_artifact`)
@@ -313,6 +315,17 @@ class RunFolder:
     def write_diagnosis(self, diagnosis: Mapping[str, Any]) -> None:
         """Writes what went wrong, for the one who looks into it."""
         self._write_json("diagnosis.json", diagnosis)
+
+    def account(self) -> Account:
+        """Where the time went and what was said; empty where that is not known."""
+        try:
+            return Account.from_dict(self._read_json("summary.json"))
+        except StorageError:  # of an earlier version, or damaged: nothing else needs it
+            return Account()
+
+    def write_account(self, account: Account) -> None:
+        """Replaces `summary.json`."""
+        self._write_json("summary.json", account.to_dict())
 
     def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
         atomic.write_json(self.path / name, finite_or_null(value))

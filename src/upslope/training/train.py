@@ -167,7 +167,7 @@ def run(
         recorder = RunRecorder(folder, loggers, config, reporter.note)
         times.compile += time.perf_counter() - began
         for text in said_before(config, built):
-            reporter.note(text)
+            recorder.note(text)
         signals = _signals(reporter, owns_process)
         return _go(config, built, recorder, times, reporter, signals, callback)
     finally:
@@ -224,11 +224,6 @@ def resume(
                 f"{2 * config.total_timesteps}`."
             )
         changes = folder.changes(config.to_dict())
-        if changes:
-            reporter.note(
-                f"config.yaml is not what this run began with ({'; '.join(changes)}): it goes on "
-                "by the new settings, and no single configuration gives its numbers again."
-            )
         before = config
         if total_timesteps is not None:
             config = extended(config, total_timesteps, int(status.get("step") or 0))
@@ -245,9 +240,14 @@ def resume(
             known = folder.dashboards()
             loggers = config.loggers if known is None else list(known)
         recorder = RunRecorder(folder, check_loggers(loggers), config, reporter.note)
+        if changes:
+            recorder.note(
+                f"config.yaml is not what this run began with ({'; '.join(changes)}): it goes on "
+                "by the new settings, and no single configuration gives its numbers again."
+            )
         if config != before:
             for text in said_of_extension(before, config, built.problem.method):
-                reporter.note(text)
+                recorder.note(text)
             folder.extend(config.to_dict())
         folder.set_status("running")
         times.compile += time.perf_counter() - began
@@ -278,7 +278,7 @@ def _go(
     signals.last_words = recorder.killed
     with signals:
         try:
-            layout = recorder.layout(reporter.note) if going else None
+            layout = recorder.layout(recorder.note) if going else None
             program = make_program(config, built, layout, recorder.first_budget())
             recorder.record_layout(program.layout)
             reporter.phase("compiling")
@@ -291,7 +291,7 @@ def _go(
                     program.shapes(),
                     history,
                     schedule,
-                    reporter.note,
+                    recorder.note,
                     further=going == "further",
                 )
             if signals.received is not None:
@@ -349,8 +349,10 @@ def _go(
             with times.spent_on("bookkeeping"):
                 recorder.finish(result, position)
             notes += recorder.sinks.failures
+            recorder.record_account(times, notes, seen)
             return result
         except BaseException as error:
+            recorder.record_account(times, [])
             recorder.fail(error)
             raise
         finally:
