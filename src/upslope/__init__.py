@@ -4,10 +4,10 @@ An environment, a policy and a search method in; a policy with the evidence that
 
     run = upslope.train("CartPole-v1", "ppo", total_timesteps=100_000, seeds=8)
 
-The facade is `train`, `resume`, `evaluate`, `load`, `compare`, `record`, `make`, `gradcheck`,
-`maximize`, `minimize`, `AskTell`, `Run` and `configure`, with `UpslopeError`, of which all their
-errors are; everything else is in the packages. Both load on first use, so that `import upslope`
-costs nothing by itself.
+The facade is `train`, `resume`, `evaluate`, `load`, `compare`, `record`, `report`, `make`,
+`gradcheck`, `maximize`, `minimize`, `AskTell`, `Run` and `configure`, with `UpslopeError`, of which
+all their errors are; everything else is in the packages. Both load on first use, so that
+`import upslope` costs nothing by itself.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         exact,
         objectives,
         optimization,
+        pages,
         planning,
         plots,
         policies,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         training,
     )
     from upslope.comparison.compared_runs import compare
+    from upslope.comparison.report import report
     from upslope.core.checks import UpslopeError
     from upslope.diagnostics.gradient_check import gradcheck
     from upslope.environments.factory import make
@@ -62,6 +64,7 @@ _FACADE = {
     "maximize": "upslope.optimization.maximize",
     "minimize": "upslope.optimization.maximize",
     "record": "upslope.training.record_run",
+    "report": "upslope.comparison.report",
     "resume": "upslope.training.train",
     "train": "upslope.training.train",
 }
@@ -76,6 +79,7 @@ _PACKAGES = (
     "exact",
     "objectives",
     "optimization",
+    "pages",
     "planning",
     "plots",
     "policies",
@@ -109,10 +113,12 @@ __all__ = [
     "minimize",
     "objectives",
     "optimization",
+    "pages",
     "planning",
     "plots",
     "policies",
     "record",
+    "report",
     "resume",
     "sampling",
     "search",

@@ -6,6 +6,7 @@ from imports import SOURCE, Import, all_imports, imports_of
 FLOORS = {
     "core": 0,
     "storage": 1,
+    "pages": 1,
     "environments": 2,
     "policies": 2,
     "objectives": 2,

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from upslope.cli.figures import curve, duration, number, rate, seconds
 from upslope.cli.live_display import LiveDisplay
 from upslope.cli.plain_display import PlainDisplay
 from upslope.cli.summary import print_summary
+from upslope.core.number_text import curve, duration, number, rate, seconds
 from upslope.engine.progress import Evaluation, Progress, Summary, Times
 
 

@@ -13,7 +13,7 @@ import upslope
 from small_runs import small_run
 from upslope.core.checks import StorageError, UpslopeError
 from upslope.training.film import HOLD, Clip, Reel
-from upslope.training.record_run import moments_of, pace_of
+from upslope.training.record_run import Pace, moments_of, pace_of
 
 Image = pytest.importorskip("PIL.Image")
 BUDGET = {"total_timesteps": 300, "evaluations": 1}
@@ -124,7 +124,7 @@ def test_refusals(cart_pole, tmp_path):
     ],
 )
 def test_films_keep_the_pace_of_the_environment(pace, fps, steps, found):
-    assert pace_of(pace, fps, steps) == found
+    assert pace_of(pace, Pace(fps), steps) == found
 
 
 def test_the_last_moment_is_always_shown():

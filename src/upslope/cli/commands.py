@@ -186,6 +186,13 @@ def record(argv: list[str], began: float) -> int:
     return record(argv)
 
 
+def report(argv: list[str], began: float) -> int:
+    """`upslope report RUN...`."""
+    from upslope.cli.report_command import report
+
+    return report(argv)
+
+
 def list_names(argv: list[str], began: float) -> int:
     """`upslope list envs|methods|policies|objectives|estimators|planners|engines`."""
     from upslope.cli.listing import KINDS, listing

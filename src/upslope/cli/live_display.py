@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from upslope.cli.figures import curve, duration, number, rate
+from upslope.core.number_text import curve, duration, number, rate
 from upslope.engine.progress import Evaluation, Progress
 from upslope.training.statistics import interquartile_mean
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "bench": "ENV METHOD...  train several methods, then compare them",
     "plot": "RUN...         curves of runs, as a picture",
     "record": "RUN            a film of a run's policies, GIF and MP4",
+    "report": "RUN...         one page about a run, or runs against each other",
     "list": "envs|methods|policies|objectives|estimators",
     "show": "NAME           equation, settings and reference of a method; what an ENV accepts",
 }

@@ -8,7 +8,7 @@ from typing import IO
 
 import numpy as np
 
-from upslope.cli.figures import duration, number, rate
+from upslope.core.number_text import duration, number, rate
 from upslope.engine.progress import Evaluation, Progress
 from upslope.training.statistics import interquartile_mean
 

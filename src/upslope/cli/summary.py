@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from upslope.cli.figures import number, rate, seconds
+from upslope.core.number_text import number, rate, seconds
 from upslope.engine.progress import Evaluation, Summary
 from upslope.training.printed_command import printed_command
 from upslope.training.statistics import bootstrap_interval, interquartile_mean

@@ -117,7 +117,7 @@ def _write_mp4(path: Path, frames: Sequence[Image.Image], fps: float) -> None:
         pix_fmt_in="rgb24",
         pix_fmt_out="yuv420p",
         macro_block_size=2,
-        output_params=["-crf", "26", "-preset", "fast", "-movflags", "+faststart"],
+        output_params=["-crf", "26", "-preset", "veryfast", "-movflags", "+faststart"],
     )
     try:
         with warnings.catch_warnings():

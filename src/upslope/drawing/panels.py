@@ -36,7 +36,7 @@ def side_by_side(title: str, shown: Sequence[Panel], size: tuple[int, int]) -> I
     Width and height are even, as video wants them.
 
     Args:
-      title: above all.
+      title: above all; empty for none.
       shown: at least one panel.
       size: width and height of each picture, into which it is fitted.
     """
@@ -44,7 +44,8 @@ def side_by_side(title: str, shown: Sequence[Panel], size: tuple[int, int]) -> I
     from PIL import Image, ImageDraw
 
     width = len(shown) * size[0] + (len(shown) + 1) * GAP
-    height = TITLE + CAPTION + size[1] + GAP
+    top = TITLE if title else 0
+    height = top + CAPTION + size[1] + GAP
     frame = Image.new("RGB", (width + width % 2, height + height % 2), PAPER)
     draw = ImageDraw.Draw(frame)
     large, small = font_of(15), font_of(13)
@@ -52,13 +53,13 @@ def side_by_side(title: str, shown: Sequence[Panel], size: tuple[int, int]) -> I
     for place, panel in enumerate(shown):
         left = GAP + place * (size[0] + GAP)
         words = fitted(panel.heading, large, size[0]), fitted(panel.line, small, size[0])
-        draw.text((left, TITLE + 12), words[0], INK, large, "lm")
-        draw.text((left, TITLE + 30), words[1], INK if panel.ended else "#5b6472", small, "lm")
+        draw.text((left, top + 12), words[0], INK, large, "lm")
+        draw.text((left, top + 30), words[1], INK if panel.ended else "#5b6472", small, "lm")
         picture = fit(panel.picture, size)
         if panel.ended:
             picture = Image.blend(picture, Image.new("RGB", picture.size, PAPER), 0.45)
-        frame.paste(picture, (left, TITLE + CAPTION))
-        edge = (left, TITLE + CAPTION, left + size[0] - 1, TITLE + CAPTION + size[1] - 1)
+        frame.paste(picture, (left, top + CAPTION))
+        edge = (left, top + CAPTION, left + size[0] - 1, top + CAPTION + size[1] - 1)
         draw.rectangle(edge, outline=FAINT)
     return frame
 

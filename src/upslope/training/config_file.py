@@ -133,9 +133,17 @@ def write_config(path: Path, config: dict[str, Any]) -> None:
     Raises:
       StorageError: for a value that is not plain, or when the file cannot be written.
     """
+    atomic.write_bytes(path, config_text(config).encode())
+
+
+def config_text(config: dict[str, Any]) -> str:
+    """A table of plain values as YAML, in its order.
+
+    Raises:
+      StorageError: for a value that is not plain.
+    """
     to_plain(config, "config")
-    text = yaml.dump(_builtin(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-    atomic.write_bytes(path, text.encode())
+    return yaml.dump(_builtin(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def _builtin(value: Any) -> Any:

@@ -47,7 +47,10 @@ def package_versions() -> dict[str, str | None]:
 
 def command_line() -> str:
     """The command of this process, quoted for a shell."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0])
+    # `python -m upslope` is the command by another way.
+    module = program.name == "__main__.py" and program.parent.name == "upslope"
+    return shlex.join(["upslope" if module else program.name, *sys.argv[1:]])
 
 
 def _version(package: str) -> str | None:

@@ -54,6 +54,13 @@ class Shown(NamedTuple):
     steps: int  # as far as they are filmed
 
 
+class Pace(NamedTuple):
+    """How fast a film is: frames per second as they were asked for, else at most so many."""
+
+    fps: float | None
+    fastest: float = FASTEST
+
+
 class Played(NamedTuple):
     """Episodes with their pictures."""
 
@@ -104,12 +111,56 @@ def record(
         `gymnasium`, or a package is missing.
       StorageError: there is no policy in the folder, or a film cannot be written.
     """
+    path = folder_of(run)
+    shot = shoot(
+        path,
+        episodes=episodes,
+        deterministic=deterministic,
+        seed=seed,
+        fps=fps,
+        max_steps=max_steps,
+        environment=environment,
+        files=files_of(path, out),
+    )
+    reel, played = shot.reel, shot.played
+    written = tuple(write_film(file, reel, reel.fps) for file in shot.files)
+    seconds = len(reel) / reel.fps
+    return Film(
+        written, played.evaluation, shot.shown.seeds, shot.shown.headings, seconds, played.notes
+    )
+
+
+class Shot(NamedTuple):
+    """A film before it is written."""
+
+    reel: Reel
+    played: Played
+    shown: Shown
+    files: list[Path]
+
+
+def shoot(
+    path: Path,
+    *,
+    episodes: int = 1,
+    deterministic: bool | None = None,
+    seed: int = 0,
+    fps: float | None = None,
+    max_steps: int = 1000,
+    environment: EnvironmentLike | None = None,
+    fastest: float = FASTEST,
+    files: list[Path],
+) -> Shot:
+    """Plays what a film shows; the arguments are those of `record`, checked before any work.
+
+    Args:
+      fastest: frames per second, at most, where `fps` is None.
+      files: where the film is to be written.
+    """
     check_number("record", "episodes", episodes, at_least=1, at_most=BLOCK, integer=True)
     check_number("record", "max_steps", max_steps, at_least=1, integer=True)
     if fps is not None:
         check_number("record", "fps", fps, at_least=1, at_most=100)
-    path = folder_of(run)
-    files = files_of(path, out)
     prepared = prepare("record", path, environment, seed)
     seeds, headings = ranked(prepared)
     if deterministic is None:
@@ -117,15 +168,12 @@ def record(
     shown = Shown(seeds, headings, episodes, deterministic, max_steps)
     evaluator = make_evaluator(prepared.config, prepared.built)
     try:
-        played = play(prepared, evaluator, shown, fps)
+        played = play(prepared, evaluator, shown, Pace(fps, fastest))
     finally:
         evaluator.close()
     kind = "deterministic actions" if deterministic else "sampled actions"
     title = f"{prepared.config.method} on {prepared.config.environment}, {kind}"
-    reel = Reel(title, played.clips, played.fps)
-    written = tuple(write_film(file, reel, played.fps) for file in files)
-    seconds = len(reel) / played.fps
-    return Film(written, played.evaluation, seeds, headings, seconds, played.notes)
+    return Shot(Reel(title, played.clips, played.fps), played, shown, files)
 
 
 def folder_of(run: Run | str | Path) -> Path:
@@ -179,7 +227,7 @@ def play(
     prepared: Prepared,
     evaluator: Evaluator,
     shown: Shown,
-    fps: float | None,
+    speed: Pace,
 ) -> Played:
     """Plays the episodes and keeps what is needed to draw them.
 
@@ -187,7 +235,7 @@ def play(
       UpslopeError: the environment is sampled by another engine.
     """
     if isinstance(evaluator, JaxEvaluator):
-        return play_compiled(prepared, evaluator, shown, fps)
+        return play_compiled(prepared, evaluator, shown, speed)
     environment = prepared.built.evaluation_environment
     engine = engine_of(environment, prepared.config.engine)
     if (
@@ -195,16 +243,14 @@ def play(
         and isinstance(evaluator, HostEvaluator)
         and isinstance(environment, GymnasiumSpec)
     ):
-        return play_simulators(prepared, evaluator, environment, shown, fps)
+        return play_simulators(prepared, evaluator, environment, shown, speed)
     raise UpslopeError(
         f"record films environments of the engines 'jax' and 'gymnasium'; {engine!r} shows no "
         "pictures. Choose an environment with the same spaces (environment=...)."
     )
 
 
-def play_compiled(
-    prepared: Prepared, evaluator: JaxEvaluator, shown: Shown, fps: float | None
-) -> Played:
+def play_compiled(prepared: Prepared, evaluator: JaxEvaluator, shown: Shown, speed: Pace) -> Played:
     """Episodes of a JAX environment, drawn from its states or plotted from its observations."""
     environment: Environment = evaluator.environment
     scene = scene_of(environment)
@@ -216,7 +262,7 @@ def play_compiled(
     evaluation = evaluation_of(prepared.loaded, returns)
     lengths = evaluation.lengths[list(shown.seeds)]
     pace = scene.steps_per_second if scene else STEPS_PER_SECOND
-    every, rate = pace_of(pace, fps, int(min(lengths.max(), limit)))
+    every, rate = pace_of(pace, speed, int(min(lengths.max(), limit)))
     clips: list[list[Clip]] = []
     for episode in range(shown.episodes):
         row = []
@@ -243,12 +289,12 @@ def play_simulators(
     evaluator: HostEvaluator,
     environment: GymnasiumSpec,
     shown: Shown,
-    fps: float | None,
+    speed: Pace,
 ) -> Played:
     """Episodes of simulators, which draw themselves where they can."""
     recipe, pace, failure = probe(environment)
     limit = min(shown.steps, evaluator.limit)
-    every, rate = pace_of(pace, fps, limit)
+    every, rate = pace_of(pace, speed, limit)
     keep = None if failure else stored
     filmed = FilmedSimulators(recipe, {}, keep, every, limit)
     recording = Recording(shown.seeds, limit, state=False)
@@ -319,17 +365,17 @@ def quiet_pictures() -> Iterator[None]:
         yield
 
 
-def pace_of(pace: float, fps: float | None, steps: int) -> tuple[int, float]:
+def pace_of(pace: float, speed: Pace, steps: int) -> tuple[int, float]:
     """Steps from one frame to the next, and frames per second.
 
     Args:
       pace: the environment's own steps per second.
-      fps: as it was asked for.
+      speed: of the film.
       steps: of the longest episode.
     """
-    if fps is not None:
-        return max(1, round(pace / fps)), float(fps)
-    every = max(math.ceil(pace / FASTEST), math.ceil(steps / MOST_FRAMES), 1)
+    if speed.fps is not None:
+        return max(1, round(pace / speed.fps)), float(speed.fps)
+    every = max(math.ceil(pace / speed.fastest), math.ceil(steps / MOST_FRAMES), 1)
     return every, pace / every
 
 

@@ -228,6 +228,26 @@ class Run:
             environment=environment,
         )
 
+    def report(
+        self,
+        out: str | Path | None = None,
+        *,
+        film: bool = True,
+        environment: EnvironmentLike | None = None,
+    ) -> Path:
+        """One file of HTML about the run, to look at and to send around; returns its path.
+
+        The arguments are those of `upslope.report`, which also reports on several runs.
+
+        Raises:
+          UpslopeError: no file is named and the run has no folder, another ending than `.html`, or
+            jinja2 is not installed.
+          StorageError: the file cannot be written.
+        """
+        from upslope.training.report_run import report_run
+
+        return report_run(self, out, film=film, environment=environment)
+
     def _return_text(self) -> str:
         if not self.evaluations:
             return "not evaluated yet"

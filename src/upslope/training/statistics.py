@@ -61,3 +61,32 @@ def bootstrap_interval(
     tail = (1 - confidence) / 2
     low, high = np.quantile(results, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def interval_curve(
+    values: np.ndarray, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Interquartile mean over seeds at each point of a curve [P], and the ends of its interval.
+
+    At every point they are those of `interquartile_mean` and `bootstrap_interval`, to rounding.
+
+    Args:
+      values: [P, S], finite.
+      confidence: of the intervals.
+      resamples: how many.
+      seed: of the resampling.
+    """
+    values = np.asarray(values, float)
+    points, n = values.shape
+    edges = np.arange(n)
+    weight = np.clip(np.minimum(edges + 1, 3 * n / 4) - np.maximum(edges, n / 4), 0, 1)
+    weight /= weight.sum()
+    centre = np.sort(values, axis=1) @ weight
+    if n < 2:
+        return centre, np.full(points, np.nan), np.full(points, np.nan)
+    rng = np.random.default_rng(np.random.SeedSequence([seed, n]))
+    draws = rng.integers(n, size=(resamples, n))
+    tail = (1 - confidence) / 2
+    ends = [np.quantile(np.sort(row[draws], axis=1) @ weight, [tail, 1 - tail]) for row in values]
+    low, high = np.array(ends).reshape(points, 2).T
+    return centre, low, high

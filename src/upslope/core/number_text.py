@@ -63,7 +63,7 @@ def curve(values: Sequence[float], low: float, high: float, width: int) -> str:
         edges = [round(i * len(values) / width) for i in range(width + 1)]
         values = [_mean(values[a:b]) for a, b in pairwise(edges)]
     span = high - low
-    shown = []
+    shown: list[str] = []
     for value in values:
         if not math.isfinite(value):
             shown.append(" ")
