@@ -4,7 +4,7 @@ An environment, a policy and a search method in; a policy with the evidence that
 
     run = upslope.train("CartPole-v1", "ppo", total_timesteps=100_000, seeds=8)
 
-The facade is `train`, `resume`, `evaluate`, `load`, `compare`, `record`, `report`, `make`,
+The facade is `train`, `resume`, `evaluate`, `load`, `compare`, `record`, `report`, `export`, `make`,
 `gradcheck`, `maximize`, `minimize`, `AskTell`, `Run` and `configure`, with `UpslopeError`, of which
 all their errors are; everything else is in the packages. Both load on first use, so that
 `import upslope` costs nothing by itself.
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         environments,
         estimators,
         exact,
+        exporting,
         objectives,
         optimization,
         pages,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from upslope.core.checks import UpslopeError
     from upslope.diagnostics.gradient_check import gradcheck
     from upslope.environments.factory import make
+    from upslope.exporting.exported_policy import export
     from upslope.optimization.ask_tell import AskTell
     from upslope.optimization.maximize import maximize, minimize
     from upslope.training.configure import configure
@@ -56,6 +58,7 @@ _FACADE = {
     "Run": "upslope.training.run",
     "configure": "upslope.training.configure",
     "evaluate": "upslope.training.train",
+    "export": "upslope.exporting.exported_policy",
     "load": "upslope.training.train",
     "AskTell": "upslope.optimization.ask_tell",
     "UpslopeError": "upslope.core.checks",
@@ -77,6 +80,7 @@ _PACKAGES = (
     "environments",
     "estimators",
     "exact",
+    "exporting",
     "objectives",
     "optimization",
     "pages",
@@ -106,6 +110,8 @@ __all__ = [
     "estimators",
     "evaluate",
     "exact",
+    "export",
+    "exporting",
     "gradcheck",
     "load",
     "make",

@@ -22,6 +22,7 @@ FLOORS = {
     "engine": 7,
     "training": 8,
     "comparison": 9,
+    "exporting": 9,
     "optimization": 9,
     "plots": 10,
     "cli": 11,

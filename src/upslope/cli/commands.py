@@ -193,6 +193,13 @@ def report(argv: list[str], began: float) -> int:
     return report(argv)
 
 
+def export(argv: list[str], began: float) -> int:
+    """`upslope export RUN`."""
+    from upslope.cli.export_command import export
+
+    return export(argv)
+
+
 def list_names(argv: list[str], began: float) -> int:
     """`upslope list envs|methods|policies|objectives|estimators|planners|engines`."""
     from upslope.cli.listing import KINDS, listing

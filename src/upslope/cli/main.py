@@ -23,6 +23,7 @@ COMMANDS = {
     "plot": "RUN...         curves of runs, as a picture",
     "record": "RUN            a film of a run's policies, GIF and MP4",
     "report": "RUN...         one page about a run, or runs against each other",
+    "export": "RUN            a policy for programs without Upslope",
     "list": "envs|methods|policies|objectives|estimators",
     "show": "NAME           equation, settings and reference of a method; what an ENV accepts",
 }
