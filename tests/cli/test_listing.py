@@ -124,3 +124,11 @@ def test_an_environment_that_needs_settings_is_shown_without_spaces(capsys):
 def needs_a_size(size: int) -> object:
     """Cannot be built without it."""
     raise AssertionError("nobody gave a size")
+
+
+def test_long_equations_are_told_one_statement_per_line():
+    from upslope.cli.listing import statements
+
+    equation = r"a = b, \qquad c = d"
+    assert statements(equation, 80) == ["    a = b,   c = d"]
+    assert statements(equation, 16) == ["    a = b,", "    c = d"]

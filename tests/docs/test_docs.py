@@ -12,7 +12,7 @@ HEADINGS = [
     "Equation",
     "Pseudocode",
     "When it fails",
-    "What is logged",
+    "Logged",
     "Differences from the paper",
     "Results",
     "API",
@@ -87,54 +87,12 @@ def test_method_pages_have_the_same_headings(page):
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs" / "methods").glob("*.md")), ids=name)
 def test_method_pages_name_everything_that_is_logged(page):
-    from upslope.search.evolution import (
-        augmented_random_search,
-        cross_entropy,
-        genetic_algorithm,
-        natural_evolution,
-        openai_es,
-        pgpe,
-    )
-    from upslope.search.gradient import (
-        exact_gradient_ascent,
-        finite_difference_ascent,
-        gradient_ascent,
-        kohl_stone,
-        ppo,
-    )
-    from upslope.search.local import (
-        hill_climbing,
-        nelder_mead,
-        random_search,
-        simulated_annealing,
-    )
-    from upslope.search.value_based import dqn
-    from upslope.search.wrappers import uncertainty_handling
+    from method_page import diagnostics
+    from upslope.search import METHODS
 
-    fields = {
-        "cma-es": uncertainty_handling.UncertaintyHandlingDiagnostics,
-        "sep-cma-es": uncertainty_handling.UncertaintyHandlingDiagnostics,
-        "xnes": natural_evolution.NaturalEvolutionDiagnostics,
-        "snes": natural_evolution.NaturalEvolutionDiagnostics,
-        "pgpe": pgpe.PGPEDiagnostics,
-        "openai-es": openai_es.OpenAIESDiagnostics,
-        "ars": augmented_random_search.ARSDiagnostics,
-        "random-search": random_search.RandomSearchDiagnostics,
-        "hill-climbing": hill_climbing.HillClimbingDiagnostics,
-        "simulated-annealing": simulated_annealing.SimulatedAnnealingDiagnostics,
-        "nelder-mead": nelder_mead.NelderMeadDiagnostics,
-        "genetic-algorithm": genetic_algorithm.GeneticAlgorithmDiagnostics,
-        "finite-differences": finite_difference_ascent.FiniteDifferenceDiagnostics,
-        "kohl-stone": kohl_stone.KohlStoneDiagnostics,
-        "exact-gradient": exact_gradient_ascent.ExactGradientDiagnostics,
-        "natural-gradient": exact_gradient_ascent.ExactGradientDiagnostics,
-        "cem": cross_entropy.CrossEntropyDiagnostics,
-        "reinforce": gradient_ascent.GradientAscentDiagnostics,
-        "ppo": ppo.PPODiagnostics,
-        "dqn": dqn.DQNDiagnostics,
-    }[page.stem]._fields
-    logged = page.read_text().split("## What is logged")[1].split("\n## ")[0]
-    assert re.findall(r"^\| `(\w+)`", logged, re.MULTILINE) == list(fields)
+    logged = page.read_text().split("## Logged")[1].split("\n## ")[0]
+    fields = diagnostics(METHODS.entry(page.stem).load())
+    assert re.findall(r"^\| `(\w+)`", logged, re.MULTILINE) == fields
 
 
 def test_commands_in_the_docs_exist():

@@ -219,10 +219,19 @@ def essay(source: Docstring, width: int) -> Iterator[str]:
     yield from wrapped(source.summary, width)
     for equation in source.equations:
         yield ""
-        yield from wrapped(terminal_math(equation), width, indent="    ")
+        yield from statements(equation, width)
     for paragraph in source.body:
         yield ""
         yield from wrapped(paragraph, width)
+
+
+def statements(equation: str, width: int) -> list[str]:
+    """An equation in one line, or where that is too long each of its statements in one."""
+    whole = wrapped(terminal_math(equation), width, indent="    ")
+    if len(whole) == 1:
+        return whole
+    parts = [terminal_math(part) for part in equation.split(r"\qquad")]
+    return [line for part in parts for line in wrapped(part, width, indent="    ", hang="    ")]
 
 
 def explained(name: str, sources: list[Docstring]) -> str:

@@ -87,7 +87,8 @@ def importance_estimate(
     Args:
       log_weight: log p(x_i) - log q(x_i), [N].
       values: f(x_i), [N].
-      weighting, clip: see `normalized_weights`.
+      weighting: see `normalized_weights`.
+      clip: see `normalized_weights`.
 
     Raises:
       UpslopeError: when there are no weights, when one is NaN or +inf (q gave its own sample

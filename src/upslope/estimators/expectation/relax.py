@@ -223,7 +223,9 @@ def fit_control(
     Args:
       estimator: `Relax` or `Rebar`.
       key: consumed.
-      distribution_of, parameters, f: as for `ExpectationGradient.per_sample`.
+      distribution_of: as for `ExpectationGradient.per_sample`, and the next two as well.
+      parameters: of the distribution.
+      f: whose mean's gradient is estimated.
       n_steps: Adam steps, each on fresh samples.
       learning_rate: of Adam.
 

@@ -119,10 +119,15 @@ def vtrace(
 
     Args:
       log_ratio: log pi(a_t|s_t) - log b(a_t|s_t), [T, ...].
+      reward: [T, ...], and those that follow as for `lambda_returns`.
       value: [T, ...], V(s_t).
+      next_value: [T, ...], V(s_{t+1}).
+      terminated: [T, ...], where the process ended.
+      ended: [T, ...], where the episode ended, for whatever reason.
+      discount: gamma.
       gae_lambda: lambda.
-      rho_clip, c_clip: positive; `math.inf` for none.
-      reward, next_value, terminated, ended, discount: as for `lambda_returns`.
+      rho_clip: positive; `math.inf` for none.
+      c_clip: positive; `math.inf` for none.
 
     References:
       Espeholt et al. (2018), equation 1 and section 4.2.

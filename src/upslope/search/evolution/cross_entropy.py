@@ -58,8 +58,10 @@ class CrossEntropyMethod(SearchMethod[CrossEntropyState, Returns]):
     r"""Draws policies from a Gaussian, and fits it to the best of them.
 
     .. math:: \theta_p \sim \mathcal N(\mu, \operatorname{diag} \sigma^2), \qquad
-              \mu', \sigma'^2 = \text{mean, variance of the } \theta_p \text{ with the } K
-              \text{ best returns} \quad (+\, Z_t)
+              \mu' = \frac1K \sum_{p \in E} \theta_p, \qquad
+              \sigma'^2 = \frac1K \sum_{p \in E} (\theta_p - \mu')^2 + Z_t
+
+    where E holds the K candidates with the best mean returns.
 
     With `covariance="full"` it is fitted with all its covariances,
     :math:`\Sigma = \frac1K \sum_k (\theta_k - \mu')(\theta_k - \mu')^\top`, which are never

@@ -54,7 +54,9 @@ class PGPE(SearchMethod[PGPEState, Returns]):
     .. math:: \theta_p \sim \mathcal N(m, \operatorname{diag} \sigma^2), \qquad
               \hat g_m = \frac1P \sum_p f_p \frac{\theta_p - m}{\sigma^2}, \qquad
               \hat g_\sigma = \frac1P \sum_p (f_p - \bar f)
-              \frac{(\theta_p - m)^2 - \sigma^2}{\sigma^3}
+              \frac{(\theta_p - m)^2 - \sigma^2}{\sigma^3}, \qquad
+              m \leftarrow m + \eta \operatorname{optimizer}(\sigma^2 \hat g_m), \quad
+              \sigma \leftarrow \sigma + \eta_\sigma \sigma^2 \hat g_\sigma
 
     The log-derivative identity with x = theta: policies act deterministically, exploration is in
     their parameters. Candidates come in pairs of opposite noise, so that the even part of J cancels

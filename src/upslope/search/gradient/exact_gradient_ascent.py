@@ -161,7 +161,9 @@ class ExactGradientAscent(SearchMethod[ExactGradientState, Environment]):
 class ExactNaturalGradient(ExactGradientAscent):
     r"""Follows the exact natural gradient: steepest in how much the policy changes, not theta.
 
-    .. math:: \theta \leftarrow \theta + \eta \, F(\theta)^{+} \nabla J(\theta)
+    .. math:: \theta \leftarrow \theta + \eta \, F(\theta)^{+} \nabla J(\theta), \qquad
+              F(\theta) = \sum_s w(s) \sum_a \pi(a|s) \nabla \log \pi(a|s)
+              \nabla \log \pi(a|s)^\top
 
     F is the Fisher matrix of a decision under the states that the policy visits. Invariant to how
     the policy is parametrised. For tabular softmax policies under a discount it is policy

@@ -147,7 +147,16 @@ def finite_differences(
     common_random_numbers: bool = True,
     adam_eps: float = 1e-5,
 ) -> FiniteDifferenceAscent:
-    """Finite differences in the flat settings of the command line.
+    r"""Finite differences in the flat settings of the command line.
+
+    .. math:: \text{forward: } g_k = \frac{J(\theta + \epsilon e_k) - J(\theta)}{\epsilon}, \qquad
+              \text{central: } g_k = \frac{J(\theta + \epsilon e_k) - J(\theta - \epsilon e_k)}
+              {2 \epsilon}, \qquad
+              \text{random, spsa: } g = \frac cM \sum_m
+              \frac{J(\theta + \epsilon u_m) - J(\theta - \epsilon u_m)}{2 \epsilon} u_m, \qquad
+              \text{regression: } g = \arg\min_g \sum_m
+              \big(J(\theta + \epsilon u_m) - J(\theta) - \epsilon \, g \cdot u_m\big)^2, \qquad
+              \theta \leftarrow \theta + \eta \, g
 
     Args:
       kind: the differences: by coordinate, "forward" (D + 1 evaluations) or "central" (2 D);

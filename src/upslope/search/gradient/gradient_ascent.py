@@ -239,7 +239,11 @@ def reinforce(
     total_timesteps: float | None = None,
     adam_eps: float = 1e-5,
 ) -> GradientAscent:
-    """REINFORCE in the flat settings of the command line; see `GradientAscent`, `LikelihoodRatio`.
+    r"""REINFORCE in the flat settings of the command line; see `GradientAscent`, `LikelihoodRatio`.
+
+    .. math:: \hat g = \frac1N \sum_{n=1}^N \sum_t \gamma^t (G_{t,n} - b_{t,n})
+              \nabla_\theta \log \pi_\theta(a_{t,n} | s_{t,n}), \qquad
+              \theta \leftarrow \theta + \eta \, \operatorname{direction}(\hat g)
 
     Args:
       n_episodes: whole episodes per iteration.

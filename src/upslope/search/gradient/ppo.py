@@ -72,7 +72,9 @@ class PPO(SearchMethod[PPOState, Trajectories]):
 
     .. math:: L = E\Big[\min\big(\rho_t A_t,\ \operatorname{clip}(\rho_t, 1-\epsilon, 1+\epsilon)
               A_t\big) - c_v (V(s_t) - R_t)^2 + c_e H(\pi(\cdot|s_t))\Big], \qquad
-              \rho_t = \frac{\pi_\theta(a_t|s_t)}{\pi_{\theta_\text{old}}(a_t|s_t)}
+              \rho_t = \frac{\pi_\theta(a_t|s_t)}{\pi_{\theta_\text{old}}(a_t|s_t)}, \qquad
+              A_t = \sum_k (\gamma \lambda)^k \delta_{t+k}, \quad
+              \delta_t = r_t + \gamma V(s_{t+1}) - V(s_t)
 
     The first gradient of an iteration is the plain policy gradient with GAE; **biased** as an
     estimate of grad J by the learned value (unless lambda = 1), by the missing step weight gamma^t

@@ -60,7 +60,7 @@ class DQN(SearchMethod[DQNState, Replayed]):
     r"""Q-learning with a network, a replay buffer and a target network that lags behind.
 
     .. math:: L = E\Big[w \, \ell\big(y - q_\theta(s_t, a_t)\big)\Big], \qquad
-              y = r_{t+1} + \gamma \max_a q_{\theta'}(s_{t+1}, a)
+              y = \sum_{k=1}^n \gamma^{k-1} r_{t+k} + \gamma^n \max_a q_{\theta'}(s_{t+n}, a)
 
     with Huber's loss :math:`\ell`, on batches of past steps, acting epsilon-greedily. The policy's
     preferences are the action values; the solution acts greedily on them. No guarantee of

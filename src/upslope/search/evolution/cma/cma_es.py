@@ -63,8 +63,14 @@ class CMAESDiagnostics(NamedTuple):
 class CMAES(SearchMethod[CMAESState, Returns]):
     r"""Draws policies from a Gaussian whose mean, step size and covariance follow the best ones.
 
-    .. math:: \theta_p \sim \mathcal N(m, \sigma^2 C), \qquad
-              m \leftarrow \sum_{i \le \mu} w_i \theta_{i:P}, \qquad
+    .. math:: \theta_p = m + \sigma y_p, \quad y_p \sim \mathcal N(0, C), \qquad
+              m \leftarrow m + \sigma \bar y, \quad \bar y = \sum_{i \le \mu} w_i y_{i:P}, \qquad
+              p_\sigma \leftarrow (1 - c_\sigma) p_\sigma
+              + \sqrt{c_\sigma (2 - c_\sigma) \mu_\text{eff}} \, C^{-1/2} \bar y, \qquad
+              \sigma \leftarrow \sigma \exp\Big(\frac{c_\sigma}{d_\sigma}
+              \Big(\frac{|p_\sigma|}{E|\mathcal N(0, I)|} - 1\Big)\Big), \qquad
+              p_c \leftarrow (1 - c_c) p_c
+              + h \sqrt{c_c (2 - c_c) \mu_\text{eff}} \, \bar y, \qquad
               C \leftarrow (1 - c_1 - c_\mu \textstyle\sum_i w_i) C + c_1 p_c p_c^\top
               + c_\mu \sum_i w_i y_{i:P} y_{i:P}^\top
 

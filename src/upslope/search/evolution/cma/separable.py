@@ -22,7 +22,11 @@ def separable_cma_es(
     active: bool = True,
     common_random_numbers: bool = False,
 ) -> CMAES:
-    """CMA-ES with a variance for each parameter: linear in their number, not rotation invariant.
+    r"""CMA-ES with a variance for each parameter: linear in their number, not rotation invariant.
+
+    .. math:: \theta_p = m + \sigma \, d \odot z_p, \quad z_p \sim \mathcal N(0, I), \qquad
+              d \leftarrow d \exp\Big(\frac{\ln 2}2 \Big(c_1 (p_c^2 - 1)
+              + c_\mu \sum_i w_i (z_{i:P}^2 - 1)\Big)\Big)
 
     Args:
       population_size: P, candidates per iteration.
