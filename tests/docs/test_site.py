@@ -170,3 +170,14 @@ def test_notebooks_become_pages():
     )
     assert pictures == {"first-1.png": b"hi"}
     assert "(first-1.png)" in page
+
+
+def test_the_budgets_of_the_decision_page_are_those_of_the_presets():
+    text = (DOCS / "how-to-choose.md").read_text().split("## By budget")[1].split("\n## ")[0]
+    head, _, *rows = [line.strip("|").split("|") for line in re.findall(r"^\|.*\|$", text, re.M)]
+    tuned = yaml.safe_load((ROOT / "src/upslope/training/presets/presets.yaml").read_text())
+    assert len(rows) > 4
+    for name, *cells in [[cell.strip(" `") for cell in row] for row in rows]:
+        for task, cell in zip(head[1:], cells, strict=True):
+            steps = tuned[task.strip()].get(name, {}).get("total_timesteps")
+            assert cell == (f"{steps:,}" if steps else ""), f"{name} on {task}"
