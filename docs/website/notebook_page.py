@@ -29,12 +29,14 @@ def notebook_page(notebook: str, name: str) -> tuple[str, dict[str, bytes]]:
 
 
 def shown(output: dict[str, Any], name: str, pictures: dict[str, bytes]) -> Iterator[str]:
-    """One output: a picture where it has one, otherwise its text."""
+    """One output: a picture, a table or text, the first that it has."""
     data = output.get("data", {})
     if "image/png" in data:
         file = f"{name}-{len(pictures) + 1}.png"
         pictures[file] = base64.b64decode(data["image/png"])
         yield f"![What the cell draws]({file})"
+    elif "text/html" in data:
+        yield "".join(data["text/html"])
     else:
         text = "".join(output.get("text", data.get("text/plain", ""))).rstrip()
         yield f"```text {{ .output }}\n{text}\n```"

@@ -173,3 +173,15 @@ def test_curves_are_interquartile_means_with_their_intervals():
 def test_a_shape_that_does_not_fit_is_said():
     with pytest.raises(UpslopeError, match="values of shape"):
         plots.score_function(lambda points: points)
+
+
+def test_figures_show_themselves_in_notebooks():
+    """Without pyplot, a backend or a magic; as PNG, and the class is made once."""
+    from matplotlib.figure import Figure
+
+    from upslope.core.figure_class import require_matplotlib
+
+    figure = require_matplotlib()(figsize=(1, 1))
+    assert isinstance(figure, Figure)
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    assert require_matplotlib() is require_matplotlib()

@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from upslope.core.checks import missing_extra
+from upslope.core.figure_class import require_matplotlib as require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # Told apart by the colour-blind too (Okabe and Ito).
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "0.55"
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, "#e69f00", "#56b4e9", "0.3")
-
-
-def require_matplotlib() -> type[Figure]:
-    """`matplotlib.figure.Figure`, which draws without a screen.
-
-    Raises:
-      UpslopeError: when matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise missing_extra("A figure", "matplotlib", "plot") from None
-    return Figure
 
 
 def bare(axes: Axes) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from upslope.core.checks import missing_extra
+from upslope.core.figure_class import require_matplotlib
 from upslope.engine.progress import Evaluation
 from upslope.training.statistics import bootstrap_interval, interquartile_mean
 
@@ -21,14 +21,11 @@ def learning_curve(evaluations: list[Evaluation], title: str) -> Any:
     Raises:
       UpslopeError: when matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise missing_extra("A figure", "matplotlib", "plot") from None
+    figure_class = require_matplotlib()
     steps = np.array([evaluation.steps.mean() for evaluation in evaluations])
     returns = np.array([evaluation.returns.mean(axis=1) for evaluation in evaluations])  # [K, S]
     centre = np.array([interquartile_mean(row) for row in returns])
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    figure = figure_class(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
     axes.plot(steps, returns, color="0.7", linewidth=0.8)
     axes.plot(steps, centre, color="#1f6f8b", linewidth=2, marker="o", markersize=3.5)
