@@ -1,8 +1,9 @@
-"""Draws the figures of the documentation: `python docs/figures/make.py`."""
+"""Draws figures of the documentation: `python docs/figures/make.py [NAME...]`."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import jax
@@ -198,8 +199,9 @@ def gait() -> None:
     figure.savefig(HERE / "gait.png", dpi=90)
 
 
-if __name__ == "__main__":
-    for draw in (
+FIGURES = {
+    figure.__name__.replace("_", "-"): figure
+    for figure in (
         gait,
         noise,
         score_function,
@@ -209,5 +211,9 @@ if __name__ == "__main__":
         maze,
         aliased_corridor,
         policy_oscillation,
-    ):
-        draw()
+    )
+}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or FIGURES:
+        FIGURES[name]()

@@ -4,9 +4,9 @@ An environment, a policy and a search method in; a policy with the evidence that
 
     run = upslope.train("CartPole-v1", "ppo", total_timesteps=100_000, seeds=8)
 
-The facade is `train`, `resume`, `evaluate`, `load`, `compare`, `record`, `report`, `export`, `make`,
-`gradcheck`, `maximize`, `minimize`, `AskTell`, `Run` and `configure`, with `UpslopeError`, of which
-all their errors are; everything else is in the packages. Both load on first use, so that
+The facade is `train`, `resume`, `evaluate`, `load`, `compare`, `record`, `report`, `export`,
+`make`, `gradcheck`, `maximize`, `minimize`, `AskTell`, `Run` and `configure`, with `UpslopeError`,
+of which all their errors are; everything else is in the packages. Both load on first use, so that
 `import upslope` costs nothing by itself.
 """
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
+import sys
 
 import pytest
 import yaml
@@ -181,3 +183,57 @@ def test_the_budgets_of_the_decision_page_are_those_of_the_presets():
         for task, cell in zip(head[1:], cells, strict=True):
             steps = tuned[task.strip()].get(name, {}).get("total_timesteps")
             assert cell == (f"{steps:,}" if steps else ""), f"{name} on {task}"
+
+
+def module_of(name):
+    """A script of `docs/figures`."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / "figures" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def pictures(text):
+    """The pictures of a page, each with the command in the next block of code; None without."""
+    parts = re.split(r"!\[[^\]]*\]\(([^)]+)\)", text)
+    found = {}
+    for path, after in zip(parts[1::2], parts[2::2], strict=True):
+        command = re.match(r"(?:\n!\[.*)?\s*\n {4,}(\S.*)\n", after)
+        found[path.rpartition("/")[2]] = command and command[1]
+    return found
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/gallery.md"])
+def test_pictures_stand_over_the_command_that_draws_them(page):
+    drawn = module_of("by_command").PICTURES
+    shown = pictures((ROOT / page).read_text())
+    assert len(shown) >= 2
+    for name, command in shown.items():
+        if name in drawn:
+            assert command == drawn[name].command, name
+    assert set(shown) >= {"comparison.png", "gradcheck.png"}
+
+
+def test_the_gallery_names_figures_that_can_be_drawn():
+    shown = pictures((DOCS / "gallery.md").read_text())
+    figures = set(module_of("make").FIGURES)
+    named = {command.split()[-1] for command in shown.values() if command and "make.py" in command}
+    assert len(named) > 5
+    assert named <= figures, named - figures
+    without = [name for name, command in shown.items() if command is None]
+    assert without == ["maze-value.png"], "it shares its command with the picture below"
+
+
+def test_a_picture_over_another_command_is_seen():
+    text = (DOCS / "gallery.md").read_text().replace("--seeds 10", "--seeds 3")
+    assert pictures(text)["comparison.png"] != module_of("by_command").PICTURES["comparison.png"][0]
+
+
+def test_pictures_of_the_terminal_need_nothing_from_elsewhere():
+    files = sorted((DOCS / "figures").glob("terminal-*.svg"))
+    assert len(files) == 4
+    for file in files:
+        text = file.read_text()
+        assert "<text" in text
+        assert set(re.findall(r"https?://[^\"'\s)]+", text)) == {"http://www.w3.org/2000/svg"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,6 +79,7 @@ def gradcheck(words: Sequence[str]) -> int:
         progress=tell if sys.stderr.isatty() else None,
         **{name: check[name] for name in PASSED_ON if name in check},
     )
+    report = dataclasses.replace(report, environment=environment)  # as it was typed
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
     print(report.text())
