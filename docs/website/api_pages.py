@@ -23,7 +23,10 @@ PACKAGES = (
     "training",
     "comparison",
     "diagnostics",
+    "exporting",
     "plots",
+    "drawing",
+    "pages",
 )
 
 

@@ -6,7 +6,7 @@ import importlib.util
 import re
 
 import pytest
-from pages import ROOT
+from doc_pages import ROOT
 from test_floors import FLOORS, SOURCE
 
 PAGE = ROOT / "docs" / "architecture.md"

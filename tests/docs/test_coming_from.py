@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from pages import ROOT
+from doc_pages import ROOT
 
 from upslope.core.checks import ALIASES
 from upslope.search import METHODS

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from pages import ROOT, blocks, code_lines, run
+from doc_pages import ROOT, blocks, code_lines, run
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROGRAMS = [page for page in PAGES if blocks(page)]

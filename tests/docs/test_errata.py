@@ -6,7 +6,7 @@ import importlib
 import re
 
 import pytest
-from pages import ROOT
+from doc_pages import ROOT
 
 NAMES = sorted(set(re.findall(r"`(upslope(?:\.\w+)+)`", (ROOT / "docs" / "errata.md").read_text())))
 

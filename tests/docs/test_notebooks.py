@@ -7,7 +7,7 @@ import json
 import re
 
 import pytest
-from pages import ROOT, run
+from doc_pages import ROOT, run
 
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 

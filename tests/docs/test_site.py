@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import yaml
-from pages import ROOT
+from doc_pages import ROOT
 
 from api_pages import PACKAGES, api_pages
 from docstring_text import display, markdown
