@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +74,30 @@ def small_run(
         use_preset=False,
         **{**options, **SMALL[method], **settings},
     )
+
+
+@functools.cache
+def _made(method: str, evaluations: int | None) -> tempfile.TemporaryDirectory[str]:
+    """The folder of a small run that tests share by copying it: running is what takes long."""
+    folder = tempfile.TemporaryDirectory()
+    if evaluations is None:
+        small_run(method, Path(folder.name) / "run")
+    else:
+        with contextlib.suppress(Interruption):
+            small_run(method, Path(folder.name) / "run", InterruptAfter(evaluations))
+    return folder
+
+
+def whole_run(method: str, out: Path) -> None:
+    """The folder of a small run that nothing has interrupted."""
+    shutil.copytree(Path(_made(method, None).name) / "run", out)
+    assert status(out)["state"] == "done"
+
+
+def cut_run(method: str, out: Path, evaluations: int) -> None:
+    """The folder of a small run that ended as a crash would, at its n-th evaluation."""
+    shutil.copytree(Path(_made(method, evaluations).name) / "run", out)
+    assert status(out)["state"] == "failed"
 
 
 def written(folder: Path) -> dict[str, object]:

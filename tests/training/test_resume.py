@@ -10,7 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from small_runs import InterruptAfter, Interruption, small_run, status, written
+from small_runs import (
+    InterruptAfter,
+    Interruption,
+    cut_run,
+    small_run,
+    status,
+    whole_run,
+    written,
+)
 from upslope.core.checks import StorageError, UpslopeError
 from upslope.engine.progress import Silent
 from upslope.storage import atomic
@@ -21,9 +29,8 @@ from upslope.training.train import resume
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["ppo", "reinforce", "cem"])
 def test_an_interrupted_run_goes_on_bit_for_bit(method, tmp_path):
-    small_run(method, tmp_path / "whole")
-    with pytest.raises(Interruption):
-        small_run(method, tmp_path / "cut", InterruptAfter(3))
+    whole_run(method, tmp_path / "whole")
+    cut_run(method, tmp_path / "cut", 3)
     assert status(tmp_path / "cut")["state"] == "failed"
     resume(tmp_path / "cut")
     assert written(tmp_path / "cut") == written(tmp_path / "whole")
@@ -33,7 +40,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(method, tmp_path):
 @pytest.mark.slow
 def test_another_seed_gives_another_run(tmp_path):
     """The comparison above can fail."""
-    small_run("cem", tmp_path / "a")
+    whole_run("cem", tmp_path / "a")
     small_run("cem", tmp_path / "b", seed=8)
     assert written(tmp_path / "a") != written(tmp_path / "b")
 
@@ -41,7 +48,7 @@ def test_another_seed_gives_another_run(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("action", "code"), [("kill", -9), ("terminate", 143)])
 def test_a_killed_process_leaves_a_run_that_goes_on(action, code, tmp_path):
-    small_run("ppo", tmp_path / "whole")
+    whole_run("ppo", tmp_path / "whole")
     program = (
         "from small_runs import *\n"
         "from upslope.training.signals import Stopped\n"
@@ -103,9 +110,8 @@ def test_the_command_ends_at_the_second_signal(monkeypatch):
 
 @pytest.mark.slow
 def test_a_damaged_checkpoint_is_passed_over(tmp_path):
-    small_run("cem", tmp_path / "whole")
-    with pytest.raises(Interruption):
-        small_run("cem", tmp_path / "cut", InterruptAfter(3))
+    whole_run("cem", tmp_path / "whole")
+    cut_run("cem", tmp_path / "cut", 3)
     latest = sorted((tmp_path / "cut" / "checkpoints").iterdir())[-1]
     file = latest / "state.safetensors"
     data = bytearray(file.read_bytes())
@@ -119,9 +125,8 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path):
 
 @pytest.mark.slow
 def test_a_run_without_a_checkpoint_starts_again(tmp_path):
-    small_run("cem", tmp_path / "whole")
-    with pytest.raises(Interruption):
-        small_run("cem", tmp_path / "cut", InterruptAfter(1))
+    whole_run("cem", tmp_path / "whole")
+    cut_run("cem", tmp_path / "cut", 1)
     assert not (tmp_path / "cut" / "checkpoints").exists()
     resume(tmp_path / "cut")
     assert written(tmp_path / "cut") == written(tmp_path / "whole")
@@ -134,9 +139,8 @@ def rows_of(folder):
 @pytest.mark.slow
 @pytest.mark.parametrize("kept", [0.0, 0.3])
 def test_rows_that_were_lost_are_told_and_do_not_shift_the_curve(kept, tmp_path):
-    small_run("cem", tmp_path / "whole")
-    with pytest.raises(Interruption):
-        small_run("cem", tmp_path / "cut", InterruptAfter(3))
+    whole_run("cem", tmp_path / "whole")
+    cut_run("cem", tmp_path / "cut", 3)
     log = tmp_path / "cut" / "metrics.jsonl"
     lines = log.read_text().splitlines(keepends=True)
     log.write_text("".join(lines[: int(kept * len(lines))]))
@@ -188,9 +192,8 @@ def one_seed(path):
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [junk, shorter, one_seed, Path.unlink])
 def test_lost_evaluations_are_told_and_the_run_goes_on(how, tmp_path):
-    small_run("cem", tmp_path / "whole")
-    with pytest.raises(Interruption):
-        small_run("cem", tmp_path / "cut", InterruptAfter(3))
+    whole_run("cem", tmp_path / "whole")
+    cut_run("cem", tmp_path / "cut", 3)
     path = tmp_path / "cut" / "evaluations.npz"
     how(path)
     reporter = InterruptAfter(-1)
@@ -212,9 +215,8 @@ def test_lost_evaluations_are_told_and_the_run_goes_on(how, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("text", ["", '{"state": "runn', "[]", "{}"])
 def test_a_torn_status_does_not_stop_a_run_from_going_on(text, tmp_path):
-    small_run("cem", tmp_path / "whole")
-    with pytest.raises(Interruption):
-        small_run("cem", tmp_path / "cut", InterruptAfter(3))
+    whole_run("cem", tmp_path / "whole")
+    cut_run("cem", tmp_path / "cut", 3)
     (tmp_path / "cut" / "status.json").write_text(text)
     reporter = InterruptAfter(-1)
     resume(tmp_path / "cut", reporter=reporter)
@@ -226,7 +228,7 @@ def test_a_torn_status_does_not_stop_a_run_from_going_on(text, tmp_path):
 
 @pytest.mark.slow
 def test_a_run_whose_last_word_was_lost_is_not_evaluated_twice(tmp_path):
-    small_run("cem", tmp_path / "run")
+    whole_run("cem", tmp_path / "run")
     whole = written(tmp_path / "run")
     (tmp_path / "run" / "status.json").write_text("")
     resume(tmp_path / "run")
@@ -234,7 +236,7 @@ def test_a_run_whose_last_word_was_lost_is_not_evaluated_twice(tmp_path):
 
 
 def test_a_finished_run_and_no_run_are_refused(tmp_path):
-    small_run("cem", tmp_path / "run")
+    whole_run("cem", tmp_path / "run")
     with pytest.raises(UpslopeError, match="already complete: nothing to resume"):
         resume(tmp_path / "run")
     with pytest.raises(StorageError, match="not a run folder"):
@@ -244,8 +246,7 @@ def test_a_finished_run_and_no_run_are_refused(tmp_path):
 @pytest.mark.slow
 def test_what_was_changed_in_the_configuration_is_told(tmp_path):
     out = tmp_path / "run"
-    with pytest.raises(Interruption):
-        small_run("ppo", out, InterruptAfter(2))
+    cut_run("ppo", out, 2)
     same, changed = InterruptAfter(1), InterruptAfter(99)
     with pytest.raises(Interruption):
         resume(out, reporter=same)
@@ -267,8 +268,7 @@ def test_what_was_changed_in_the_configuration_is_told(tmp_path):
 @pytest.mark.slow
 def test_a_run_that_does_not_say_what_it_began_with_goes_on(tmp_path):
     out, told = tmp_path / "run", InterruptAfter(99)
-    with pytest.raises(Interruption):
-        small_run("cem", out, InterruptAfter(2))
+    cut_run("cem", out, 2)
     (out / "environment.json").unlink()
     resume(out, reporter=told)
     assert told.notes == []
