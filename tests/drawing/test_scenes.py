@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from upslope.core.checks import UpslopeError
-from upslope.drawing import Canvas, Panel, plot_observations, scene_of, side_by_side
+from upslope.drawing import Canvas, ObservationPlot, Panel, scene_of, side_by_side
 from upslope.drawing.canvas import BLUE, ORANGE, require_pillow
 from upslope.environments import DomainRandomization, FullyObserved, LogUniform, make
 
@@ -99,11 +99,11 @@ def test_what_has_no_picture_says_so():
 @pytest.mark.parametrize("numbers", [1, 4, 40])
 def test_observations_are_plotted_up_to_the_moment(numbers):
     values = np.random.default_rng(0).normal(size=(30, numbers))
-    early, late = (plot_observations(values, moment, SIZE).image() for moment in (3, 29))
+    early, late = map(ObservationPlot(values, SIZE).picture, (3, 29))
     half = SIZE[0] // 2
     right = [np.asarray(shown)[10:90, half + 20 : SIZE[0] - 30] for shown in (early, late)]
     assert right[0].std() < 8 < right[1].std()
-    assert plot_observations(np.zeros((1, numbers)), 0, SIZE).image().size == SIZE
+    assert ObservationPlot(np.full((1, numbers), np.nan), SIZE).picture(0).size == SIZE
 
 
 def test_panels_have_even_sizes_and_long_words_are_cut():

@@ -4,10 +4,10 @@ from upslope.core.lazy_names import lazy_names
 
 TABLE = {
     "Canvas": "canvas",
+    "ObservationPlot": "observations",
     "Panel": "panels",
     "Scene": "scenes",
     "film_formats": "film_file",
-    "plot_observations": "observations",
     "scene_of": "scenes",
     "side_by_side": "panels",
     "write_film": "film_file",

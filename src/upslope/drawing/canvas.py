@@ -87,6 +87,14 @@ class Canvas:
         font = ImageFont.load_default(self.scale * size)
         self._draw.text(self._at(at)[0], text, fill=color, font=font, anchor="mm")
 
+    def whole(self) -> Image.Image:
+        """What was drawn, as large as it was drawn."""
+        return self._image
+
+    def paste(self, drawn: Image.Image) -> None:
+        """Puts what another canvas of this size has drawn (`whole`) in the place of everything."""
+        self._image.paste(drawn)
+
     def image(self) -> Image.Image:
         """What was drawn, in its own size."""
         return self._image.reduce(OVERSAMPLING)

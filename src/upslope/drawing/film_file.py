@@ -101,7 +101,7 @@ def _write_gif(path: Path, frames: Sequence[Image.Image], fps: float) -> None:
         append_images=indexed[1:],
         duration=[10 * int(time) for time in times],
         loop=0,
-        optimize=False,
+        optimize=True,  # what has not changed since the frame before is not stored again
     )
 
 

@@ -17,7 +17,7 @@ from upslope.core.annotations import EnvironmentState, Observation
 from upslope.core.checks import UpslopeError, check_number, check_path
 from upslope.core.own_frame import raised
 from upslope.core.said_once import close_quietly
-from upslope.drawing import film_formats, plot_observations, scene_of, write_film
+from upslope.drawing import ObservationPlot, film_formats, scene_of, write_film
 from upslope.drawing.film_file import require
 from upslope.drawing.panels import fit
 from upslope.drawing.scenes import STEPS_PER_SECOND
@@ -28,6 +28,7 @@ from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 from upslope.environments.environment import Environment
 from upslope.sampling.engines import engine_of
 from upslope.sampling.episode_returns import Recording
+from upslope.sampling.simulators import filmed
 from upslope.sampling.simulators.filmed import FilmedSimulators, Take, picture_of
 from upslope.training.evaluate_run import BLOCK, HELD_OUT, Prepared, evaluation_of, prepare
 from upslope.training.film import SIZE, Clip, Film, Reel
@@ -296,7 +297,7 @@ def play_simulators(
     limit = min(shown.steps, evaluator.limit)
     every, rate = pace_of(pace, speed, limit)
     keep = None if failure else stored
-    filmed = FilmedSimulators(recipe, {}, keep, every, limit)
+    simulators = FilmedSimulators(recipe, {}, keep, every, limit)
     recording = Recording(shown.seeds, limit, state=False)
     with quiet_pictures():
         returns, takes = evaluator.record(
@@ -305,7 +306,7 @@ def play_simulators(
             HELD_OUT,
             shown.deterministic,
             recording,
-            filmed,
+            simulators,
         )
     evaluation = evaluation_of(prepared.loaded, returns)
 
@@ -329,6 +330,8 @@ def play_simulators(
     return Played(evaluation, clips, rate, notes)
 
 
+# Files that are on the way when a simulator draws, and not where its mistake is.
+OURS = (__file__, filmed.__file__)
 PLOTTED = "its observation is plotted over time instead"
 
 
@@ -351,7 +354,7 @@ def probe(environment: GymnasiumSpec) -> tuple[GymnasiumSpec, float, str]:
 
 def reason_of(error: BaseException) -> str:
     """Why a simulator has no pictures, in a line; a display that is missing with its remedy."""
-    text = " ".join(raised(error).split())
+    text = " ".join(raised(error, without=OURS).split())
     if any(word in text.lower() for word in ("opengl", "egl", "glfw", "display", "gladload")):
         text += "; where there is no display, MUJOCO_GL=egl or MUJOCO_GL=osmesa may help"
     return text
@@ -394,8 +397,7 @@ def drawn(
 
 def plotted(observations: list[np.ndarray]) -> Callable[[int], Image.Image]:
     """Plots the observations of an episode up to a moment."""
-    table = np.stack(observations)
-    return lambda k: plot_observations(table, k, SIZE).image()
+    return ObservationPlot(np.stack(observations), SIZE).picture
 
 
 def developed(frames: list[bytes]) -> Callable[[int], Image.Image]:
