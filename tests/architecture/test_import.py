@@ -22,7 +22,8 @@ LIGHT = """
 import sys
 import upslope
 upslope.train, upslope.search.METHODS, upslope.policies.POLICIES, upslope.environments.ENVIRONMENTS
-heavy = ["matplotlib", "PIL", "jinja2", "imageio_ffmpeg", "tensorboardX", "wandb", "ray", "gymnax", "brax", "scipy.stats", "pandas"]
+heavy = ["matplotlib", "tensorboardX", "wandb", "ray", "gymnax", "brax", "scipy.stats", "pandas"]
+heavy += ["PIL", "jinja2", "imageio_ffmpeg"]
 loaded = [name for name in heavy if name in sys.modules]
 assert not loaded, f"importing loaded {loaded}"
 """
