@@ -39,28 +39,37 @@ def evaluation_figure(run: Run) -> Figure | None:
     return Figure(title, svg)
 
 
-def logged_names(run: Run) -> list[str]:
-    """What was logged besides steps."""
-    return [name for name in run.curves if name not in KEYS]
+class LoggedCurves:
+    """What a run has logged, taken apart by seeds once for all its charts."""
 
+    def __init__(self, run: Run):
+        columns = run.curves
+        seeds = np.asarray(columns.get("seed", np.zeros(0, int)))
+        self._rows = [np.flatnonzero(seeds == seed) for seed in range(run.config.seeds)]
+        self._steps = np.asarray(columns.get("steps", np.zeros(0)), float)
+        self._columns = {name: value for name, value in columns.items() if name not in KEYS}
 
-def logged_figure(run: Run, name: str) -> Figure | None:
-    """A logged curve; None where it has no finite value."""
-    if name not in run.curves:
-        return None
-    lines = []
-    for seed in range(run.config.seeds):
-        steps, values = run.history.curve(name, seed)
-        values = np.asarray(values, float)
-        known = np.isfinite(values)
-        if known.any():
-            lines.append(thinned(np.asarray(steps, float)[known], values[known]))
-    if not lines:
-        return None
-    title = LABELS.get(name, name.replace("_", " "))
-    grid, table = on_one_grid(lines)
-    svg = line_chart(title, [line_of(lines, grid, table)], STEPS, "", may_be_log=name in GRADIENT)
-    return Figure(title[0].upper() + title[1:], svg)
+    @property
+    def names(self) -> list[str]:
+        """What was logged besides steps."""
+        return list(self._columns)
+
+    def figure(self, name: str) -> Figure | None:
+        """One curve as a chart; None where it was not logged or has no finite value."""
+        if name not in self._columns:
+            return None
+        values = np.asarray(self._columns[name], float)
+        lines = []
+        for rows in self._rows:
+            known = rows[np.isfinite(values[rows])]
+            if known.size:
+                lines.append(thinned(self._steps[known], values[known]))
+        if not lines:
+            return None
+        title = LABELS.get(name, name.replace("_", " "))
+        line = line_of(lines, *on_one_grid(lines))
+        svg = line_chart(title, [line], STEPS, "", may_be_log=name in GRADIENT)
+        return Figure(title[0].upper() + title[1:], svg)
 
 
 def line_of(
@@ -75,7 +84,8 @@ def line_of(
     """
     if len(lines) == 1:
         return Line(*lines[0])
-    centre, low, high = interval_curve(table, resamples=1000)
+    resamples = int(np.clip(20_000 // len(lines), 200, 1000))  # an eye sees no more
+    centre, low, high = interval_curve(table, resamples=resamples)
     return Line(grid, centre, low=low, high=high, faint=lines[:MOST_SEEDS])
 
 

@@ -26,7 +26,7 @@ from upslope.pages import (
 from upslope.pages.blocks import Block
 from upslope.search import METHODS
 from upslope.training.config_file import config_text
-from upslope.training.page_curves import GRADIENT, evaluation_figure, logged_figure, logged_names
+from upslope.training.page_curves import GRADIENT, LoggedCurves, evaluation_figure
 from upslope.training.run import Run
 from upslope.training.run_folder import RunFolder, flat
 from upslope.training.settings import method_settings
@@ -52,17 +52,18 @@ def run_page(run: Run, film: Section | None) -> Page:
       run: finished or not.
       film: a section with its film, or why there is none.
     """
+    logged = LoggedCurves(run)
     sections = [
         result_section(run),
         *([] if film is None else [film]),
-        curves_section(run),
-        gradient_section(run),
+        curves_section(run, logged),
+        gradient_section(logged),
         asked_section(run),
         time_section(run),
         notes_section(run),
         again_section(run),
         versions_section(run),
-        logged_section(run),
+        logged_section(logged),
     ]
     return Page(title_of(run), result_text(run), lead_of(run), sections, footer_of(run))
 
@@ -131,9 +132,9 @@ def result_section(run: Run) -> Section:
     return Section("Result", [DataTable(columns, rows, caption)])
 
 
-def curves_section(run: Run) -> Section:
+def curves_section(run: Run, logged: LoggedCurves) -> Section:
     """Held-out returns and returns of training against steps."""
-    figures = [evaluation_figure(run), logged_figure(run, "return")]
+    figures = [evaluation_figure(run), logged.figure("return")]
     found = [figure for figure in figures if figure is not None]
     if not found:
         return Section("Learning curves", [])
@@ -141,10 +142,9 @@ def curves_section(run: Run) -> Section:
     return Section("Learning curves", [*several, Figures(found)])
 
 
-def gradient_section(run: Run) -> Section:
+def gradient_section(logged: LoggedCurves) -> Section:
     """Signal and noise of the gradient estimates, where the method measures them."""
-    names = [name for name in logged_names(run) if name in GRADIENT]
-    found = [f for name in names if (f := logged_figure(run, name)) is not None]
+    found = [figure for name in GRADIENT if (figure := logged.figure(name)) is not None]
     if not found:
         return Section("Gradient", [])
     text = (
@@ -154,10 +154,10 @@ def gradient_section(run: Run) -> Section:
     return Section("Gradient", [Prose(text), Figures(found)])
 
 
-def logged_section(run: Run) -> Section:
+def logged_section(logged: LoggedCurves) -> Section:
     """Everything else that was logged."""
-    names = [name for name in logged_names(run) if name not in GRADIENT and name != "return"]
-    found = [f for name in names if (f := logged_figure(run, name)) is not None]
+    names = [name for name in logged.names if name not in GRADIENT and name != "return"]
+    found = [figure for name in names if (figure := logged.figure(name)) is not None]
     return Section("Everything logged", [Figures(found)] if found else [], folded=True)
 
 
