@@ -84,6 +84,17 @@ def test_a_film_is_in_the_page(ppo, tmp_path):
 
 
 @pytest.mark.slow
+def test_without_ffmpeg_the_film_is_a_gif(ppo, tmp_path, monkeypatch):
+    pytest.importorskip("PIL")
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    found = PageReader(ppo.report(tmp_path / "gif.html").read_text())
+    found.check()
+    films = [image for image in found.of("img") if image["src"].startswith("data:image/gif")]
+    assert len(films) == 2
+    assert not found.of("video")
+
+
+@pytest.mark.slow
 def test_a_run_that_is_not_done_says_so(ppo, tmp_path):
     import shutil
 

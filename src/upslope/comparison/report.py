@@ -128,7 +128,10 @@ def comparison_page(
         " % stratified bootstrap intervals. Runs of unlike environments, budgets, ways of "
         "evaluation or versions are never averaged."
     )
-    return Page(title, headline(comparison), lead, sections, FOOTER)
+    best = headline(comparison)
+    if best:
+        lead = f"Above, the highest interquartile mean. {lead}"
+    return Page(title, best, lead, sections, FOOTER)
 
 
 FOOTER = (
@@ -177,6 +180,7 @@ def group_section(group: Group, several: bool) -> Section:
             "Sample efficiency",
             line_chart("Interquartile mean against steps", curves, STEPS, "return"),
             legend,
+            "Line: interquartile mean over seeds; band: its interval.",
         ),
         Figure(
             "Performance profile",
