@@ -5,9 +5,9 @@ An environment, a policy and a search method in; a policy with the evidence that
     run = upslope.train("CartPole-v1", "ppo", total_timesteps=100_000, seeds=8)
 
 The facade is `train`, `resume`, `evaluate`, `load`, `compare`, `record`, `report`, `export`,
-`make`, `gradcheck`, `maximize`, `minimize`, `AskTell`, `Run` and `configure`, with `UpslopeError`,
-of which all their errors are; everything else is in the packages. Both load on first use, so that
-`import upslope` costs nothing by itself.
+`tune`, `make`, `gradcheck`, `maximize`, `minimize`, `AskTell`, `Run` and `configure`, with
+`UpslopeError`, of which all their errors are; everything else is in the packages. Both load on
+first use, so that `import upslope` costs nothing by itself.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         storage,
         testing,
         training,
+        tuning,
     )
     from upslope.comparison.compared_runs import compare
     from upslope.comparison.report import report
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from upslope.training.record_run import record
     from upslope.training.run import Run
     from upslope.training.train import evaluate, load, resume, train
+    from upslope.tuning.tuned_method import tune
 
     __version__: str
 
@@ -70,6 +72,7 @@ _FACADE = {
     "report": "upslope.comparison.report",
     "resume": "upslope.training.train",
     "train": "upslope.training.train",
+    "tune": "upslope.tuning.tuned_method",
 }
 _PACKAGES = (
     "comparison",
@@ -92,6 +95,7 @@ _PACKAGES = (
     "storage",
     "testing",
     "training",
+    "tuning",
 )
 
 __all__ = [
@@ -132,6 +136,8 @@ __all__ = [
     "testing",
     "train",
     "training",
+    "tune",
+    "tuning",
 ]
 
 

@@ -24,6 +24,7 @@ FLOORS = {
     "comparison": 9,
     "exporting": 9,
     "optimization": 9,
+    "tuning": 9,
     "plots": 10,
     "cli": 11,
 }

@@ -200,6 +200,13 @@ def export(argv: list[str], began: float) -> int:
     return export(argv)
 
 
+def tune(argv: list[str], began: float) -> int:
+    """`upslope tune ENV [METHOD]`."""
+    from upslope.cli.tune_command import tune
+
+    return tune(argv, IMPORTS)
+
+
 def list_names(argv: list[str], began: float) -> int:
     """`upslope list envs|methods|policies|objectives|estimators|planners|engines`."""
     from upslope.cli.listing import KINDS, listing

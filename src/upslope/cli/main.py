@@ -24,6 +24,7 @@ COMMANDS = {
     "record": "RUN            a film of a run's policies, GIF and MP4",
     "report": "RUN...         one page about a run, or runs against each other",
     "export": "RUN            a policy for programs without Upslope",
+    "tune": "ENV [METHOD]   settings found by trials, checked on fresh seeds",
     "list": "envs|methods|policies|objectives|estimators",
     "show": "NAME           equation, settings and reference of a method; what an ENV accepts",
 }
