@@ -162,7 +162,7 @@ def test_the_command(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ("", "needs an environment"),
+        ("", "upslope tune needs an environment: upslope tune CartPole-v1 ppo"),
         ("CartPole-v1 pp", "Unknown method 'pp'"),
         ("CartPole-v1 ppo --trails 3", "Did you mean --"),
         ("CartPole-v1 ppo --sampler grid", "sampler"),

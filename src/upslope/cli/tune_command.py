@@ -81,6 +81,8 @@ def request_of(argv: Argv, imports: list[str]) -> Request:
     from upslope.cli.train_command import read_request
 
     words = words_of(argv)
+    if not argv.names and not {"--environment", "--config"} & {flag.name for flag in argv.flags}:
+        raise UpslopeError("upslope tune needs an environment: upslope tune CartPole-v1 ppo")
     try:
         return read_request(words if argv.has("--seeds") else [*words, "--seeds", "2"], imports)
     except UpslopeError as error:
@@ -183,7 +185,7 @@ def print_tuning(result: Tuning) -> None:
     if result.start.trial == result.winner.trial:
         print("note     no trial was better than the settings it started from")
     elif result.winner.mean <= result.start.mean:
-        print("note     on fresh seeds the winner is not better than the start: luck chose it")
+        print("note     on fresh seeds the winner is not better than the start: it was lucky")
     failed = [trial for trial in result.trials if trial.state == "failed"]
     if failed:
         first = f"such as {failed[0].number}: {failed[0].reason}"

@@ -48,8 +48,8 @@ Told: TypeAlias = Callable[[Trial], object]
 
 def tune(
     environment: EnvironmentLike,
-    method: str | None = None,
-    folder: str | Path = "tuning",
+    method: str | None,
+    folder: str | Path,
     *,
     trials: int = 20,
     search: Search | None = None,
