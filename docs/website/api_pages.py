@@ -22,6 +22,7 @@ PACKAGES = (
     "engine",
     "training",
     "comparison",
+    "tuning",
     "diagnostics",
     "exporting",
     "plots",
