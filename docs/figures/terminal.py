@@ -27,7 +27,7 @@ from rich.style import Style
 from rich.text import Text
 
 HERE = Path(__file__).parent
-COLUMNS, LINES = 100, 60
+LINES = 60
 # Fonts that rich would fetch, and where it comes from.
 ELSEWHERE = re.compile(r"@font-face \{\{.*?\}\}|<!--.*?-->", re.DOTALL)
 
@@ -38,6 +38,7 @@ class Scene(NamedTuple):
     command: str
     until: str | None = None  # a regular expression of what it shows then; None: its end
     exit_code: int = 0  # that of a command which is drawn at its end
+    columns: int = 84  # of the terminal
 
 
 SCENES = {
@@ -45,7 +46,7 @@ SCENES = {
     "terminal-trained": Scene("upslope train CartPole-v1"),
     "terminal-mistake": Scene("upslope train CartPole-v1 ppo --lr 1e-3", exit_code=2),
     "terminal-gradcheck": Scene(
-        "upslope gradcheck short-corridor --estimators rloo,gae,standardized,grpo"
+        "upslope gradcheck short-corridor --estimators rloo,gae,standardized,grpo", columns=98
     ),
 }
 
@@ -56,7 +57,7 @@ def screen_of(scene: Scene) -> pyte.Screen:
     Raises:
       SystemExit: for a command that ended otherwise than it should.
     """
-    screen = pyte.Screen(COLUMNS, LINES)
+    screen = pyte.Screen(scene.columns, LINES)
     stream = pyte.ByteStream(screen)
     with tempfile.TemporaryDirectory() as folder:
         pid, terminal = pty.fork()
@@ -65,7 +66,7 @@ def screen_of(scene: Scene) -> pyte.Screen:
             os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
             argv = shlex.split(scene.command)
             os.execv(sys.executable, [sys.executable, "-m", *argv])
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, scene.columns, 0, 0))
         while chunk := read(terminal):
             stream.feed(chunk)
             if scene.until and re.search(scene.until, "\n".join(screen.display)):
@@ -101,7 +102,7 @@ def picture(scene: Scene, screen: pyte.Screen) -> str:
 
 def line_of(screen: pyte.Screen, row: int) -> Text:
     """One line of a screen with its colours."""
-    cells = [screen.buffer[row][column] for column in range(COLUMNS)]
+    cells = [screen.buffer[row][column] for column in range(screen.columns)]
     line = Text()
     for (name, bold), run in itertools.groupby(cells, lambda cell: (cell.fg, cell.bold)):
         line.append("".join(cell.data for cell in run), Style(color=colour(name), bold=bold))
