@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,29 +25,36 @@ class Picture(NamedTuple):
     Attributes:
       command: that draws it.
       drawn: where it leaves the picture.
-      after: the picture whose command has to have run before, for its runs.
+      before: a command that makes the run it shows.
     """
 
     command: str
     drawn: str
-    after: str | None = None
+    before: str | None = None
+
+
+BENCH = (
+    "upslope bench CartPole-v1 ppo reinforce cma-es --seeds 10 --total-timesteps 30000 "
+    "--evaluations 15 --out bench --output comparison"
+)
 
 
 PICTURES = {
-    "comparison.png": Picture(
-        "upslope bench CartPole-v1 ppo reinforce cma-es --seeds 10 --total-timesteps 30000 "
-        "--evaluations 15 --out bench --output comparison",
-        "comparison/comparison.png",
-    ),
+    "comparison.png": Picture(BENCH, "comparison/comparison.png"),
     "curves.png": Picture(
         "upslope plot bench/ppo bench/reinforce bench/cma-es --output curves.png",
         "curves.png",
-        after="comparison.png",
+        BENCH,
     ),
     "logged.png": Picture(
         "upslope plot bench/ppo --curves entropy approx_kl --output logged.png",
         "logged.png",
-        after="comparison.png",
+        BENCH,
+    ),
+    "film.gif": Picture(
+        "upslope record acrobot --out film.gif",
+        "film.gif",
+        "upslope train Acrobot-v1 ars --seeds 3 --total-timesteps 200000 --out acrobot",
     ),
     "gradcheck.png": Picture(
         "upslope gradcheck garnet --episodes 20000 --plot gradcheck.png --estimators "
@@ -71,15 +79,18 @@ def draw(names: list[str]) -> None:
     done: set[str] = set()
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
-            for wanted in filter(None, (PICTURES[name].after, name)):
-                if wanted not in done:
-                    run(PICTURES[wanted].command, folder)
-                    done.add(wanted)
+            for command in filter(None, (PICTURES[name].before, PICTURES[name].command)):
+                if command not in done:
+                    run(command, folder)
+                    done.add(command)
             store(Path(folder) / PICTURES[name].drawn, HERE / name)
 
 
 def store(drawn: Path, path: Path) -> None:
-    """Keeps a picture in 128 colours: a third of the size, and nobody sees it."""
+    """Keeps a film as it is, and a picture in 128 colours: a third of its size."""
+    if path.suffix == ".gif":
+        shutil.copy(drawn, path)
+        return
     with Image.open(drawn) as picture:
         picture.convert("RGB").quantize(128).save(path, optimize=True)
 
