@@ -88,7 +88,7 @@ def test_an_interrupted_tuning_gives_the_trials_of_the_uninterrupted_one(tmp_pat
     whole = tune(tmp_path / "whole", 14)
     for stop in (0, 5):
         Pretended(monkeypatch, stop_before=stop)
-        with pytest.raises(Stopped, match=rf"{stop} trials are saved.*Go on by the same call"):
+        with pytest.raises(Stopped, match=rf"saved in .*: {stop}. Go on by the same call"):
             tune(tmp_path / f"cut-{stop}", 14)
         Pretended(monkeypatch)
         again = tune(tmp_path / f"cut-{stop}", 14)

@@ -174,10 +174,10 @@ def tune_configuration(
         winner = fresh_runs("winner", best, config, place, fresh_seeds, **runs)
         same = best.number == first.number
         other = winner if same else fresh_runs("start", first, config, place, fresh_seeds, **runs)
-    except Stopped as stopped:
+    except KeyboardInterrupt as stopped:  # `Stopped` within a run, a bare one between them
         finished = len(study.ended())
-        text = f"Interrupted; {finished} trials are saved in {place}. Go on by the same call."
-        raise Stopped(text, stopped.exit_code - 128) from None
+        text = f"Interrupted; trials saved in {place}: {finished}. Go on by the same call."
+        raise Stopped(text, getattr(stopped, "exit_code", 130) - 128) from None
     preset = write_preset(place, with_settings(config, best.settings))
     title = f"{config.method} on {config.environment}"
     return Tuning(title, tuple(study.ended()), winner, other, preset, place)
