@@ -11,6 +11,8 @@ from pathlib import Path
 
 import jax
 
+from upslope.engine import kept_programs
+
 LISTING = Path("/proc/self/maps")
 
 
@@ -26,6 +28,7 @@ def keep_below(limit: int) -> bool:
     """
     if mappings() <= limit:
         return False
+    kept_programs.clear()
     jax.clear_caches()
     gc.collect()
     return True

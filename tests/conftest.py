@@ -38,6 +38,7 @@ import jax
 import pytest
 
 import compiled_programs
+from upslope.engine import kept_programs
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Tracing makes millions of small objects that live as long as their programs: the collector, left
@@ -56,6 +57,17 @@ def x64():
 MAPPINGS_LIMIT = 24_000
 TESTS_BETWEEN_LOOKS = 16
 finished_tests = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def programs_of_what_is_there(request):
+    """A test that changes the library's code has programs of its own."""
+    changes = "monkeypatch" in request.fixturenames
+    if changes:
+        kept_programs.clear()
+    yield
+    if changes:
+        kept_programs.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -3,40 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
-from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jax.stages import Wrapped
 
 from upslope.core import tree
 from upslope.core.actor import Actor
-from upslope.core.annotations import PyTree
-from upslope.core.records import EpisodeStatistics, Replayed, Returns
+from upslope.core.records import Returns
 from upslope.engine.devices import DeviceLayout, layout_for, place_empty
 from upslope.engine.evaluator import Evaluator
 from upslope.engine.host_evaluator import HostEvaluator
-from upslope.engine.iteration import iteration_key, may_stop, stream_key
+from upslope.engine.host_functions import HostCarry, HostFunctions
+from upslope.engine.iteration import may_stop, stream_key
+from upslope.engine.kept_programs import SEARCHES, key_of
 from upslope.engine.problem import Problem
 from upslope.engine.rows import (
-    Diagnostics,
-    Outcome,
     Records,
     RowSums,
-    add,
     iterations_per_row,
     no_sums,
-    row_of,
 )
-from upslope.objectives.objective import Objective
 from upslope.sampling.replay import saves_replay
 from upslope.sampling.sampler import HostEngine
-from upslope.search.search_method import SearchMethod
 from upslope.storage.leaves import AnyBytes
 from upslope.storage.tensors import pack, unpack
 
@@ -44,14 +34,6 @@ from upslope.storage.tensors import pack, unpack
 STEPS_LEAF = RowSums._fields.index("steps")
 # Names of the program's own arrays beside those of the sampler's state.
 ROW = "row."
-
-
-class HostCarry(NamedTuple):
-    """All that the seeds need to go on; leaves [S, ...] but the last."""
-
-    state: Any  # the search method's
-    iteration: Array  # int: how many this seed has done
-    simulators: Any = ()  # uint8 [B] in checkpoints: the sampler's state, and sums of the log row
 
 
 class HostProgram:
@@ -100,96 +82,33 @@ class HostProgram:
         self.evaluator = evaluator or HostEvaluator(
             engine, problem.environment, problem.objective, seeds, seed, workers
         )
-        self._tell: dict[Any, Any] = {}
-        method, objective = problem.method, problem.objective
-        rows, everything = PartitionSpec("seeds"), PartitionSpec()
-
-        def shard(
-            function: Callable[..., PyTree],
-            inputs: tuple[PartitionSpec, ...],
-            donate: int | tuple[int, ...] = (),
-        ) -> Wrapped:
-            mapped = jax.shard_map(
-                function, mesh=mesh, in_specs=inputs, out_specs=rows, check_vma=False
-            )
-            return jax.jit(mapped, donate_argnums=donate)
-
-        def start(method: SearchMethod, objective: Objective, keys: Array) -> HostCarry:
-            def one(key: Array) -> HostCarry:
-                policy_key, method_key = jax.random.split(key)
-                state = method.init(method_key, problem.policy(policy_key), objective)
-                return jax.tree.map(jnp.asarray, HostCarry(state, jnp.asarray(0)))
-
-            return jax.vmap(one)(keys)
-
-        def ask(method: SearchMethod, keys: Array, state: PyTree) -> Actor:
-            # A copy: the state itself is donated to `tell`.
-            return jax.lax.optimization_barrier(jax.vmap(method.ask)(keys, state))
-
-        def tell(
-            method: SearchMethod,
-            objective: Objective,
-            keys: Array,
-            candidates: Actor,
-            experience: PyTree,
-            state: PyTree,
-        ) -> tuple[PyTree, Diagnostics, Array, Array | None]:
-            def one(
-                key: Array, state: PyTree, candidates: Actor, experience: PyTree
-            ) -> tuple[PyTree, Diagnostics, Array, Array | None]:
-                state, diagnostics = method.tell(key, state, candidates, experience, objective)
-                finite = jnp.all(jnp.isfinite(ravel_pytree(method.solution(state))[0]))
-                replayed = isinstance(experience, Replayed)
-                priorities = method.priorities(state) if replayed else None
-                return state, diagnostics, finite, priorities
-
-            return jax.vmap(one)(keys, state, candidates, experience)
-
-        def keys(key: Array, iteration: Array) -> tuple[Array, ...]:
-            def one(index: Array, iteration: Array) -> Array:
-                return jax.random.split(iteration_key(key, index, iteration), 3)
-
-            drawn = jax.vmap(one)(jnp.arange(seeds), iteration)
-            return tuple(drawn[:, i] for i in range(3))
-
-        def add_row(
-            sums: RowSums, active: Array, statistics: EpisodeStatistics, diagnostics: Diagnostics
-        ) -> RowSums:
-            return tree.where(active, jax.vmap(add)(sums, statistics, diagnostics), sums)
-
-        def close_row(
-            sums: RowSums, ends: Array, last: Outcome, finite: Array
-        ) -> tuple[RowSums, Records]:
-            def one(sums: RowSums, last: Outcome, finite: Array) -> tuple[RowSums, Records]:
-                return no_sums(last[1]), row_of(sums, last, finite)
-
-            following, row = jax.vmap(one)(sums, last, finite)
-            row = row._replace(iterations=jnp.where(ends, row.iterations, 0))
-            return tree.where(ends, following, sums), row
-
-        self._numbers = jax.tree.map(jnp.asarray, (method, objective))
-        self._start_jit = shard(start, (everything, everything, rows))
-        self._ask_jit = shard(ask, (everything, rows, rows))
-        specs = (everything, everything, rows, rows, rows, rows)
-        # The state is donated, unless the seeds that stand still need the old one.
-        self._tell_jit = shard(tell, specs, donate=5)
-        self._tell_keeping_jit = shard(tell, specs)
-        self._keys = jax.jit(keys, out_shardings=self.split)
-        self._add, self._close = jax.jit(add_row), jax.jit(close_row)
-        self._may_stop = may_stop(method)
-        self._stops = jax.jit(lambda method, state: jax.vmap(method.stopped)(state))
+        self._numbers = jax.tree.map(jnp.asarray, (problem.method, problem.objective))
+        self._functions = self._shared(mesh)
+        self._may_stop = may_stop(problem.method)
         self._row: RowSums | None = None  # sums of the log row under way
         self._stored_row: list[np.ndarray] = []  # its leaves, from a checkpoint
         self.sampler = engine(
             problem.environment,
-            method.experience,
-            objective,
+            problem.method.experience,
+            problem.objective,
             n_seeds=seeds,
             seed=seed,
             workers=workers,
             stream="training",
             deterministic=False,
         )
+
+    def _shared(self, mesh: Mesh) -> HostFunctions:
+        """The functions of this search: those of an earlier one that was like it, if there is."""
+        problem = self.problem
+        policy = jax.eval_shape(problem.policy, jax.random.key(0))
+        devices = tuple(device.id for device in mesh.devices.flat)
+        key = key_of((self._numbers, policy), problem.policy, "host", self.seeds, devices)
+        functions = SEARCHES.get(key)
+        if functions is None:
+            functions = HostFunctions(problem.policy, self.seeds, mesh)
+            SEARCHES.put(key, functions)
+        return functions
 
     def compile(self, block: int, deterministic: bool = True) -> None:
         """Compiles start and ask; tell is compiled when the first experience is there."""
@@ -200,17 +119,19 @@ class HostProgram:
         self.start_keys = jax.device_put(
             jax.vmap(lambda i: jax.random.fold_in(self.start_key, i))(indices), self.split
         )
-        start = self._start_jit.lower(method, objective, self.start_keys)
-        self._shapes = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self.split),
-            start.out_info,
-        )
-        self._start = start.compile()
+        functions = self._functions
+        if functions.start is None:
+            lowered = functions.start_jit.lower(method, objective, self.start_keys)
+            functions.shapes = jax.tree.map(
+                lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self.split),
+                lowered.out_info,
+            )
+            functions.start = lowered.compile()
         self._compile_seconds += time.perf_counter() - began
 
     def shapes(self) -> HostCarry:
         """The shapes and types of a carry, for reading a checkpoint."""
-        return self._shapes._replace(simulators=AnyBytes())
+        return self._functions.shapes._replace(simulators=AnyBytes())
 
     def place(self, carry: HostCarry) -> HostCarry:
         """A carry read from a checkpoint, put on the devices; the simulators are brought back."""
@@ -231,7 +152,7 @@ class HostProgram:
         """Why each seed's search cannot be expected to move any more [S]; 0 while it can."""
         if not self._may_stop:
             return np.zeros(self.seeds, np.int64)
-        return np.asarray(jax.device_get(self._stops(self._numbers[0], carry.state)))
+        return np.asarray(jax.device_get(self._functions.stops(self._numbers[0], carry.state)))
 
     def checkpoint(self, carry: HostCarry) -> HostCarry:
         """The carry with the state of the simulators."""
@@ -243,7 +164,8 @@ class HostProgram:
 
     def start(self) -> HostCarry:
         """All seeds before their first iteration."""
-        return self._start(*self._numbers, self.start_keys)
+        assert self._functions.start is not None, "compile first"
+        return self._functions.start(*self._numbers, self.start_keys)
 
     def advance(
         self, carry: HostCarry, wanted: np.ndarray, count: int
@@ -286,18 +208,18 @@ class HostProgram:
             if self._stored_row:
                 stored = [jnp.asarray(leaf) for leaf in self._stored_row]
                 self._row = jax.tree.unflatten(jax.tree.structure(self._row), stored)
-        self._row = self._add(self._row, active, *last)
+        self._row = self._functions.add(self._row, active, *last)
         ends = active & ((iteration % self.iterations_per_row == 0) | reached | lost)
         if not ends.any():
             return None
-        self._row, row = self._close(self._row, ends, last, record.finite)
+        self._row, row = self._functions.close(self._row, ends, last, record.finite)
         return jax.tree.map(np.asarray, row)
 
     def _iterate(self, carry: HostCarry, active: np.ndarray) -> tuple[HostCarry, Records]:
         method, objective = self._numbers
-        ask_keys, sample_keys, tell_keys = self._keys(self.search_key, carry.iteration)
+        ask_keys, sample_keys, tell_keys = self._functions.keys(self.search_key, carry.iteration)
         carry = place_empty(carry, self.whole)
-        candidates = self._ask_jit(method, ask_keys, carry.state)
+        candidates = self._functions.ask(method, ask_keys, carry.state)
         sampled, self.sampler = self.sampler.sample(sample_keys, candidates)
         experience = jax.device_put(sampled, self.split)
         uneven = not active.all()
@@ -306,12 +228,13 @@ class HostProgram:
         arguments = (method, objective, tell_keys, candidates, experience, carry.state)
         # Whole episodes come in batches of different lengths: one program for each.
         shape = (uneven, *(np.shape(leaf) for leaf in jax.tree.leaves(experience)))
-        if shape not in self._tell:
+        tell = self._functions.tell
+        if shape not in tell:
             began = time.perf_counter()
-            jitted = self._tell_keeping_jit if uneven else self._tell_jit
-            self._tell[shape] = jitted.lower(*arguments).compile()
+            jitted = self._functions.tell_keeping_jit if uneven else self._functions.tell_jit
+            tell[shape] = jitted.lower(*arguments).compile()
             self._compile_seconds += time.perf_counter() - began
-        state, diagnostics, finite, priorities = self._tell[shape](*arguments)
+        state, diagnostics, finite, priorities = tell[shape](*arguments)
         if priorities is not None:
             self.sampler.set_priorities(sampled, np.asarray(priorities), active)
         new = HostCarry(state, carry.iteration + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Hashable
 from concurrent.futures import Executor, Future
 from typing import Any
 
@@ -10,12 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.stages import Compiled
 
 from upslope.core.actor import Actor
 from upslope.core.records import Returns
 from upslope.engine.evaluator import EVALUATION_LIMIT
 from upslope.engine.executables import compiled
 from upslope.engine.iteration import stream_key
+from upslope.engine.kept_programs import EVALUATIONS, key_of
 from upslope.environments.environment import Environment
 from upslope.objectives.objective import EpisodicReturn, Objective
 from upslope.sampling.episode_returns import (
@@ -45,26 +48,24 @@ class JaxEvaluator:
         # Everything a call needs is numpy: no small program is compiled on the way.
         self._seed = np.uint32(seed)
         self.limit = episode_limit(environment, objective) or EVALUATION_LIMIT
-        self._programs: dict[bool, Any] = {}  # by determinism; a future while it is compiled
+        # By determinism; a future while it is compiled.
+        self._programs: dict[bool, Compiled | Future[Compiled]] = {}
         self.compile_seconds = 0.0  # and on waiting for it
 
     def prepare(self, policies: Actor, deterministic: bool, pool: Executor) -> None:
         """Traces here and compiles in the pool; the other kind is compiled when it is asked for."""
-        lowered = self._lower(policies, deterministic)
-        self._programs[deterministic] = pool.submit(compiled, lowered, optimize="compile_time")
+        known = EVALUATIONS.get(self._decides(policies, deterministic))
+        self._programs[deterministic] = known or pool.submit(
+            compiled, self._lower(policies, deterministic), optimize="compile_time"
+        )
 
     def evaluate(
         self, policies: Actor, episodes: int, evaluation_index: int, deterministic: bool = True
     ) -> Returns:
         """See `Evaluator`."""
         began = time.perf_counter()
-        if deterministic not in self._programs:
-            lowered = self._lower(policies, deterministic)
-            self._programs[deterministic] = compiled(lowered, optimize="compile_time")
-        elif isinstance(self._programs[deterministic], Future):
-            self._programs[deterministic] = self._programs[deterministic].result()
+        run, environment = self._program(policies, deterministic), self._numbers()
         self.compile_seconds += time.perf_counter() - began
-        run, environment = self._programs[deterministic], self._numbers()
         blocks = [
             jax.device_get(
                 run(environment, (self._seed, np.int32(evaluation_index), np.int32(n)), policies)
@@ -73,6 +74,27 @@ class JaxEvaluator:
         ]
         join = lambda name: np.concatenate([getattr(b, name) for b in blocks], 1)[:, :episodes]  # noqa: E731
         return Returns(join("returns"), join("lengths"))  # pyright: ignore[reportArgumentType]
+
+    def _program(self, policies: Actor, deterministic: bool) -> Compiled:
+        """The compiled block of episodes: that of an earlier evaluation where there is one."""
+        program = self._programs.get(deterministic)
+        if isinstance(program, Compiled):
+            return program
+        key = self._decides(policies, deterministic)
+        if program is None:
+            program = EVALUATIONS.get(key)
+        if program is None:
+            program = compiled(self._lower(policies, deterministic), optimize="compile_time")
+        elif isinstance(program, Future):
+            program = program.result()
+        EVALUATIONS.put(key, program)
+        self._programs[deterministic] = program
+        return program
+
+    def _decides(self, policies: Actor, deterministic: bool) -> Hashable | None:
+        """What decides the program; None where it is not to be shared with other evaluations."""
+        arguments = (self._numbers(), plain(policies))
+        return key_of(arguments, self.block, deterministic, self.limit)
 
     def record(
         self,
@@ -131,13 +153,12 @@ class JaxEvaluator:
         return jax.tree.map(jnp.asarray, self.environment)
 
     def _lower(self, policies: Actor, deterministic: bool) -> Any:
-        plain = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), policies)
         run = jax.jit(
             lambda environment, which, policies: self._run(
                 environment, which, policies, self.block, deterministic
             )
         )
-        return run.lower(self._numbers(), (self._seed, np.int32(0), np.int32(0)), plain)
+        return run.lower(self._numbers(), (self._seed, np.int32(0), np.int32(0)), plain(policies))
 
     def _run(
         self,
@@ -163,3 +184,8 @@ class JaxEvaluator:
         seed, evaluation_index, block = which
         key = stream_key(seed, "evaluation")
         return jax.random.fold_in(jax.random.fold_in(key, evaluation_index), block)
+
+
+def plain(policies: Actor) -> Actor:
+    """Shapes and types, whether of arrays or of their shapes."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), policies)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Hashable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -13,6 +14,7 @@ import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.stages import Compiled
 
 from upslope.core import tree
 from upslope.core.actor import Actor
@@ -22,6 +24,7 @@ from upslope.engine.evaluator import Evaluator
 from upslope.engine.executables import batches_seeds, compiled
 from upslope.engine.iteration import iterate, iteration_key, may_stop, stream_key
 from upslope.engine.jax_evaluator import JaxEvaluator
+from upslope.engine.kept_programs import SEARCHES, key_of
 from upslope.engine.problem import Problem
 from upslope.engine.rows import (
     Outcome,
@@ -52,6 +55,14 @@ class Carry(NamedTuple):
     sampler: Any  # what of the sampler goes on: streams, replay
     iteration: Array  # int: how many this seed has done
     row: Any  # sums of the log row under way; () where every iteration is a row
+
+
+class SearchPrograms(NamedTuple):
+    """What is compiled for a search."""
+
+    start: Compiled
+    shapes: Carry  # of what it starts with
+    advance: Compiled
 
 
 # What a compiled call reads and does not change: everything with hyper-parameters.
@@ -307,25 +318,54 @@ class JaxProgram:
         """
         self.evaluator.block = block
         began = time.perf_counter()
-        indices = jax.device_put(np.arange(self.seeds, dtype=np.int32), self.split)
+        self._indices = jax.device_put(np.arange(self.seeds, dtype=np.int32), self.split)
+        key = self._key()
+        known: SearchPrograms | None = SEARCHES.get(key)
+        pool = ThreadPoolExecutor(1)
+        if known is None:
+            known = self._compiled(deterministic, pool)
+            SEARCHES.put(key, known)
+        else:
+            self._shapes = known.shapes
+            self._refuse_beyond_memory()
+            self._prepare_evaluator(deterministic, pool)
+        pool.shutdown(wait=False)
+        self._start, self._advance = known.start, known.advance
+        self._compile_seconds += time.perf_counter() - began
+
+    def _key(self) -> Hashable | None:
+        """What decides the programs; None where they are not to be shared with other searches."""
+        policy = jax.eval_shape(self.problem.policy, jax.random.key(0))
+        devices = tuple(device.id for device in self.devices)
+        facts = (self.seeds, tuple(self.layout), devices, self.iterations_per_row)
+        return key_of((self._numbers, policy), self.problem.policy, *facts)
+
+    def _refuse_beyond_memory(self) -> None:
+        """Raises for a replay that this machine cannot hold."""
+        experience = self.problem.method.experience
+        if isinstance(experience, Replay):
+            replay = bytes_of(self._shapes.sampler[1])
+            refuse_beyond_memory(experience, replay, memory_bytes(self.devices))
+
+    def _prepare_evaluator(self, deterministic: bool, pool: Executor) -> None:
+        solutions = jax.eval_shape(jax.vmap(self.problem.method.solution), self._shapes.state)
+        self.evaluator.prepare(solutions, deterministic, pool)
+
+    def _compiled(self, deterministic: bool, pool: Executor) -> SearchPrograms:
+        """Traces and compiles the programs of the search, and those of the evaluations."""
         seed = jax.device_put(self.seed, self.whole)
         start = jax.jit(
             jax.vmap(self._start_seed, in_axes=(None, None, 0)), out_shardings=self.split
-        ).lower(self._numbers, seed, indices)
+        ).lower(self._numbers, seed, self._indices)
         shapes = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self.split),
             start.out_info,
         )
         self._shapes = shapes
-        experience = self.problem.method.experience
-        if isinstance(experience, Replay):
-            replay = bytes_of(shapes.sampler[1])
-            refuse_beyond_memory(experience, replay, memory_bytes(self.devices))
-        pool = ThreadPoolExecutor(1)
+        self._refuse_beyond_memory()
         start_job = pool.submit(compiled, start, optimize="compile_time")
         # The largest program comes last: it takes up the memory that the others have freed.
-        solutions = jax.eval_shape(jax.vmap(self.problem.method.solution), shapes.state)
-        self.evaluator.prepare(solutions, deterministic, pool)
+        self._prepare_evaluator(deterministic, pool)
         everything, rows = PartitionSpec(), PartitionSpec("seeds")
         columns = PartitionSpec(None, "seeds")
         advance = jax.jit(
@@ -340,17 +380,14 @@ class JaxProgram:
         ).lower(
             self._numbers,
             seed,
-            indices,
+            self._indices,
             shapes,
             jax.ShapeDtypeStruct((self.seeds,), np.int32, sharding=self.split),
             jax.ShapeDtypeStruct((), np.int32, sharding=self.whole),
         )
         advance_job = pool.submit(compiled, advance)
-        pool.shutdown(wait=False)
         # The main thread only waits, so that it can hear signals.
-        self._start, self._advance = start_job.result(), advance_job.result()
-        self._indices = indices
-        self._compile_seconds += time.perf_counter() - began
+        return SearchPrograms(start_job.result(), shapes, advance_job.result())
 
     def start(self) -> Carry:
         """All seeds before their first iteration."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
@@ -19,7 +20,7 @@ from upslope.environments.environment import Environment
 from upslope.environments.environment_contract import check_environment
 from upslope.environments.factory import known
 from upslope.objectives import OBJECTIVES
-from upslope.policies import default_policy
+from upslope.policies import POLICIES, default_policy
 from upslope.policies.default import shapes_of
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import EpisodeReturns
@@ -32,6 +33,34 @@ from upslope.training.settings import choose, settings_of
 
 if TYPE_CHECKING:
     from gymnasium import spaces
+
+
+@dataclasses.dataclass(frozen=True)
+class NewPolicy:
+    """A fresh policy from a key; equal to others that give the same.
+
+    Attributes:
+      observation_space: what it reads.
+      action_space: what it gives.
+      kind: a registered name; None for the one that fits.
+      settings: of the kind.
+      factory: what the name stands for.
+    """
+
+    observation_space: spaces.Space
+    action_space: spaces.Space
+    kind: str | None
+    settings: dict[str, Any]
+    factory: Callable[..., Policy] | None = None
+
+    def __call__(self, key: Array) -> Policy:
+        """The policy; the key is consumed."""
+        return default_policy(
+            key, self.observation_space, self.action_space, kind=self.kind, **self.settings
+        )
+
+    def __hash__(self) -> int:
+        return hash((str(self.observation_space), str(self.action_space), self.kind))
 
 
 class Built(NamedTuple):
@@ -79,9 +108,8 @@ def build(
         for size in policy_settings["hidden"]:
             check_number("A policy", "hidden", size, at_least=1, integer=True)
 
-    def policy(key: Array) -> Policy:
-        return default_policy(key, observation_space, action_space, kind=kind, **policy_settings)
-
+    factory = None if kind is None else POLICIES.get(kind)
+    policy = NewPolicy(observation_space, action_space, kind, policy_settings, factory)
     # What does not fit the spaces is said before any work.
     shapes = jax.eval_shape(policy, jax.random.key(0))
     check_score(config.method, method, shapes, kind)
