@@ -28,6 +28,8 @@ from upslope.cli.main import main
         ("train --method ppo CartPole-v1 extra", "unexpected argument 'extra'"),
         ("train gymnasium:CartPole-v1 ppo --env.a 1 2", "unexpected argument '2'"),
         ("train", "needs an environment"),
+        ("train PPO", "PPO is a method: upslope train needs the environment before it"),
+        ("train sac", "such as upslope train CartPole-v1 sac. Known ones"),
         ("train CartPole-v1 --n-envs -1", "n_envs=-1"),
         ("train CartPole-v1 --seeds 0", "seeds=0"),
         ("train CartPole-v1 --learning-rate nan", "finite"),

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from upslope.cli.live_display import LiveDisplay
-from upslope.cli.plain_display import PlainDisplay
 from upslope.cli.summary import print_summary
 from upslope.core.number_text import curve, duration, number, rate, seconds
 from upslope.engine.progress import Evaluation, Progress, Summary, Times
+from upslope.training.live_display import LiveDisplay
+from upslope.training.plain_display import PlainDisplay
 
 
 def progress(share, seeds=4, total=1000):

@@ -305,7 +305,7 @@ def is_environment(name: str) -> bool:
 
 def display(config: RunConfig, quiet: bool, plain: bool) -> Any:
     """Who tells the user of the progress: a picture, lines, or nobody."""
-    from upslope.cli.summary import title_of
+    from upslope.training.watching import title_of
 
     title = title_of(config)
     if quiet:
@@ -317,10 +317,10 @@ def display(config: RunConfig, quiet: bool, plain: bool) -> Any:
 
         console = Console(highlight=False)
         if console.is_terminal and not console.is_dumb_terminal:
-            from upslope.cli.live_display import LiveDisplay
+            from upslope.training.live_display import LiveDisplay
 
             return LiveDisplay(title, console)
-    from upslope.cli.plain_display import PlainDisplay
+    from upslope.training.plain_display import PlainDisplay
 
     return PlainDisplay(title)
 
@@ -330,7 +330,8 @@ def finish(result: Run, quiet: bool, resumed: bool = False) -> int:
     if quiet:
         print(result.folder)
         return 0
-    from upslope.cli.summary import print_summary, title_of
+    from upslope.cli.summary import print_summary
+    from upslope.training.watching import title_of
 
     print()
     print_summary(result.summary, title_of(result.config), config=result.config, resumed=resumed)

@@ -133,9 +133,3 @@ def interval_text(evaluation: Evaluation) -> str:
         f"{number(interquartile_mean(returns))} [{number(low)}, {number(high)}]  "
         f"IQM of {seeds} seeds, 95 % bootstrap interval"
     )
-
-
-def title_of(config: RunConfig) -> str:
-    """`ppo on CartPole-v1, 4 seeds`."""
-    seeds = "1 seed" if config.seeds == 1 else f"{config.seeds} seeds"
-    return f"{config.method} on {config.environment}, {seeds}"

@@ -97,6 +97,7 @@ def read_request(words: Sequence[str], imports: Sequence[str] = ()) -> Request:
             "upslope train needs an environment: upslope train CartPole-v1. "
             "Known ones: upslope list envs"
         )
+    check_is_no_method(environment)
     use_preset = file.use_preset and not argv.has("--no-preset")
     if argv.wants_help and environment is not None:
         check_environment(environment)
@@ -219,6 +220,23 @@ def environment_settings(environment: str | None) -> list[Setting]:
     if environment is None or environment not in ENVIRONMENTS:
         return []
     return settings_from(ENVIRONMENTS.get(environment))
+
+
+def check_is_no_method(environment: str | None) -> None:
+    """Refuses the name of a method where the environment's belongs.
+
+    Raises:
+      UpslopeError: says what is missing.
+    """
+    from upslope.environments import ENVIRONMENTS
+    from upslope.search import METHODS
+
+    if environment is None or environment in ENVIRONMENTS or not METHODS.is_expected(environment):
+        return
+    raise UpslopeError(
+        f"{environment} is a method: upslope train needs the environment before it, such as "
+        f"{shell_command('train', 'CartPole-v1', environment)}. Known ones: upslope list envs"
+    )
 
 
 def check_environment(environment: str) -> None:

@@ -85,6 +85,11 @@ class Registry:
         """The table's row for `name`."""
         return self._entries[self._known(name)]
 
+    def is_expected(self, name: str) -> bool:
+        """Whether a name, whatever its letters' case, is one of the table or to come."""
+        small = name.lower()
+        return small in self.expected or small in map(str.lower, self._entries)
+
     def _known(self, name: object) -> str:
         """The name itself, if the table has it."""
         if not isinstance(name, str):

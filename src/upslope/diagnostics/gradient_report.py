@@ -138,7 +138,7 @@ class GradientReport:
             truth = f"from a large sample of its own, standard error {100 * share:.2g} %"
         lines = (
             f"gradient check on {self.environment}: {self.objective} objective, "
-            f"{self.episodes:,} episodes an estimator\n"
+            f"{self.episodes:,} episodes per estimator\n"
             f"reference: {truth}; |grad J| = {length:.4g} in {self.reference.size} coordinates; "
             f"false alarms: {self.false_alarms:.2g} for all verdicts together"
         ).splitlines()

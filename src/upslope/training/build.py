@@ -232,8 +232,9 @@ def check_same_spaces(
         if not same_kind(have, want):
             raise UpslopeError(
                 f"train() got evaluation_environment={config.evaluation_environment!r}, whose "
-                f"{name} is {have}; that of {config.environment} is {want}: policies are evaluated "
-                "where observations and actions have the same shapes. Choose such an environment."
+                f"{name} is {have}; that of {config.environment_title} is {want}: policies are "
+                "evaluated where observations and actions have the same shapes. Choose such an "
+                "environment."
             )
 
 

@@ -20,6 +20,7 @@ from upslope.core.checks import (
     check_table,
 )
 from upslope.core.counts import whole
+from upslope.environments.adaptors.gymnasium import GIVEN
 from upslope.environments.factory import spelled
 from upslope.objectives import OBJECTIVES
 from upslope.policies import POLICIES
@@ -176,6 +177,11 @@ class RunConfig:
                 value is not None or name == "log_project"
             ):
                 raise UpslopeError(f"train() got {name}={value!r:.80}: must be a text.")
+
+    @property
+    def environment_title(self) -> str:
+        """The environment as people read it: without the mark of one that is given as an object."""
+        return self.environment.removeprefix(f"{GIVEN}:")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for YAML and JSON."""

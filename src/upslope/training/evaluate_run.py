@@ -134,8 +134,9 @@ def prepare(
         have, want = getattr(built, name), getattr(loaded, name)
         if not same_kind(have, want):
             raise UpslopeError(
-                f"The policy in {path} was trained with {name} {want}; {config.environment} has "
-                f"{have}. Choose an environment with the same spaces."
+                f"The policy in {path} was trained with {name} {want}; "
+                f"{config.environment_title} has {have}. Choose an environment with the same "
+                "spaces."
             )
     return Prepared(config, built, loaded)
 

@@ -173,7 +173,7 @@ def shoot(
     finally:
         evaluator.close()
     kind = "deterministic actions" if deterministic else "sampled actions"
-    title = f"{prepared.config.method} on {prepared.config.environment}, {kind}"
+    title = f"{prepared.config.method} on {prepared.config.environment_title}, {kind}"
     return Shot(Reel(title, played.clips, played.fps), played, shown, files)
 
 

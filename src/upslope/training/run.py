@@ -187,7 +187,7 @@ class Run:
         from upslope.training.curve_figure import learning_curve
 
         figure = learning_curve(
-            self.evaluations, f"{self.config.method} on {self.config.environment}"
+            self.evaluations, f"{self.config.method} on {self.config.environment_title}"
         )
         if path is not None:
             try:
@@ -258,7 +258,7 @@ class Run:
 
     def _title(self) -> str:
         seeds = "1 seed" if self.config.seeds == 1 else f"{self.config.seeds} seeds"
-        return f"{self.config.method} on {self.config.environment}, {seeds}"
+        return f"{self.config.method} on {self.config.environment_title}, {seeds}"
 
     def __repr__(self) -> str:
         state = "" if self.summary.reason == "done" else f", {self.summary.reason}"

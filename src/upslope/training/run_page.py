@@ -71,7 +71,7 @@ def run_page(run: Run, film: Section | None) -> Page:
 def title_of(run: Run) -> str:
     """`ppo on CartPole-v1, 4 seeds`."""
     seeds = "1 seed" if run.config.seeds == 1 else f"{run.config.seeds} seeds"
-    return f"{run.config.method} on {run.config.environment}, {seeds}"
+    return f"{run.config.method} on {run.config.environment_title}, {seeds}"
 
 
 def result_text(run: Run) -> str:

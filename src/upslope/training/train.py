@@ -26,7 +26,6 @@ from upslope.training.evaluate_run import evaluate
 from upslope.training.extension import extended, said_of_extension
 from upslope.training.given_environment import again, must_be_built, named
 from upslope.training.loggers import check_loggers
-from upslope.training.logging_reporter import LoggingReporter
 from upslope.training.printed_command import printed_command
 from upslope.training.programs import make_program, schedule_of
 from upslope.training.recorder import RunRecorder
@@ -35,6 +34,7 @@ from upslope.training.run_folder import RunFolder
 from upslope.training.signals import Stopped, StopSignals
 from upslope.training.unasked import said_after, said_before
 from upslope.training.watcher import Callback, Watcher, check_callback
+from upslope.training.watching import watched
 
 if TYPE_CHECKING:
     from upslope.environments.factory import EnvironmentLike
@@ -47,6 +47,7 @@ def train(
     method: str | None = None,
     *,
     out: str | Path | None = None,
+    progress: bool | None = None,
     reporter: Reporter | None = None,
     loggers: str | Iterable[str] = (),
     environment_settings: Mapping[str, Any] | None = None,
@@ -63,7 +64,10 @@ def train(
         Upslope or Gymnasium, or a function that builds one.
       method: a name (`upslope list methods`); None for the preset's choice.
       out: the run folder to write; None to write nothing.
-      reporter: who is told of the progress; None: Python's logger "upslope".
+      progress: whether the progress is shown; None: where a person watches, in a notebook or a
+        terminal.
+      reporter: who is told of the progress instead. Without either it is Python's logger
+        "upslope", which is told of notes and evaluations in any case.
       loggers: `"tensorboard"`, `"wandb"`, `"mlflow"`, beside the run folder's own log.
       environment_settings: fields of the environment.
       evaluation_environment: where held-out episodes are played, with the same spaces; given as
@@ -111,6 +115,7 @@ def train(
     return run(
         config,
         out=out,
+        progress=progress,
         reporter=reporter,
         import_seconds=time.perf_counter() - began,
         environment=given,
@@ -124,6 +129,7 @@ def run(
     *,
     out: str | Path | None = None,
     root: str | Path | None = None,
+    progress: bool | None = False,
     reporter: Reporter | None = None,
     import_seconds: float = 0.0,
     owns_process: bool = False,
@@ -137,7 +143,8 @@ def run(
       config: resolved.
       out: the run folder to write; None for a new one under `root`, or none at all.
       root: the folder of runs.
-      reporter: who is told of the progress; None: Python's logger "upslope".
+      progress: see `train`.
+      reporter: see `train`.
       import_seconds: what the imports took, for the account of times.
       owns_process: whether a second signal ends the process at once; a call from a program raises
         `KeyboardInterrupt` instead.
@@ -155,7 +162,6 @@ def run(
     began = time.perf_counter()
     built = build(config, environment, evaluation_environment)
     loggers = check_loggers(config.loggers)
-    reporter = reporter or LoggingReporter()
     folder = None
     if path is not None or base is not None:
         folder = RunFolder.create(base, config.environment, config.method, path=path)
@@ -164,12 +170,13 @@ def run(
         if folder is not None:
             folder.write_config(config.to_dict())
             folder.record_provenance()
-        recorder = RunRecorder(folder, loggers, config, reporter.note)
-        times.compile += time.perf_counter() - began
-        for text in said_before(config, built):
-            recorder.note(text)
-        signals = _signals(reporter, owns_process)
-        return _go(config, built, recorder, times, reporter, signals, callback)
+        with watched(reporter, progress, config) as told:
+            recorder = RunRecorder(folder, loggers, config, told.note)
+            times.compile += time.perf_counter() - began
+            for text in said_before(config, built):
+                recorder.note(text)
+            signals = _signals(told, owns_process)
+            return _go(config, built, recorder, times, told, signals, callback)
     finally:
         if folder is not None:
             folder.close()
@@ -181,6 +188,7 @@ def resume(
     total_timesteps: int | None = None,
     environment: EnvironmentLike | None = None,
     evaluation_environment: EnvironmentLike | None = None,
+    progress: bool | None = None,
     reporter: Reporter | None = None,
     loggers: str | Iterable[str] | None = None,
     import_seconds: float = 0.0,
@@ -201,6 +209,8 @@ def resume(
       environment: that of the run, where it was passed to `train` as an object or is code of the
         user's own, which a run folder records by name and never imports.
       evaluation_environment: likewise.
+      progress: see `train`.
+      reporter: see `train`.
       loggers: these dashboards from now on; None: those that the run had.
       owns_process: see `run`.
       callback: see `train`. It is no part of what is saved: give it again.
@@ -211,7 +221,6 @@ def resume(
         given again, or the one that is given has other spaces.
       Stopped: a signal ended it; everything is saved.
     """
-    reporter = reporter or LoggingReporter()
     check_callback("resume", callback)
     folder = RunFolder.open(check_path("resume", "path", path))
     try:
@@ -239,21 +248,22 @@ def resume(
         if loggers is None:
             known = folder.dashboards()
             loggers = config.loggers if known is None else list(known)
-        recorder = RunRecorder(folder, check_loggers(loggers), config, reporter.note)
-        if changes:
-            recorder.note(
-                f"config.yaml is not what this run began with ({'; '.join(changes)}): it goes on "
-                "by the new settings, and no single configuration gives its numbers again."
-            )
-        if config != before:
-            for text in said_of_extension(before, config, built.problem.method):
-                recorder.note(text)
-            folder.extend(config.to_dict())
-        folder.set_status("running")
-        times.compile += time.perf_counter() - began
-        signals = _signals(reporter, owns_process)
-        going = "on" if total_timesteps is None else "further"
-        return _go(config, built, recorder, times, reporter, signals, callback, going)
+        with watched(reporter, progress, config) as told:
+            recorder = RunRecorder(folder, check_loggers(loggers), config, told.note)
+            if changes:
+                recorder.note(
+                    f"config.yaml is not what this run began with ({'; '.join(changes)}): it goes "
+                    "on by the new settings, and no single configuration gives its numbers again."
+                )
+            if config != before:
+                for text in said_of_extension(before, config, built.problem.method):
+                    recorder.note(text)
+                folder.extend(config.to_dict())
+            folder.set_status("running")
+            times.compile += time.perf_counter() - began
+            signals = _signals(told, owns_process)
+            going = "on" if total_timesteps is None else "further"
+            return _go(config, built, recorder, times, told, signals, callback, going)
     finally:
         folder.close()
 

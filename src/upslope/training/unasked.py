@@ -33,8 +33,8 @@ def said_before(config: RunConfig, built: Built) -> list[str]:
     if config.method not in tuned:
         others = f" Tuned for it: {', '.join(tuned)}." if tuned else ""
         notes.append(
-            f"No tuned settings of {config.method} for {config.environment}: what you do not set "
-            f"is the method's default.{others}"
+            f"No tuned settings of {config.method} for {config.environment_title}: what you do not "
+            f"set is the method's default.{others}"
         )
     return notes
 

@@ -54,7 +54,7 @@ class LiveDisplay:
 
     def phase(self, name: str) -> None:
         """See `Reporter`."""
-        self._phase, self._since = name, time.monotonic()
+        self._enter(name)
         if self._live is None:
             self._live = Live(
                 console=self.console,
@@ -63,6 +63,9 @@ class LiveDisplay:
                 transient=False,
             )
             self._live.start(refresh=True)
+
+    def _enter(self, phase: str) -> None:
+        self._phase, self._since = phase, time.monotonic()
 
     def progress(self, progress: Progress) -> None:
         """See `Reporter`."""

@@ -1,0 +1,90 @@
+"""Who shows the progress of a call from Python: a picture where a person watches, else the log."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from upslope.engine.progress import Evaluation, Progress, Reporter
+from upslope.training.config import RunConfig
+from upslope.training.logging_reporter import LOGGER, LoggingReporter
+
+
+def title_of(config: RunConfig) -> str:
+    """`ppo on CartPole-v1, 4 seeds`."""
+    seeds = "1 seed" if config.seeds == 1 else f"{config.seeds} seeds"
+    return f"{config.method} on {config.environment_title}, {seeds}"
+
+
+@contextmanager
+def watched(
+    reporter: Reporter | None, progress: bool | None, config: RunConfig
+) -> Iterator[Reporter]:
+    """Who is told of a run while it lasts.
+
+    Args:
+      reporter: of the caller; None: see below.
+      progress: whether the progress is shown: in the output of a notebook's cell, as a picture in a
+        terminal, as lines elsewhere. None: where a person watches, a notebook or a terminal.
+      config: what runs.
+    """
+    terminal = sys.stdout.isatty() and not in_notebook()
+    if reporter is not None or progress is False:
+        yield reporter or LoggingReporter()
+    elif in_notebook():
+        from upslope.training.notebook_display import NotebookDisplay
+
+        with NotebookDisplay(title_of(config)) as display:
+            yield ShownAndLogged(display)
+    elif terminal:
+        from upslope.training.live_display import LiveDisplay
+
+        with LiveDisplay(title_of(config)) as display:
+            yield ShownAndLogged(display)
+    elif progress:
+        from upslope.training.plain_display import PlainDisplay
+
+        with PlainDisplay(title_of(config)) as display:
+            yield ShownAndLogged(display)
+    else:
+        yield LoggingReporter()
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None
+
+
+class ShownAndLogged(LoggingReporter):
+    """Shows what happens, and tells the logger too; a note only where somebody has set it up.
+
+    Without a handler of the user's, Python would print the note a second time.
+
+    Args:
+      display: who shows it.
+    """
+
+    def __init__(self, display: Reporter):
+        self._display = display
+
+    def phase(self, name: str) -> None:
+        """See `Reporter`."""
+        self._display.phase(name)
+        super().phase(name)
+
+    def progress(self, progress: Progress) -> None:
+        """See `Reporter`."""
+        self._display.progress(progress)
+
+    def evaluation(self, evaluation: Evaluation) -> None:
+        """See `Reporter`."""
+        self._display.evaluation(evaluation)
+        super().evaluation(evaluation)
+
+    def note(self, text: str) -> None:
+        """See `Reporter`."""
+        self._display.note(text)
+        if LOGGER.hasHandlers():
+            super().note(text)
