@@ -56,6 +56,7 @@ RUN_SETTINGS: dict[str, Any] = {
     "patience": None,
     "evaluation_environment": None,
     "evaluation_environment_settings": None,
+    "start_from": None,
     "engine": None,
     "workers": "auto",
     "checkpoint_every": "60s",
@@ -95,6 +96,8 @@ class RunConfig:
       evaluation_environment: where held-out episodes are played, a name that `upslope.make` knows;
         None: what is trained on.
       evaluation_environment_settings: fields of it.
+      start_from: whose policy every seed begins at, as the caller named it; None: a fresh one. A
+        record: the policy itself is in the run folder.
       checkpoint_every: time between checkpoints, besides those at evaluations: seconds, or such
         as "60s", "5m", "1h".
       save_replay: whether checkpoints hold the replay buffers, so that a resumed run is the
@@ -129,6 +132,7 @@ class RunConfig:
     patience: int | None = None
     evaluation_environment: str | None = None
     evaluation_environment_settings: dict[str, Any] = field(default_factory=dict)
+    start_from: str | None = None
     engine: str | None = None
     workers: int | str = "auto"
     checkpoint_every: float | str = "60s"
@@ -165,6 +169,11 @@ class RunConfig:
             raise UpslopeError(
                 f"train() got save_replay={self.save_replay!r:.80}: it must be True, False or "
                 "'auto' (buffers up to 256 MiB)."
+            )
+        if self.start_from is not None and not isinstance(self.start_from, str):
+            raise UpslopeError(
+                f"train() got start_from={self.start_from!r:.80}: must be a run folder or a policy "
+                "folder, or in Python an agent."
             )
         if self.engine is not None:
             ENGINES.entry(self.engine)

@@ -43,6 +43,7 @@ class RunFolder:
         diagnosis.json     what went wrong, if something did
         checkpoints/       step_<n>/ of the whole state
         policy/            the policy (see `policy_artifact`)
+        start/             the one that the search began at, where it was a trained one
 
     It holds no absolute paths: a run that is moved or copied goes on where it is.
 
@@ -170,6 +171,11 @@ class RunFolder:
     def policy(self) -> Path:
         """The folder of the saved policy."""
         return self.path / "policy"
+
+    @property
+    def start(self) -> Path:
+        """The folder of the policy that the search began at, where it was a trained one."""
+        return self.path / "start"
 
     @property
     def evaluations(self) -> Path:

@@ -19,7 +19,7 @@ from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 from upslope.environments.environment import Environment
 from upslope.search.search_method import SearchMethod
 from upslope.training.advice import closing_advice
-from upslope.training.agent import load
+from upslope.training.agent import Agent, load
 from upslope.training.build import Built, build
 from upslope.training.config import RunConfig, check_imports, resolve
 from upslope.training.evaluate_run import evaluate
@@ -32,6 +32,7 @@ from upslope.training.recorder import RunRecorder
 from upslope.training.run import Run
 from upslope.training.run_folder import RunFolder
 from upslope.training.signals import Stopped, StopSignals
+from upslope.training.start_policy import start_agent, started_at
 from upslope.training.unasked import said_after, said_before
 from upslope.training.watcher import Callback, Watcher, check_callback
 from upslope.training.watching import watched
@@ -53,6 +54,7 @@ def train(
     environment_settings: Mapping[str, Any] | None = None,
     evaluation_environment: EnvironmentLike | None = None,
     evaluation_environment_settings: Mapping[str, Any] | None = None,
+    start_from: str | Path | Agent | None = None,
     use_preset: bool = True,
     callback: Callback | None = None,
     **settings: Any,
@@ -73,6 +75,8 @@ def train(
       evaluation_environment: where held-out episodes are played, with the same spaces; given as
         `environment` is. None: in the environment that is trained on.
       evaluation_environment_settings: fields of it.
+      start_from: a run or policy folder, or an agent: every seed begins at its policy, of a run
+        that of the best seed, instead of a fresh one. Its spaces, kind and sizes are the run's.
       use_preset: whether tuned settings for this environment and method apply.
       callback: called with an `EvaluationRecord` at every evaluation; one that returns False ends
         the run there.
@@ -102,6 +106,9 @@ def train(
         evaluation_environment, evaluation_environment_settings = named(
             evaluation_environment, evaluated, table
         )
+    agent = None if start_from is None else start_agent(start_from)
+    if agent is not None:
+        settings["start_from"] = str(start_from) if agent is not start_from else repr(agent)
     settings["loggers"] = loggers
     settings["evaluation_environment"] = evaluation_environment
     settings["evaluation_environment_settings"] = evaluation_environment_settings
@@ -120,6 +127,7 @@ def train(
         import_seconds=time.perf_counter() - began,
         environment=given,
         evaluation_environment=evaluated,
+        start=agent,
         callback=callback,
     )
 
@@ -135,6 +143,7 @@ def run(
     owns_process: bool = False,
     environment: Environment | GymnasiumSpec | None = None,
     evaluation_environment: Environment | GymnasiumSpec | None = None,
+    start: Agent | None = None,
     callback: Callback | None = None,
 ) -> Run:
     """Does what a configuration says.
@@ -150,6 +159,7 @@ def run(
         `KeyboardInterrupt` instead.
       environment: to use instead of the one that is named.
       evaluation_environment: likewise.
+      start: whose policy every seed begins at; None: that which the configuration names.
       callback: see `train`.
 
     Raises:
@@ -161,6 +171,10 @@ def run(
     check_callback("train()", callback)
     began = time.perf_counter()
     built = build(config, environment, evaluation_environment)
+    if start is None and config.start_from is not None:
+        start = start_agent(config.start_from)
+    if start is not None:
+        built = started_at(built, start)
     loggers = check_loggers(config.loggers)
     folder = None
     if path is not None or base is not None:
@@ -170,6 +184,8 @@ def run(
         if folder is not None:
             folder.write_config(config.to_dict())
             folder.record_provenance()
+            if start is not None:
+                start.save(folder.start)
         with watched(reporter, progress, config) as told:
             recorder = RunRecorder(folder, loggers, config, told.note)
             times.compile += time.perf_counter() - began
@@ -244,6 +260,8 @@ def resume(
         evaluated = evaluation_environment
         evaluated = None if evaluated is None else again(evaluated, settings)
         built = build(config, given, evaluated)
+        if config.start_from is not None:
+            built = started_at(built, load(folder.start))
         times = Times(imports=import_seconds)
         if loggers is None:
             known = folder.dashboards()
