@@ -18,8 +18,9 @@ from upslope.training.build import build
 from upslope.training.config import resolve
 from upslope.training.train import train
 
-CARTPOLE, TIMES = "CartPole-v1", {"total_timesteps": 256, "n_envs": 4, "n_steps": 32}
-OPTIONS = dict(seeds=2, hidden=(4,), evaluations=1, final_episodes=2, use_preset=False, **TIMES)
+CARTPOLE = "CartPole-v1"
+OPTIONS = dict(seeds=2, hidden=(4,), evaluations=1, final_episodes=2, use_preset=False)
+OPTIONS |= dict(population_size=4, n_elites=2, total_timesteps=200, episodes_per_candidate=1)
 
 
 @pytest.fixture
@@ -42,22 +43,22 @@ def counted(monkeypatch):
     [
         (
             {
-                **{"seed": 5, "learning_rate": 1e-2, "gamma": 0.9, "total_timesteps": 512},
+                **{"seed": 5, "std": 0.3, "min_std": 0.01, "total_timesteps": 300},
                 "environment_settings": {"gravity": 4.9},
             },
             0,
         ),
-        ({"n_epochs": 3}, 2),
+        ({"n_elites": 3}, 2),
     ],
 )
 def test_what_differs_in_numbers_is_compiled_once(changed, programs, counted):
     """And gives what it gives alone."""
-    train(CARTPOLE, "ppo", **OPTIONS)
+    train(CARTPOLE, "cem", **OPTIONS)
     assert len(counted) == 2
-    shared = train(CARTPOLE, "ppo", **OPTIONS | changed)
+    shared = train(CARTPOLE, "cem", **OPTIONS | changed)
     assert len(counted) == 2 + programs
     kept_programs.clear()
-    alone = train(CARTPOLE, "ppo", **OPTIONS | changed)
+    alone = train(CARTPOLE, "cem", **OPTIONS | changed)
     assert len(counted) == 4 + programs
     assert jax.tree.all(jax.tree.map(np.array_equal, shared.policies, alone.policies))
     np.testing.assert_array_equal(shared.returns, alone.returns)
@@ -67,13 +68,13 @@ def test_what_differs_in_numbers_is_compiled_once(changed, programs, counted):
 def test_searches_on_simulators_share_what_is_compiled_between_samples():
     kept_programs.clear()
     options = OPTIONS | {"workers": 0}
-    first = train("gymnasium:CartPole-v1", "ppo", **options)
+    first = train("gymnasium:CartPole-v1", "cem", **options)
     kept = dict(kept_programs.SEARCHES._kept)
     assert len(kept) == 1
     (functions,) = kept.values()
     compiled = dict(functions.tell)
-    other = train("gymnasium:CartPole-v1", "ppo", **options | {"learning_rate": 1e-2})
-    again = train("gymnasium:CartPole-v1", "ppo", **options)
+    other = train("gymnasium:CartPole-v1", "cem", **options | {"std": 0.3})
+    again = train("gymnasium:CartPole-v1", "cem", **options)
     assert dict(kept_programs.SEARCHES._kept) == kept
     assert functions.tell == compiled
     same = [
@@ -111,9 +112,9 @@ class Pays(Environment):
 def test_code_of_the_users_own_is_never_shared(monkeypatch):
     """Which may have changed since, in a notebook or by a reload."""
     options = dict(OPTIONS, seeds=1)
-    assert train(Pays, "ppo", **options).returns.tolist() == [5.0]
+    assert train(Pays, "cem", **options).returns.tolist() == [5.0]
     monkeypatch.setitem(globals(), "REWARD", 2.0)
-    assert train(Pays, "ppo", **options).returns.tolist() == [10.0]
+    assert train(Pays, "cem", **options).returns.tolist() == [10.0]
 
 
 def configured(**settings):

@@ -61,6 +61,14 @@ class DuringEvaluation(Silent):
 
 
 @pytest.fixture(autouse=True)
+def hears_the_terminal():
+    """As without `nohup`, which the tests may be started by."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.fixture(autouse=True)
 def registered():
     gymnasium.register("Interrupting-v0", entry_point=Interrupting)
     Interrupting.number, Interrupting.steps_after = None, 0

@@ -24,6 +24,8 @@ SAMPLERS: Mapping[str, Callable[[int], Any]] = {
     "random": lambda seed: samplers().RandomSampler(seed=seed),
     "cma-es": lambda seed: samplers().CmaEsSampler(seed=seed),
 }
+# Packages besides Optuna that samplers are made of.
+PACKAGES: Mapping[str, tuple[str, ...]] = {"cma-es": ("cmaes",)}
 PRUNERS: Mapping[str, Callable[[], Any]] = {
     "median": lambda: pruners().MedianPruner(n_startup_trials=4, n_warmup_steps=1),
     "halving": lambda: pruners().SuccessiveHalvingPruner(),
@@ -49,7 +51,7 @@ def check_optuna(sampler: str, pruner: str) -> None:
     """Raises UpslopeError unless both exist and what they need is installed."""
     check_choice("tune()", "sampler", sampler, SAMPLERS)
     check_choice("tune()", "pruner", pruner, PRUNERS)
-    for package in ("optuna", *(("cmaes",) if sampler == "cma-es" else ())):
+    for package in ("optuna", *PACKAGES.get(sampler, ())):
         if package not in sys.modules and importlib.util.find_spec(package) is None:
             raise missing_extra("tune", package, "tune")
 
