@@ -39,6 +39,8 @@ def train(argv: list[str], began: float) -> int:
     output = request.output
     place: dict[str, Any] = {"out": output["out"]} if output["out"] else {"root": "runs"}
     with display(request.config, output["quiet"], output["plain"]) as reporter:
+        for text in request.notes:
+            reporter.note(text)
         result = run(
             request.config,
             reporter=reporter,

@@ -67,6 +67,7 @@ class Request(NamedTuple):
     config: RunConfig
     output: dict[str, Any]
     environment: Environment | GymnasiumSpec | None = None  # built, where it is the user's code
+    notes: Sequence[str] = ()  # about a file of another library
 
 
 def read_request(words: Sequence[str], imports: Sequence[str] = ()) -> Request:
@@ -85,14 +86,17 @@ def read_request(words: Sequence[str], imports: Sequence[str] = ()) -> Request:
 
     argv = Argv.read(words)
     path = argv.take("--config")
-    file = read_settings(Path(path)) if path is not None else FileSettings(None, None, {}, {}, True)
     method = argv.take("--method")
     environment = argv.take("--environment")
     if environment is None:
         argv.find_names(looks_like_environment)
     typed = environment or argv.take_name()
+    method = method or argv.take_name()
+    file = FileSettings(None, None, {}, {}, True)
+    if path is not None:
+        file = read_settings(Path(path), typed, method)
     environment = typed or file.environment
-    method = method or argv.take_name() or file.method
+    method = method or file.method
     if environment is None and not argv.wants_help:
         raise UpslopeError(
             "upslope train needs an environment: upslope train CartPole-v1. "
@@ -133,8 +137,8 @@ def read_request(words: Sequence[str], imports: Sequence[str] = ()) -> Request:
     if imports:
         config = dataclasses.replace(config, imports=list(imports))
     if typed is None or not names_code(typed):
-        return Request(config, output)
-    return Request(config, output, make(typed, **config.environment_settings))
+        return Request(config, output, notes=file.notes)
+    return Request(config, output, make(typed, **config.environment_settings), file.notes)
 
 
 def flag_groups(
@@ -317,17 +321,32 @@ class FileSettings(NamedTuple):
     settings: dict[str, Any]
     environment_settings: dict[str, Any]
     use_preset: bool
+    notes: Sequence[str] = ()
 
 
-def read_settings(path: Path) -> FileSettings:
-    """A file of settings by name, or the `config.yaml` of a run folder, which is complete.
+def read_settings(
+    path: Path, environment: str | None = None, method: str | None = None
+) -> FileSettings:
+    """A file of settings by name, the `config.yaml` of a run folder, or a file of rl-zoo.
+
+    A configuration of a run folder and a file of rl-zoo are complete: no preset is added.
+
+    Args:
+      path: the file.
+      environment: as typed, which one of an rl-zoo file is meant.
+      method: likewise.
 
     Raises:
       StorageError: it cannot be read, or is no table of plain values.
     """
     from upslope.training.config import check_imports
     from upslope.training.config_file import read_config
+    from upslope.training.zoo_file import is_zoo, read_zoo
 
+    merged = read_config(path, merge=True)
+    if is_zoo(merged):
+        zoo = read_zoo(merged, environment, method, path.stem)
+        return FileSettings(zoo.environment, zoo.method, zoo.settings, {}, False, zoo.notes)
     values = read_config(path)
     complete = "method_settings" in values
     settings: dict[str, Any] = {}

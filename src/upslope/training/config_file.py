@@ -21,12 +21,13 @@ class _Loader(yaml.SafeLoader):
     """Safe YAML without duplicate keys, merge keys or many aliases; `3e-4` is a number."""
 
     aliases = 0
+    most = MAX_ALIASES
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             self.aliases += 1
-            if self.aliases > MAX_ALIASES:
-                raise StorageError(f"it has more than {MAX_ALIASES} aliases")
+            if self.aliases > self.most:
+                raise StorageError(f"it has more than {self.most} aliases")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -45,6 +46,18 @@ class _Loader(yaml.SafeLoader):
             raise StorageError("merge keys (<<) are not supported: write the values out")
 
 
+class _MergingLoader(_Loader):
+    """As files of others need it: merge keys, whose values give way to those written out."""
+
+    most = 8 * MAX_ALIASES
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        yaml.SafeLoader.flatten_mapping(self, node)
+        kept = {key.value: (key, value) for key, value in node.value}
+        node.value = list(kept.values())
+        return super().construct_mapping(node, deep)
+
+
 class _Dumper(yaml.SafeDumper):
     """Safe YAML that writes every value out."""
 
@@ -52,7 +65,8 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-for _side in (_Loader, _Dumper):  # the writer quotes strings that the reader would take for numbers
+# The writer quotes strings that the readers would take for numbers.
+for _side in (_Loader, _MergingLoader, _Dumper):
     _side.add_implicit_resolver(
         "tag:yaml.org,2002:float",
         re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
@@ -60,8 +74,12 @@ for _side in (_Loader, _Dumper):  # the writer quotes strings that the reader wo
     )
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path, *, merge: bool = False) -> dict[str, Any]:
     """The table in a YAML file, which may come from a stranger.
+
+    Args:
+      path: the file.
+      merge: whether it may have merge keys (`<<`), as files of other libraries do.
 
     Raises:
       StorageError: when the file is missing, too large, nested too deeply, multiplies itself with
@@ -76,7 +94,7 @@ def read_config(path: Path) -> dict[str, Any]:
     if len(text) > MAX_BYTES:
         raise StorageError(f"{path} is longer than the {MAX_BYTES} bytes that are read.")
     try:
-        value = _parse(text)
+        value = _parse(text, _MergingLoader if merge else _Loader)
         _count(value)
     except yaml.YAMLError as error:
         raise StorageError(f"{path} is not a valid configuration: {error}") from error
@@ -89,8 +107,8 @@ def read_config(path: Path) -> dict[str, Any]:
     return value
 
 
-def _parse(text: bytes) -> Any:
-    loader = _Loader(text)
+def _parse(text: bytes, kind: type[_Loader] = _Loader) -> Any:
+    loader = kind(text)
     try:
         return loader.get_single_data()
     finally:
