@@ -141,12 +141,12 @@ class Mapped:
         self.settings: dict[str, Any] = {}
         self.mapped: list[str] = []
         self.left: dict[str, Any] = {}
-        self._special: dict[str, Callable[[Any], bool]] = {
+        self._special: dict[str, Callable[[object], bool]] = {
             "normalize": self._normalize,
             "policy_kwargs": self._policy_kwargs,
         }
 
-    def take(self, name: str, value: Any) -> None:
+    def take(self, name: str, value: object) -> None:
         """Takes one entry of the file, or leaves it out."""
         if name in self._special:
             if not self._special[name](value):
@@ -166,7 +166,7 @@ class Mapped:
         """What was left out."""
         return ", ".join(f"{name}={value!r:.60}" for name, value in self.left.items())
 
-    def _set(self, name: str, ours: str, value: Any) -> None:
+    def _set(self, name: str, ours: str, value: object) -> None:
         value = whole(value)
         self.settings[ours] = value
         self.mapped.append(f"{ours}={value}" if ours == name else f"{ours}={value} ({name})")
@@ -184,7 +184,7 @@ class Mapped:
         self._set(name, name, number)
         self._set(value, schedule, "linear")
 
-    def _normalize(self, value: Any) -> bool:
+    def _normalize(self, value: object) -> bool:
         """`true`, or `"{'norm_obs': True, 'norm_reward': False}"`."""
         asked = literal(value) if isinstance(value, str) else value
         if isinstance(asked, bool):
@@ -201,7 +201,7 @@ class Mapped:
         self.left |= {f"normalize: {name}": part for name, part in asked.items()}
         return True
 
-    def _policy_kwargs(self, value: Any) -> bool:
+    def _policy_kwargs(self, value: object) -> bool:
         """`"dict(net_arch=[64, 64], activation_fn=nn.ReLU)"`."""
         asked = literal(value) if isinstance(value, str) else value
         if not isinstance(asked, dict):
@@ -217,7 +217,7 @@ class Mapped:
         return True
 
 
-def sizes_of(net_arch: Any) -> list[int] | None:
+def sizes_of(net_arch: object) -> list[int] | None:
     """Sizes of the hidden layers, where policy and value function have the same; else None."""
     if isinstance(net_arch, list) and len(net_arch) == 1 and isinstance(net_arch[0], dict):
         net_arch = net_arch[0]
