@@ -29,6 +29,13 @@ class Terminal(io.StringIO):
         return True
 
 
+class Writer:
+    """What people put in the place of standard output, to have it in a file, too."""
+
+    def write(self, text):
+        pass
+
+
 def shown_by(reporter):
     """The class of what shows a run, the logger's where nothing does."""
     return type(getattr(reporter, "_display", reporter))
@@ -39,6 +46,10 @@ def shown_by(reporter):
     [
         ("pipe", None, LoggingReporter),
         ("pipe", True, PlainDisplay),
+        ("nothing", None, LoggingReporter),
+        ("writer", None, LoggingReporter),
+        ("dumb", None, LoggingReporter),
+        ("dumb", True, PlainDisplay),
         ("terminal", None, LiveDisplay),
         ("terminal", True, LiveDisplay),
         ("terminal", False, LoggingReporter),
@@ -48,7 +59,10 @@ def shown_by(reporter):
     ],
 )
 def test_who_is_told(place, progress, display, monkeypatch):
-    monkeypatch.setattr(sys, "stdout", Terminal() if place == "terminal" else io.StringIO())
+    monkeypatch.setenv("TERM", "dumb" if place == "dumb" else "xterm")
+    terminal = place in ("terminal", "dumb")
+    stdout = {"nothing": None, "writer": Writer()}.get(place, io.StringIO())
+    monkeypatch.setattr(sys, "stdout", Terminal() if terminal else stdout)
     monkeypatch.setattr(watching, "in_notebook", lambda: place == "notebook")
     with watched(None, progress, CONFIG) as reporter:
         assert shown_by(reporter) is display

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -307,21 +306,17 @@ def is_environment(name: str) -> bool:
 
 def display(config: RunConfig, quiet: bool, plain: bool) -> Any:
     """Who tells the user of the progress: a picture, lines, or nobody."""
-    from upslope.training.watching import title_of
+    from upslope.training.watching import in_terminal, title_of
 
     title = title_of(config)
     if quiet:
         from upslope.cli.quiet_display import QuietDisplay
 
         return QuietDisplay()
-    if not plain and sys.stdout.isatty():
-        from rich.console import Console
+    if not plain and in_terminal():
+        from upslope.training.live_display import LiveDisplay
 
-        console = Console(highlight=False)
-        if console.is_terminal and not console.is_dumb_terminal:
-            from upslope.training.live_display import LiveDisplay
-
-            return LiveDisplay(title, console)
+        return LiveDisplay(title)
     from upslope.training.plain_display import PlainDisplay
 
     return PlainDisplay(title)

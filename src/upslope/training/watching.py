@@ -29,7 +29,6 @@ def watched(
         terminal, as lines elsewhere. None: where a person watches, a notebook or a terminal.
       config: what runs.
     """
-    terminal = sys.stdout.isatty() and not in_notebook()
     if reporter is not None or progress is False:
         yield reporter or LoggingReporter()
     elif in_notebook():
@@ -37,7 +36,7 @@ def watched(
 
         with NotebookDisplay(title_of(config)) as display:
             yield ShownAndLogged(display)
-    elif terminal:
+    elif in_terminal():
         from upslope.training.live_display import LiveDisplay
 
         with LiveDisplay(title_of(config)) as display:
@@ -49,6 +48,19 @@ def watched(
             yield ShownAndLogged(display)
     else:
         yield LoggingReporter()
+
+
+def in_terminal() -> bool:
+    """Whether standard output is a terminal in which a picture can stay in place.
+
+    It may be nothing at all, or an object of the user's that can be written to and no more.
+    """
+    if not getattr(sys.stdout, "isatty", bool)():
+        return False
+    from rich.console import Console
+
+    console = Console()
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 def in_notebook() -> bool:
