@@ -17,7 +17,7 @@ from upslope.training.live_display import LiveDisplay
 from upslope.training.logging_reporter import LoggingReporter
 from upslope.training.notebook_display import NotebookDisplay
 from upslope.training.plain_display import PlainDisplay
-from upslope.training.watching import ShownAndLogged, in_notebook, title_of, watched
+from upslope.training.watching import ShownAndLogged, in_notebook, watched
 
 CONFIG = RunConfig("CartPole-v1", "ppo", seeds=1)
 
@@ -101,7 +101,7 @@ def test_a_cell_shows_the_picture_and_the_notes(monkeypatch):
     module = SimpleNamespace(HTML=str, display=cell.display)
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(display=module))
     monkeypatch.setitem(sys.modules, "IPython.display", module)
-    with NotebookDisplay(title_of(CONFIG)) as display:
+    with NotebookDisplay(CONFIG.title) as display:
         display.phase("compiling")
         assert "compiling" in cell.shown
         display.note("a <b>note</b>")

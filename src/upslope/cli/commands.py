@@ -306,9 +306,9 @@ def is_environment(name: str) -> bool:
 
 def display(config: RunConfig, quiet: bool, plain: bool) -> Any:
     """Who tells the user of the progress: a picture, lines, or nobody."""
-    from upslope.training.watching import in_terminal, title_of
+    from upslope.training.watching import in_terminal
 
-    title = title_of(config)
+    title = config.title
     if quiet:
         from upslope.cli.quiet_display import QuietDisplay
 
@@ -328,8 +328,7 @@ def finish(result: Run, quiet: bool, resumed: bool = False) -> int:
         print(result.folder)
         return 0
     from upslope.cli.summary import print_summary
-    from upslope.training.watching import title_of
 
     print()
-    print_summary(result.summary, title_of(result.config), config=result.config, resumed=resumed)
+    print_summary(result.summary, result.config.title, config=result.config, resumed=resumed)
     return 0

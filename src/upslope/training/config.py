@@ -192,6 +192,12 @@ class RunConfig:
         """The environment as people read it: without the mark of one that is given as an object."""
         return self.environment.removeprefix(f"{GIVEN}:")
 
+    @property
+    def title(self) -> str:
+        """`ppo on CartPole-v1, 4 seeds`."""
+        seeds = "1 seed" if self.seeds == 1 else f"{self.seeds} seeds"
+        return f"{self.method} on {self.environment_title}, {seeds}"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for YAML and JSON."""
         return plain(dataclasses.asdict(self))

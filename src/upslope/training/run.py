@@ -256,23 +256,19 @@ class Run:
         centre, low, high = self.interval()
         return f"return {centre:.1f} [{low:.1f}, {high:.1f}]"
 
-    def _title(self) -> str:
-        seeds = "1 seed" if self.config.seeds == 1 else f"{self.config.seeds} seeds"
-        return f"{self.config.method} on {self.config.environment_title}, {seeds}"
-
     def __repr__(self) -> str:
         state = "" if self.summary.reason == "done" else f", {self.summary.reason}"
-        return f"Run({self._title()}, {self._return_text()}{state}, folder={self.folder})"
+        return f"Run({self.config.title}, {self._return_text()}{state}, folder={self.folder})"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the last evaluation of each seed."""
         if not self.evaluations:
-            return html_table(f"{self._title()}: {self._return_text()}", [], [])
+            return html_table(f"{self.config.title}: {self._return_text()}", [], [])
         last = self.evaluations[-1]
         rows = [
             [seed, f"{self.returns[seed]:.1f}", f"{lengths.mean():.1f}", f"{last.steps[seed]:,}"]
             for seed, lengths in enumerate(last.lengths)
         ]
         state = "" if self.summary.reason == "done" else f" ({self.summary.reason})"
-        title = f"{self._title()}: {self._return_text()}{state}"
+        title = f"{self.config.title}: {self._return_text()}{state}"
         return html_table(title, ["seed", "return", "length", "steps"], rows)

@@ -65,13 +65,7 @@ def run_page(run: Run, film: Section | None) -> Page:
         versions_section(run),
         logged_section(logged),
     ]
-    return Page(title_of(run), result_text(run), lead_of(run), sections, footer_of(run))
-
-
-def title_of(run: Run) -> str:
-    """`ppo on CartPole-v1, 4 seeds`."""
-    seeds = "1 seed" if run.config.seeds == 1 else f"{run.config.seeds} seeds"
-    return f"{run.config.method} on {run.config.environment_title}, {seeds}"
+    return Page(run.config.title, result_text(run), lead_of(run), sections, footer_of(run))
 
 
 def result_text(run: Run) -> str:

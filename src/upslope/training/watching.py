@@ -11,12 +11,6 @@ from upslope.training.config import RunConfig
 from upslope.training.logging_reporter import LOGGER, LoggingReporter
 
 
-def title_of(config: RunConfig) -> str:
-    """`ppo on CartPole-v1, 4 seeds`."""
-    seeds = "1 seed" if config.seeds == 1 else f"{config.seeds} seeds"
-    return f"{config.method} on {config.environment_title}, {seeds}"
-
-
 @contextmanager
 def watched(
     reporter: Reporter | None, progress: bool | None, config: RunConfig
@@ -34,17 +28,17 @@ def watched(
     elif in_notebook():
         from upslope.training.notebook_display import NotebookDisplay
 
-        with NotebookDisplay(title_of(config)) as display:
+        with NotebookDisplay(config.title) as display:
             yield ShownAndLogged(display)
     elif in_terminal():
         from upslope.training.live_display import LiveDisplay
 
-        with LiveDisplay(title_of(config)) as display:
+        with LiveDisplay(config.title) as display:
             yield ShownAndLogged(display)
     elif progress:
         from upslope.training.plain_display import PlainDisplay
 
-        with PlainDisplay(title_of(config)) as display:
+        with PlainDisplay(config.title) as display:
             yield ShownAndLogged(display)
     else:
         yield LoggingReporter()
