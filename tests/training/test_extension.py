@@ -14,6 +14,7 @@ from upslope.search.value_based.dqn import DQN
 from upslope.training.config import RunConfig
 from upslope.training.extension import extended, said_of_extension
 from upslope.training.run import Run
+from upslope.training.run_folder import RunFolder
 from upslope.training.train import resume
 
 
@@ -122,6 +123,19 @@ def test_schedules_that_follow_the_budget_are_said(method, names):
     assert len(notes) == (names is not None)
     assert names is None or notes[0].startswith(f"{names} of ppo follows the share")
     assert said_of_extension(CONFIG, CONFIG, method) == []
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"began_with": 7}'])
+def test_a_folder_whose_provenance_was_lost_is_extended(text, tmp_path):
+    with RunFolder.create(None, "CartPole-v1", "ppo", path=tmp_path / "run") as folder:
+        folder.write_config(CONFIG.to_dict())
+        assert folder.budgets() == [100_000]
+        file = folder.path / "environment.json"
+        file.unlink() if text is None else file.write_text(text)
+        folder.extend(extended(CONFIG, 200_000, 100_000).to_dict())
+        assert folder.config()["total_timesteps"] == 200_000
+        assert folder.budgets() in ([], [200_000])
+        assert folder.changes(folder.config()) == []
 
 
 @pytest.mark.slow

