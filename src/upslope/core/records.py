@@ -51,6 +51,46 @@ class Trajectories(NamedTuple):
     restarted: Bool[Array, " N"] | None = None  # the stream began anew before the first step
 
 
+class Transitions(NamedTuple):
+    """N single steps, one row each: what a model is fitted to.
+
+    Where their order is known it is that of time, one stream after the other, so that a row follows
+    the one before it unless that one ended.
+    """
+
+    observation: Observation  # [N, ...]
+    action: Action  # [N, ...]
+    reward: Float[Array, " N"]
+    next_observation: Observation  # [N, ...] the true successor
+    terminated: Bool[Array, " N"]  # the process ended with this step
+    truncated: Bool[Array, " N"]  # we stopped looking after it
+    weight: Float[Array, " N"]  # 1; 0 on padding, which says nothing
+
+    @classmethod
+    def of(cls, steps: Trajectories) -> Transitions:
+        """The steps of trajectories [T, N, ...], or of batches [B, L, M, ...], as rows.
+
+        Streams stay together, each in the order of time. Padding has weight 0.
+        """
+        axes = steps.valid.ndim
+        # Time is the last but one of the leading axes: it goes behind the streams.
+        order = (*range(axes - 2), axes - 1, axes - 2)
+
+        def rows(leaf: Array) -> Array:
+            moved = jnp.transpose(leaf, (*order, *range(axes, leaf.ndim)))
+            return moved.reshape(-1, *leaf.shape[axes:])
+
+        return cls(
+            observation=jax.tree.map(rows, steps.observation),
+            action=jax.tree.map(rows, steps.action),
+            reward=rows(steps.reward),
+            next_observation=jax.tree.map(rows, steps.next_observation),
+            terminated=rows(steps.terminated),
+            truncated=rows(steps.truncated),
+            weight=rows(steps.valid).astype(steps.reward.dtype),
+        )
+
+
 class Replayed(NamedTuple):
     """What `Replay` gives back: fresh steps, and batches drawn from the last `capacity` ones."""
 
