@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from upslope.core.static_function import StaticFunction
 from upslope.environments import AlternatingGame, FullState
 from upslope.objectives import EpisodicReturn, Objective
 from upslope.planning import Planner, PlannerOutput
-from upslope.planning.simulation import StaticFunction
 
 Evaluator = Callable[[Any], tuple[Array, Array]]  # observation to (prior logits [A], value)
 

@@ -2,15 +2,27 @@
 
 The classes load on first use."""
 
-from upslope.core.lazy_names import lazy_names, registry_of
+from upslope.core.lazy_names import Row, lazy_names, registry_of
 from upslope.core.records import Transitions
 from upslope.storage.serializable import serializable_package
 
 TABLE = {
+    "EnsembleModel": Row("ensemble", "ensemble", "probabilistic networks, each on its bootstrap"),
+    "TabularModel": Row("tabular", "tabular", "a finite MDP estimated by counting"),
     "Calibration": "calibration",
+    "EnsembleKnowledge": "ensemble",
+    "EnsembleMember": "ensemble_member",
+    "EnsembleState": "ensemble",
     "FitReport": "model",
+    "GaussianNetwork": "gaussian_network",
+    "Learner": "ensemble_training",
     "Model": "model",
     "ModelDiagnostics": "model",
+    "Scale": "scales",
+    "Scales": "ensemble_member",
+    "Starts": "starts",
+    "TabularStatistics": "counting",
+    "never_terminates": "outcomes",
 }
 
 MODELS = registry_of("model", __name__, TABLE)

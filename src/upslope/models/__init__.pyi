@@ -6,9 +6,21 @@ from upslope.core.lazy_names import Table
 from upslope.core.records import Transitions as Transitions
 from upslope.core.registry import Registry
 from upslope.models.calibration import Calibration as Calibration
+from upslope.models.counting import TabularStatistics as TabularStatistics
+from upslope.models.ensemble import EnsembleKnowledge as EnsembleKnowledge
+from upslope.models.ensemble import EnsembleModel as EnsembleModel
+from upslope.models.ensemble import EnsembleState as EnsembleState
+from upslope.models.ensemble_member import EnsembleMember as EnsembleMember
+from upslope.models.ensemble_member import Scales as Scales
+from upslope.models.ensemble_training import Learner as Learner
+from upslope.models.gaussian_network import GaussianNetwork as GaussianNetwork
 from upslope.models.model import FitReport as FitReport
 from upslope.models.model import Model as Model
 from upslope.models.model import ModelDiagnostics as ModelDiagnostics
+from upslope.models.outcomes import never_terminates as never_terminates
+from upslope.models.scales import Scale as Scale
+from upslope.models.starts import Starts as Starts
+from upslope.models.tabular import TabularModel as TabularModel
 
 MODELS: Registry
 TABLE: Table

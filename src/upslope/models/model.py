@@ -73,7 +73,7 @@ class Model(Environment):
     """An environment that was learnt from steps of another one.
 
     Its state is the observation, so that it can only be right where the observation tells all that
-    matters (`state_from` adds what a kind needs beside it). Any planner plans in it, any method can
+    matters (`state_of` adds what a kind needs beside it). Any planner plans in it, any method can
     be trained in it, and `upslope.exact` reads the finite and the linear ones.
 
     A model is `configure`d for two spaces, and then fitted either at once (`fit`) or step by step
@@ -101,8 +101,11 @@ class Model(Environment):
         """
 
     @abc.abstractmethod
-    def init(self, key: Key) -> Self:
-        """The configured model before it has seen a step, with random numbers where it has some."""
+    def initialize(self, key: Key) -> Self:
+        """The configured model before it has seen a step, with random numbers where it has some.
+
+        Pure: it can be vmapped over keys. The key is consumed.
+        """
 
     @abc.abstractmethod
     def fit(self, key: Key, data: Transitions) -> tuple[Self, FitReport]:
@@ -132,10 +135,12 @@ class Model(Environment):
             `Replay` gives them; None where `n_batches` is 0.
         """
 
-    def state_from(self, key: Key, observation: Observation) -> EnvironmentState:
+    def state_of(self, observation: Observation, key: Key | None = None) -> EnvironmentState:
         """A state of the model in which this is observed: where a planner begins.
 
-        The key is consumed.
+        Args:
+          observation: of the environment that is modelled.
+          key: chooses what the observation leaves open, if anything; consumed.
         """
         return observation
 

@@ -13,6 +13,7 @@ from jax import Array
 from upslope.core import tree
 from upslope.core.annotations import EnvironmentState, Memory
 from upslope.core.checks import UpslopeError, check_choice, check_number
+from upslope.core.static_function import as_module
 from upslope.environments.environment import Environment
 from upslope.objectives.objective import EpisodicReturn, Objective
 from upslope.planning.action_sequences import (
@@ -22,7 +23,7 @@ from upslope.planning.action_sequences import (
     initial_sequences,
 )
 from upslope.planning.planner import Planner, PlannerOutput
-from upslope.planning.simulation import TerminalValue, as_module, simulate
+from upslope.planning.simulation import TerminalValue, simulate
 
 
 class ShootingPlanner(Planner):

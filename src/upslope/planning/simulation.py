@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, ParamSpec, TypeVar, cast
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -13,30 +11,8 @@ from jax import Array
 from upslope.core.annotations import Action, EnvironmentState, Observation
 from upslope.environments.environment import Environment
 
-P = ParamSpec("P")
-Result = TypeVar("Result")
 # What comes after a state, of which the observation is shown.
 TerminalValue = Callable[[EnvironmentState, Observation], Array]
-
-
-class StaticFunction(eqx.Module, Generic[P, Result]):
-    """A plain function as a module without numbers.
-
-    Attributes:
-      function: the function. Static.
-    """
-
-    function: Callable[P, Result] = eqx.field(static=True)
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result:
-        return self.function(*args, **kwargs)
-
-
-def as_module(function: Callable[P, Result] | None) -> Callable[P, Result] | None:
-    """The function as a module, so that the planner that holds it can enter compiled programs."""
-    if function is None or isinstance(cast(object, function), eqx.Module):
-        return function
-    return StaticFunction(function)
 
 
 def simulate(
