@@ -8,6 +8,9 @@ from upslope.storage.serializable import serializable_package
 
 TABLE = {
     "EnsembleModel": Row("ensemble", "ensemble", "probabilistic networks, each on its bootstrap"),
+    "LinearGaussianModel": Row(
+        "linear_gaussian", "linear-gaussian", "linear dynamics and quadratic reward, least squares"
+    ),
     "TabularModel": Row("tabular", "tabular", "a finite MDP estimated by counting"),
     "Calibration": "calibration",
     "EnsembleKnowledge": "ensemble",
@@ -16,8 +19,12 @@ TABLE = {
     "FitReport": "model",
     "GaussianNetwork": "gaussian_network",
     "Learner": "ensemble_training",
+    "Comoments": "least_squares",
+    "LinearKnowledge": "linear_gaussian",
+    "LinearSystem": "linear_gaussian",
     "Model": "model",
     "ModelDiagnostics": "model",
+    "Regression": "least_squares",
     "Scale": "scales",
     "Scales": "ensemble_member",
     "Starts": "starts",

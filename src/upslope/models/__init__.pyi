@@ -14,6 +14,11 @@ from upslope.models.ensemble_member import EnsembleMember as EnsembleMember
 from upslope.models.ensemble_member import Scales as Scales
 from upslope.models.ensemble_training import Learner as Learner
 from upslope.models.gaussian_network import GaussianNetwork as GaussianNetwork
+from upslope.models.least_squares import Comoments as Comoments
+from upslope.models.least_squares import Regression as Regression
+from upslope.models.linear_gaussian import LinearGaussianModel as LinearGaussianModel
+from upslope.models.linear_gaussian import LinearKnowledge as LinearKnowledge
+from upslope.models.linear_gaussian import LinearSystem as LinearSystem
 from upslope.models.model import FitReport as FitReport
 from upslope.models.model import Model as Model
 from upslope.models.model import ModelDiagnostics as ModelDiagnostics

@@ -235,6 +235,11 @@ class EnsembleModel(Model):
         networks = self._known().learner.networks
         return dataclasses.replace(stacked, network=networks), state.observation
 
+    def for_planning(self) -> Self:
+        known = self._known()
+        learner = known.learner._replace(optimizer=())
+        return dataclasses.replace(self, knowledge=known._replace(learner=learner))
+
     def state_of(self, observation: Observation, key: Key | None = None) -> EnvironmentState:
         """A state in which this is observed: under `"ts-infinity"` with a member that the key
         draws, the first without a key."""

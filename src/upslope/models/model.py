@@ -144,6 +144,10 @@ class Model(Environment):
         """
         return observation
 
+    def for_planning(self) -> Self:
+        """The model without what only fitting needs: what is saved with a planner."""
+        return self
+
     @property
     def observation_space(self) -> spaces.Space:
         return _space(type(self).__name__, self.observation_json)
