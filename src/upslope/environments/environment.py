@@ -99,3 +99,12 @@ class Environment(eqx.Module):
         states, ask here.
         """
         return None
+
+    def hypotheses(self, state: EnvironmentState) -> "tuple[Environment, EnvironmentState] | None":
+        """The environments among which this one is undecided, and this state in each of them.
+
+        They are stacked: their leaves have an axis [E], the state has none and is one in all. An
+        ensemble of fitted models says here which ones it holds, so that a planner can simulate a
+        whole sequence of actions in one of them. None where there is only this one.
+        """
+        return None

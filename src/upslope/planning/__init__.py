@@ -3,6 +3,7 @@
 The model may be the true environment, a fitted or a learned one. The classes load on first use."""
 
 from upslope.core.lazy_names import Row, lazy_names, registry_of
+from upslope.storage.serializable import serializable_package
 
 TABLE = {
     "CrossEntropyPlanner": Row(
@@ -14,6 +15,7 @@ TABLE = {
     ),
     "CategoricalSequences": "action_sequences",
     "GaussianSequences": "action_sequences",
+    "ModelPlanningActor": "planning_actor",
     "PlanExtras": "planning_actor",
     "Planner": "planner",
     "PlannerOutput": "planner",
@@ -23,5 +25,6 @@ TABLE = {
 }
 
 PLANNERS = registry_of("planner", __name__, TABLE)
+serializable_package(__name__, TABLE)
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, TABLE, "PLANNERS")

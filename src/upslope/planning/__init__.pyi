@@ -8,6 +8,7 @@ from upslope.planning.action_sequences import CategoricalSequences as Categorica
 from upslope.planning.action_sequences import GaussianSequences as GaussianSequences
 from upslope.planning.planner import Planner as Planner
 from upslope.planning.planner import PlannerOutput as PlannerOutput
+from upslope.planning.planning_actor import ModelPlanningActor as ModelPlanningActor
 from upslope.planning.planning_actor import PlanExtras as PlanExtras
 from upslope.planning.planning_actor import PlanningActor as PlanningActor
 from upslope.planning.shooting import CrossEntropyPlanner as CrossEntropyPlanner

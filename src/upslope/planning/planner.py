@@ -58,3 +58,12 @@ class Planner(eqx.Module):
     @abc.abstractmethod
     def model_steps(self) -> int:
         """Simulated steps per plan. They are counted apart from the steps of the episode."""
+
+    @property
+    def lookahead(self) -> int | None:
+        """How many rewards `PlannerOutput.value` sums up; None: all until the episode's end."""
+        return None
+
+    def prepared(self) -> Planner:
+        """The planner with what can be computed once for its environment, before it plans."""
+        return self

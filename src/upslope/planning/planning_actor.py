@@ -12,6 +12,7 @@ from upslope.core.annotations import Extras, Key, Memory, Observation
 from upslope.core.checks import UpslopeError
 from upslope.core.records import Act
 from upslope.environments.wrappers.fully_observed import FullState
+from upslope.models.model import Model
 from upslope.planning.planner import Planner
 
 
@@ -50,5 +51,28 @@ class PlanningActor(Actor):
                 "planner=...) do so."
             )
         plan = self.planner.plan(noise, observation.state, memory)
+        extras = PlanExtras(plan.value, plan.action_weights, plan.extras)
+        return Act(plan.action, plan.memory, extras)
+
+
+class ModelPlanningActor(Actor):
+    """Plans in every step in a fitted model, from what is observed.
+
+    The memory is the planner's warm start, so that it begins anew with each episode.
+
+    Attributes:
+      planner: in a model, an environment that finds its state in an observation
+        (`upslope.models.Model.state_of`).
+    """
+
+    planner: Planner
+
+    def initial_memory(self) -> Memory:
+        return self.planner.initial_memory()
+
+    def act(self, noise: Key, observation: Observation, memory: Memory) -> Act:
+        model = self.planner.environment
+        assert isinstance(model, Model)
+        plan = self.planner.plan(noise, model.state_of(observation), memory)
         extras = PlanExtras(plan.value, plan.action_weights, plan.extras)
         return Act(plan.action, plan.memory, extras)

@@ -32,7 +32,10 @@ class ShootingPlanner(Planner):
     In every round N sequences are drawn, simulated from the state, and weighed by their returns;
     the distribution is fitted to them. The first action is taken, and the rest, moved on by one
     step, is where the next plan begins (`warm_start`). All candidates of a round meet the same
-    randomness, and each round another.
+    randomness, and each round another. A candidate is worth its mean return in `n_particles`
+    simulations. Where the environment is undecided (`Environment.hypotheses`: an ensemble), each
+    simulation stays in one of its hypotheses: those of a candidate in different ones, and all
+    hypotheses in turn among the candidates (PETS calls this TS-infinity).
 
     The first of discrete actions is one that the environment's `action_mask` allows in the state.
     Those after it are not masked: what an illegal one is worth, the environment says.
@@ -43,6 +46,7 @@ class ShootingPlanner(Planner):
     n_candidates: eqx.AbstractVar[int]
     n_iterations: eqx.AbstractVar[int]
     horizon: eqx.AbstractVar[int]
+    n_particles: eqx.AbstractVar[int]
     std: eqx.AbstractVar[float]
     warm_start: eqx.AbstractVar[bool]
     terminal_value: eqx.AbstractVar[TerminalValue | None]
@@ -62,6 +66,7 @@ class ShootingPlanner(Planner):
         check_number(owner, "n_candidates", self.n_candidates, at_least=2, integer=True)
         check_number(owner, "n_iterations", self.n_iterations, at_least=1, integer=True)
         check_number(owner, "horizon", self.horizon, at_least=1, integer=True)
+        check_number(owner, "n_particles", self.n_particles, at_least=1, integer=True)
         check_number(owner, "std", self.std, above=0.0)
 
     @abc.abstractmethod
@@ -89,23 +94,13 @@ class ShootingPlanner(Planner):
         def masked(sequences: Sequences) -> Sequences:
             return sequences if mask is None else sequences.with_first_among(mask)
 
-        def score(key: Array, actions: Array) -> Array:
-            return simulate(
-                key,
-                self.environment,
-                state,
-                actions,
-                self.objective.discount,
-                self.terminal_value,
-            )
-
         def one_round(
             sequences: Sequences, key: Array
         ) -> tuple[Sequences, tuple[Array, Array, Array]]:
             draw_key, model_key = jax.random.split(key)
             draw = sequences.draw_evenly if self.evenly else sequences.draw
             candidates = draw(draw_key, self.n_candidates)
-            scores = jax.vmap(score, (None, 0))(model_key, candidates)
+            scores = self.scores(model_key, state, candidates)
             # A simulation that diverged is worth nothing; NaN would win every comparison.
             scores = jnp.where(jnp.isnan(scores), -jnp.inf, scores)
             weights = self.weigh(scores)
@@ -124,9 +119,43 @@ class ShootingPlanner(Planner):
             memory=sequences.shifted() if self.warm_start else (),
         )
 
+    def scores(self, key: Array, state: EnvironmentState, candidates: Array) -> Array:
+        """The mean returns [N] of candidates [N, H, ...] in their simulations. Key consumed."""
+        found = self.environment.hypotheses(state)
+        keys = jax.random.split(key, self.n_particles)
+        if found is None:
+            each = jax.vmap(jax.vmap(self._score, (None, None, None, 0)), (0, None, None, None))
+            return jnp.mean(each(keys, self.environment, state, candidates), axis=0)
+        stacked, state = found
+        n_hypotheses = jax.tree.leaves(stacked)[0].shape[0]
+        n = candidates.shape[0]
+        rows = -(-n // n_hypotheses)
+        # Candidate i stands in row i // E of column i % E; hypothesis e simulates a column, and
+        # another one in each particle: a product of matrices per hypothesis, nothing gathered.
+        filled = candidates[jnp.arange(rows * n_hypotheses) % n]
+        columns = jnp.swapaxes(filled.reshape(rows, n_hypotheses, *candidates.shape[1:]), 0, 1)
+
+        def particle(key: Array, shift: Array) -> Array:
+            turned = jax.tree.map(lambda leaf: jnp.roll(leaf, shift, axis=0), stacked)
+            column = jax.vmap(self._score, (None, None, None, 0))
+            return jax.vmap(column, (None, 0, None, 0))(key, turned, state, columns)
+
+        scores = jax.vmap(particle)(keys, jnp.arange(self.n_particles))
+        return jnp.swapaxes(jnp.mean(scores, axis=0), 0, 1).reshape(-1)[:n]
+
+    def _score(
+        self, key: Array, environment: Environment, state: EnvironmentState, actions: Array
+    ) -> Array:
+        discount = self.objective.discount
+        return simulate(key, environment, state, actions, discount, self.terminal_value)
+
     @property
     def model_steps(self) -> int:
-        return self.n_iterations * self.n_candidates * self.horizon
+        return self.n_iterations * self.n_candidates * self.n_particles * self.horizon
+
+    @property
+    def lookahead(self) -> int | None:
+        return self.horizon if self.terminal_value is None else None
 
 
 class CrossEntropyPlanner(ShootingPlanner):
@@ -146,6 +175,7 @@ class CrossEntropyPlanner(ShootingPlanner):
       n_elites: K, the best sequences, to which the Gaussian is fitted. Static.
       n_iterations: rounds. Static.
       horizon: H, actions of a sequence. Static.
+      n_particles: simulations per candidate, whose returns are averaged. Static.
       std: standard deviation at the beginning, in halves of the range of the actions.
       smoothing: share of the last round's mean and deviation that stays.
       act_by: "mean" or "best". Static.
@@ -167,6 +197,7 @@ class CrossEntropyPlanner(ShootingPlanner):
     n_elites: int = eqx.field(static=True, default=20)
     n_iterations: int = eqx.field(static=True, default=4)
     horizon: int = eqx.field(static=True, default=20)
+    n_particles: int = eqx.field(static=True, default=1)
     std: float = 1.0
     smoothing: float = 0.0
     act_by: Literal["mean", "best"] = eqx.field(static=True, default="mean")
@@ -209,6 +240,7 @@ class MPPI(ShootingPlanner):
       n_candidates: sequences per round. Static.
       n_iterations: rounds. Static.
       horizon: H, actions of a sequence. Static.
+      n_particles: simulations per candidate, whose returns are averaged. Static.
       std: standard deviation of the noise, in halves of the range of the actions.
       temperature: lambda, the temperature of the weights, in units of the return.
       warm_start: whether a plan begins where the last one ended. Static.
@@ -226,6 +258,7 @@ class MPPI(ShootingPlanner):
     n_candidates: int = eqx.field(static=True, default=400)
     n_iterations: int = eqx.field(static=True, default=2)
     horizon: int = eqx.field(static=True, default=20)
+    n_particles: int = eqx.field(static=True, default=1)
     std: float = 0.5
     temperature: float = 1.0
     warm_start: bool = eqx.field(static=True, default=True)
@@ -252,6 +285,7 @@ class RandomShooting(ShootingPlanner):
       objective: whose discount it counts rewards with.
       n_candidates: sequences per plan. Static.
       horizon: H, actions of a sequence. Static.
+      n_particles: simulations per candidate, whose returns are averaged. Static.
       terminal_value: V(state, observation) after the last action; None for zero.
 
     Raises:
@@ -270,6 +304,7 @@ class RandomShooting(ShootingPlanner):
     objective: Objective = EpisodicReturn()
     n_candidates: int = eqx.field(static=True, default=1000)
     horizon: int = eqx.field(static=True, default=20)
+    n_particles: int = eqx.field(static=True, default=1)
     terminal_value: TerminalValue | None = eqx.field(converter=as_module, default=None)
 
     def weigh(self, scores: Array) -> Array:
