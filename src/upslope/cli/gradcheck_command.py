@@ -31,7 +31,7 @@ def gradcheck(words: Sequence[str]) -> int:
     argv = Argv.read(words)
     environment = argv.take_name()
     of_environment = environment_settings(environment)
-    free = {} if of_environment else free_settings(argv)
+    free = {} if of_environment else free_settings(argv, "env")
     flags = [
         Setting("estimators", str, "all", "Names with commas between: upslope list estimators."),
         Setting("policy", str, "a fresh one", "A run folder, or a kind: upslope list policies."),

@@ -51,13 +51,17 @@ def meanings_of(target: Callable[..., Any]) -> dict[str, str]:
 
 
 def method_settings_from(
-    target: Callable[..., Any], hide: collections.abc.Container[str] = ()
+    target: Callable[..., Any], hide: collections.abc.Iterable[str] = ()
 ) -> list:
-    """The settings of a method and of the wrappers it can have."""
+    """The settings of a method and of the wrappers it can have.
+
+    Tables of settings of its parts are left out: each has flags of its own, `--PART.NAME`.
+    """
     from upslope.search.wrappers.wrapped import wrapped, wrapper_settings
 
     around = wrapper_settings(target)
-    own = settings_from(target, hide=hide)
+    of_parts = {f"{part}_settings" for part in getattr(target, "parts", ())}
+    own = settings_from(target, hide={*hide, *of_parts})
     return own + [setting for setting in settings_from(wrapped) if setting.name in around]
 
 

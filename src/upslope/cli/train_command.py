@@ -109,8 +109,11 @@ def read_request(words: Sequence[str], imports: Sequence[str] = ()) -> Request:
     defaults = resolve(environment or "", method, use_preset=use_preset)
     policy = argv.value("--policy") or file.settings.get("policy") or defaults.policy
     objective = argv.value("--objective") or file.settings.get("objective")
+    parts = parts_of(argv, defaults, file)
     groups = flag_groups(environment, defaults, policy, objective, file, use_preset, path)
-    free = {} if environment_settings(environment) else free_settings(argv)
+    groups += part_groups(parts, defaults, file, path)
+    free = {} if environment_settings(environment) else free_settings(argv, "env")
+    free_parts = {part: free_settings(argv, part) for part, name in parts.items() if name is None}
     parsed = parse(
         "upslope train",
         describe(environment, defaults.method),
@@ -124,13 +127,14 @@ def read_request(words: Sequence[str], imports: Sequence[str] = ()) -> Request:
     output |= of_output
     loggers = switched(file.settings.get("loggers") or (), of_output)
     of_environment = {**file.environment_settings, **free, **parsed.pop("environment", {})}
+    of_parts = settings_of_parts(parts, parsed, free_parts, file)
     flags = {name: value for group in parsed.values() for name, value in group.items()}
     if environment is None:
         raise UpslopeError("upslope train needs an environment: upslope train CartPole-v1.")
     config = resolve(
         environment,
         method,
-        {**file.settings, **flags, "loggers": loggers},
+        {**file.settings, **flags, **of_parts, "loggers": loggers},
         environment_settings=of_environment,
         use_preset=use_preset and bool(output["preset"]),
     )
@@ -206,6 +210,61 @@ def flag_groups(
     ]
 
 
+def parts_of(argv: Argv, defaults: RunConfig, file: FileSettings) -> dict[str, str | None]:
+    """What the method's settings with settings of their own name; None: the method decides."""
+    usual = {**parts_named(defaults), **file.settings}
+    return {part: argv.value(f"--{part}") or usual.get(part) for part in parts_named(defaults)}
+
+
+def parts_named(config: RunConfig) -> dict[str, str | None]:
+    """The parts of a configuration's method, and what they are by default or by the preset."""
+    from upslope.search import METHODS
+    from upslope.training.settings import method_settings
+
+    target = METHODS.get(config.method)
+    usual = {**method_settings(target), **config.method_settings}
+    return {part: usual[part] for part in getattr(target, "parts", ())}
+
+
+def part_groups(
+    parts: Mapping[str, str | None], defaults: RunConfig, file: FileSettings, path: str | None
+) -> list[Group]:
+    """Flags such as `--planner.horizon`, of what each part of the method is."""
+    from upslope.search import METHODS
+
+    known = getattr(METHODS.get(defaults.method), "parts", {})
+    groups = []
+    for part, name in parts.items():
+        if name is None:
+            continue
+        settings = settings_from(known[part].find(name), hide=known[part].hide)
+        of_part = f"{part}_settings"
+        shown = {
+            setting: (value, "of the preset")
+            for setting, value in dict(defaults.method_settings.get(of_part) or {}).items()
+        }
+        given = file.settings.get(of_part) or {}
+        shown |= {setting: (value, f"in {path}") for setting, value in dict(given).items()}
+        groups.append(Group(f"{part} {name}", settings, part, shown))
+    return groups
+
+
+def settings_of_parts(
+    parts: Mapping[str, str | None],
+    parsed: dict[str, dict[str, Any]],
+    free: Mapping[str, dict[str, Any]],
+    file: FileSettings,
+) -> dict[str, dict[str, Any]]:
+    """Takes what was given for each part, flags over file."""
+    found = {}
+    for part, name in parts.items():
+        given = {**free.get(part, {}), **parsed.pop(f"{part} {name}", {})}
+        if given:
+            setting = f"{part}_settings"
+            found[setting] = {**dict(file.settings.get(setting) or {}), **given}
+    return found
+
+
 def switched(loggers: str | Iterable[str], flags: Mapping[str, bool]) -> list[str]:
     """Loggers with those that `--NAME` adds, and without those that `--no-NAME` leaves out."""
     from upslope.training.loggers import LOGGERS, names_of_loggers
@@ -264,8 +323,8 @@ def check_environment(environment: str) -> None:
         make(environment)
 
 
-def free_settings(argv: Argv) -> dict[str, Any]:
-    """Takes each `--env.NAME VALUE`, read as YAML; the environment checks them.
+def free_settings(argv: Argv, prefix: str) -> dict[str, Any]:
+    """Takes each `--PREFIX.NAME VALUE`, read as YAML; what they are settings of checks them.
 
     Raises:
       UpslopeError: a flag without a value, or one that is no YAML value.
@@ -273,9 +332,9 @@ def free_settings(argv: Argv) -> dict[str, Any]:
     from upslope.training.config_file import parse_value
 
     found = {}
-    for flag in dict.fromkeys(f.name for f in argv.flags if f.name.startswith("--env.")):
+    for flag in dict.fromkeys(f.name for f in argv.flags if f.name.startswith(f"--{prefix}.")):
         value = argv.take(flag)
-        name = flag.removeprefix("--env.").replace("-", "_")
+        name = flag.removeprefix(f"--{prefix}.").replace("-", "_")
         try:
             found[name] = parse_value(value) if value else None
         except StorageError as error:

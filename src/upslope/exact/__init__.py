@@ -32,6 +32,7 @@ TABLE = {
     "policy_table": "tables",
     "recurrent_classes": "chain",
     "simulation_bound": "lemmas",
+    "simulation_error_bound": "lemmas",
     "simulation_gap": "lemmas",
     "sparse_values": "sparse",
     "stationary_distribution": "occupancy",

@@ -11,6 +11,7 @@ from upslope.exact.gradients import policy_gradient_theorem as policy_gradient_t
 from upslope.exact.gradients import value_and_gradient as value_and_gradient
 from upslope.exact.lemmas import performance_difference as performance_difference
 from upslope.exact.lemmas import simulation_bound as simulation_bound
+from upslope.exact.lemmas import simulation_error_bound as simulation_error_bound
 from upslope.exact.lemmas import simulation_gap as simulation_gap
 from upslope.exact.linear_loop import LinearGaussianController as LinearGaussianController
 from upslope.exact.linear_loop import linear_controller as linear_controller

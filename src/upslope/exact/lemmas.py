@@ -8,6 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from upslope.core.checks import UpslopeError, check_choice
 from upslope.environments.tabular.finite_mdp import FiniteMDP
@@ -138,6 +139,40 @@ def simulation_bound(
     distance = jnp.sum(jnp.abs(model.transition - mdp.transition), axis=2)
     error = jnp.sum(occupancy * jnp.sum(pi * distance, axis=1)) / (1.0 - gamma) ** 2
     return Bounds(max(abs(low), abs(high)) * error, 0.5 * gamma * (high - low) * error)
+
+
+def simulation_error_bound(
+    pi: PolicyOrTable, mdp: Tabular, model: Tabular, gamma: float | Array
+) -> Float[Array, ""]:
+    r"""How far the value in any fitted model can be off, by its errors of single steps.
+
+    .. math:: |\hat J - J| \le \frac{1}{1-\gamma} E_{d, \pi}\Big[|\hat R - R| + \frac{\gamma}{2}
+              \, \mathrm{sp}(\hat V) \, \lVert \hat P(\cdot \mid s, a) - P(\cdot \mid s, a)
+              \rVert_1\Big]
+
+    with the span sp of the value in the model, its largest minus its smallest. Unlike
+    `simulation_bound` it lets rewards be learnt too, and needs no range of theirs.
+
+    Args:
+      pi: a policy or a table [S, A].
+      mdp: the true MDP: P, R and mu.
+      model: the model: P hat and R hat. Its start distribution is not used.
+      gamma: in [0, 1).
+
+    Raises:
+      UpslopeError: gamma outside [0, 1), or sizes that differ.
+
+    References:
+      Kearns and Singh (2002), lemma 4; the centred value as in `simulation_bound`.
+    """
+    check_discount("simulation_error_bound", gamma)
+    pi, mdp, model = _same_size(pi, mdp, model)
+    value = discounted_values(pi, model, gamma).value
+    span = jnp.max(value) - jnp.min(value)
+    distance = jnp.sum(jnp.abs(model.transition - mdp.transition), axis=2)
+    error = jnp.abs(model.reward - mdp.reward) + 0.5 * gamma * span * distance
+    visits = discounted_occupancy(pi, mdp, gamma, normalized=False)
+    return jnp.sum(visits * jnp.sum(pi * error, axis=1))
 
 
 def _same_size(

@@ -23,6 +23,11 @@ TABLE = {
         "dqn",
         "Deep Q-learning: a replay buffer, a target network, epsilon-greedy. Discrete actions.",
     ),
+    "ModelBased": Row(
+        "model_based.model_based",
+        "model-based",
+        "Model-based search: collect, fit a model, plan in it, and again. Few steps are enough.",
+    ),
     "ExactGradientAscent": Row(
         "gradient.exact_gradient_ascent",
         "exact-gradient",
@@ -110,6 +115,7 @@ TABLE = {
     "GradientAscent": "gradient.gradient_ascent",
     "Integers": "spaces.discrete",
     "Mutation": "spaces.space",
+    "Part": "search_method",
     "Permutation": "spaces.discrete",
     "ProblemSpec": "search_method",
     "Product": "spaces.product",

@@ -26,7 +26,9 @@ from upslope.search.local.hill_climbing import HillClimbing as HillClimbing
 from upslope.search.local.nelder_mead import NelderMead as NelderMead
 from upslope.search.local.random_search import RandomSearch as RandomSearch
 from upslope.search.local.simulated_annealing import SimulatedAnnealing as SimulatedAnnealing
+from upslope.search.model_based.model_based import ModelBased as ModelBased
 from upslope.search.search_method import Defaults as Defaults
+from upslope.search.search_method import Part as Part
 from upslope.search.search_method import ProblemSpec as ProblemSpec
 from upslope.search.search_method import SearchMethod as SearchMethod
 from upslope.search.spaces.discrete import Bits as Bits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -47,6 +47,9 @@ class Defaults(NamedTuple):
       objective_settings: its fields.
       total_timesteps: environment steps per seed.
       seeds: how many searches run side by side.
+      evaluations: how often the solutions are evaluated on the way.
+      evaluation_episodes: held-out episodes each time.
+      final_episodes: held-out episodes at the end.
       divides: a size, and those whose product it has to divide. Where the user changes these so
         that a preset's size no longer does, the method's own default takes its place.
     """
@@ -56,7 +59,22 @@ class Defaults(NamedTuple):
     objective_settings: Mapping[str, Any] = MappingProxyType({})
     total_timesteps: int = 100_000
     seeds: int = 4
+    evaluations: int = 10
+    evaluation_episodes: int = 20
+    final_episodes: int = 100
     divides: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+
+class Part(NamedTuple):
+    """A setting that names something with settings of its own, as `model` has `model_settings`.
+
+    Attributes:
+      find: the class or factory of a name; raises `UpslopeError` for an unknown one.
+      hide: settings of it that are not the user's to give.
+    """
+
+    find: Callable[[str], Callable[..., Any]]
+    hide: tuple[str, ...] = ()
 
 
 class SearchMethod(eqx.Module, Generic[State, Experience]):
@@ -69,10 +87,12 @@ class SearchMethod(eqx.Module, Generic[State, Experience]):
       name: the command line's name for it.
       defaults: of a run with it.
       experience: what it wants back from the environment.
+      parts: settings that name something with settings of its own. A class attribute.
     """
 
     name: ClassVar[str] = "method"
     defaults: ClassVar[Defaults] = Defaults()
+    parts: ClassVar[Mapping[str, Part]] = MappingProxyType({})
 
     @property
     @abc.abstractmethod

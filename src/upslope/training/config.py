@@ -342,8 +342,10 @@ def resolve(
         lacking = {"gamma", "horizon", "weights"} - set(own)
         tuned = {name: value for name, value in tuned.items() if name not in lacking}
     tuned = without_misfits(tuned, given, method_names, defaults)
-    usual = {"total_timesteps": defaults.total_timesteps, "seeds": defaults.seeds}
+    usual = choose(defaults._asdict(), RUN_SETTINGS)
     merged = {**usual, **tuned, **given}
+    for part in getattr(target, "parts", ()):
+        merged |= settings_of_part(part, tuned, given)
 
     objective, objective_settings = resolve_objective(f"Training with {method!r}", merged, defaults)
     run = choose(merged, RUN_SETTINGS)
@@ -410,6 +412,21 @@ def without_misfits(
         if math.prod(sizes[1:]) % sizes[0]:
             kept.pop(name, None)
     return kept
+
+
+def settings_of_part(
+    part: str, tuned: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """What a part of a method is told: the user's over the preset's, if it is the preset's part.
+
+    Raises:
+      UpslopeError: the user's are no table.
+    """
+    setting = f"{part}_settings"
+    same = given.get(part, tuned.get(part)) == tuned.get(part)
+    usual = tuned.get(setting, {}) if same else {}
+    own = check_table("train()", setting, given.get(setting))
+    return {setting: {**usual, **own}} if usual or own else {}
 
 
 def policy_settings_of(kind: str | None) -> dict[str, Any]:

@@ -1,0 +1,155 @@
+"""Background planning in a table: value iteration in a finite model."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+from upslope import exact
+from upslope.core.actor import Actor
+from upslope.core.annotations import Key
+from upslope.core.checks import UpslopeError, check_number
+from upslope.core.records import Trajectories
+from upslope.environments.tabular.finite_mdp import FiniteMDP
+from upslope.models.model import Model
+from upslope.models.tabular import TabularModel
+from upslope.objectives.objective import DiscountedReturn, Objective
+from upslope.policies.epsilon_greedy import EpsilonGreedy
+from upslope.policies.policy import Policy
+from upslope.policies.tabular_softmax import TabularSoftmax
+from upslope.search.model_based.foresight import Audit, EndedReturns, Foresight
+from upslope.search.model_based.way_of_planning import WayOfPlanning
+from upslope.search.search_method import ProblemSpec
+
+
+class PlannedValues(NamedTuple):
+    """What goes on from fit to fit."""
+
+    action_values: Float[Array, "S A"]
+    value: Float[Array, ""]  # of the start, in the model
+
+
+class GreedyInTable(WayOfPlanning[PlannedValues]):
+    r"""Acts greedily on the optimal action values of a finite model, epsilon-greedily to explore.
+
+    .. math:: q(s, a) \leftarrow \hat R(s, a) + \gamma \sum_{s'} \hat P(s' \mid s, a)
+              \max_b q(s', b)
+
+    Sweeps begin at the values of the last fit and end when no value can be off by more than
+    `tolerance`, or after `max_sweeps`. With a model that is optimistic of what it has not seen this
+    is R-max, which explores without random actions (`epsilon` 0).
+
+    Attributes:
+      tolerance: bound on the error of the values, in units of the return.
+      max_sweeps: at most so many after each fit. Static.
+      epsilon: share of random actions while it collects.
+      truth: the environment's own MDP where it is known: what the model is compared with. Not a
+        setting.
+
+    References:
+      Sutton and Barto (2018), section 4.4; Brafman and Tennenholtz (2002) for R-max.
+    """
+
+    name: ClassVar[str] = "value-iteration"
+    tolerance: float | Array = 1e-4
+    max_sweeps: int = eqx.field(static=True, default=1000)
+    epsilon: float | Array = 0.0
+    truth: FiniteMDP | None = eqx.field(init=False)
+
+    def __post_init__(self) -> None:
+        self.truth = None
+
+    def __check_init__(self) -> None:
+        check_number("value-iteration", "tolerance", self.tolerance, above=0)
+        check_number("value-iteration", "max_sweeps", self.max_sweeps, at_least=1, integer=True)
+        check_number("value-iteration", "epsilon", self.epsilon, at_least=0, at_most=1)
+
+    def configure(self, model: Model, spec: ProblemSpec) -> GreedyInTable:
+        """The planner for a problem.
+
+        Raises:
+          UpslopeError: a model without a table, or a return that nothing discounts.
+        """
+        if not isinstance(model, TabularModel):
+            raise UpslopeError(
+                f"value-iteration plans in a finite model, and {type(model).__name__} is none: use "
+                "model='tabular' where observations and actions are numbered, or planner='cem'."
+            )
+        gamma = spec.objective.discount
+        if not isinstance(spec.objective, DiscountedReturn) or float(gamma) >= 1:
+            raise UpslopeError(
+                f"value-iteration got {type(spec.objective).__name__} with gamma={float(gamma):g}: "
+                "in a model that is not finished a sum without a discount may have no end. Give a "
+                "gamma below 1, such as gamma=0.95."
+            )
+        environment = spec.environment
+        finite = hasattr(environment, "finite_mdp") or isinstance(environment, FiniteMDP)
+        if not finite or environment is None:
+            return self
+        truth = exact.as_finite_mdp(environment)
+        return eqx.tree_at(lambda it: it.truth, self, truth, is_leaf=lambda node: node is None)
+
+    def init(self, key: Key, policy: Policy, model: Model, objective: Objective) -> PlannedValues:
+        assert isinstance(model, TabularModel)
+        mdp = model.finite_mdp()
+        zeros = jnp.zeros((mdp.n_states, mdp.n_actions), mdp.reward.dtype)
+        return self.improve(key, PlannedValues(zeros, jnp.zeros(())), model, objective)[0]
+
+    def improve(
+        self, key: Key, state: PlannedValues, model: Model, objective: Objective
+    ) -> tuple[PlannedValues, Array]:
+        assert isinstance(model, TabularModel)
+        mdp, gamma = model.finite_mdp(), jnp.asarray(objective.discount)
+
+        def backup(action_values: Array) -> Array:
+            return mdp.reward + gamma * mdp.transition @ jnp.max(action_values, axis=1)
+
+        def going(carry: tuple[Array, Array, Array]) -> Array:
+            _, error, sweeps = carry
+            return (error > self.tolerance) & (sweeps < self.max_sweeps)
+
+        def sweep(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+            old, _, sweeps = carry
+            new = backup(old)
+            change = new - old
+            # The last change bounds what is left, gamma / (1 - gamma) of it (Puterman, 6.6.3).
+            left = gamma / (1 - gamma) * jnp.max(jnp.abs(change))
+            return new, left, sweeps + 1
+
+        begin = (state.action_values, jnp.asarray(jnp.inf), jnp.zeros((), int))
+        action_values, _, _ = jax.lax.while_loop(going, sweep, begin)
+        value = jnp.sum(mdp.initial * jnp.max(action_values, axis=1))
+        return PlannedValues(action_values, value), jnp.zeros(())
+
+    def explorer(self, state: PlannedValues, model: Model) -> Actor:
+        n_actions = state.action_values.shape[-1]
+        return EpsilonGreedy(TabularSoftmax(state.action_values), self.epsilon, n_actions)
+
+    def solution(self, state: PlannedValues, model: Model) -> Actor:
+        return TabularSoftmax(state.action_values)
+
+    def foresight(
+        self, state: PlannedValues, fresh: Trajectories, ended: EndedReturns, objective: Objective
+    ) -> Foresight:
+        known = ~jnp.isnan(ended.discounted)
+        return Foresight(jnp.where(known, state.value, jnp.nan), ended.discounted)
+
+    def audit(self, state: PlannedValues, model: Model, objective: Objective) -> Audit:
+        assert isinstance(model, TabularModel)
+        truth, mdp, gamma = self.truth, model.finite_mdp(), objective.discount
+        if truth is None or truth.n_states != mdp.n_states:
+            return super().audit(state, model, objective)
+        best = jnp.argmax(state.action_values, axis=1)
+        policy = jax.nn.one_hot(best, mdp.n_actions, dtype=mdp.reward.dtype)
+        gap = exact.simulation_gap(policy, truth, mdp, gamma)
+        bound = exact.simulation_error_bound(policy, truth, mdp, gamma)
+        return Audit(gap.left, gap.right, bound)
+
+    @property
+    def steps_per_action(self) -> int:
+        return 0
