@@ -24,12 +24,12 @@ TABLE = {
     "LinearSystem": "linear_gaussian",
     "Model": "model",
     "ModelDiagnostics": "model",
+    "NeverTerminates": "outcomes",
     "Regression": "least_squares",
     "Scale": "scales",
     "Scales": "ensemble_member",
     "Starts": "starts",
     "TabularStatistics": "counting",
-    "never_terminates": "outcomes",
 }
 
 MODELS = registry_of("model", __name__, TABLE)

@@ -22,7 +22,7 @@ from upslope.models.linear_gaussian import LinearSystem as LinearSystem
 from upslope.models.model import FitReport as FitReport
 from upslope.models.model import Model as Model
 from upslope.models.model import ModelDiagnostics as ModelDiagnostics
-from upslope.models.outcomes import never_terminates as never_terminates
+from upslope.models.outcomes import NeverTerminates as NeverTerminates
 from upslope.models.scales import Scale as Scale
 from upslope.models.starts import Starts as Starts
 from upslope.models.tabular import TabularModel as TabularModel

@@ -164,7 +164,7 @@ def count_rows(
         ended=jnp.asarray(ended, float),
         starts=jnp.asarray(began, float),
         awaited=jnp.ones((), bool),
-        rewards=Moments.of(jnp.asarray(reward, float)),
+        rewards=_moments(reward),
         largest_reward=jnp.asarray(reward.max(), float),
         transitions=jnp.asarray(len(s), float),
     )
@@ -211,7 +211,13 @@ def checked_counts(
         ended=jnp.asarray(np.where(terminal, arrivals, 0.0), float),
         starts=jnp.asarray(starts, float),
         awaited=jnp.ones((), bool),
-        rewards=Moments.of(jnp.asarray(seen, float)),
+        rewards=_moments(seen),
         largest_reward=jnp.asarray(seen.max() if seen.size else -np.inf, float),
         transitions=jnp.asarray(counts.sum(), float),
     )
+
+
+def _moments(values: np.ndarray) -> Moments:
+    mean = values.mean() if values.size else 0.0
+    parts = (values.size, mean, np.square(values - mean).sum())
+    return Moments(*(jnp.asarray(part, float) for part in parts))

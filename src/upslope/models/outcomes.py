@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float
@@ -15,11 +16,14 @@ RewardFunction = Callable[[Observation, Action, Observation], Array]
 TerminationFunction = Callable[[Observation, Action, Observation], Array]
 
 
-def never_terminates(
-    observation: Observation, action: Action, next_observation: Observation
-) -> Bool[Array, ""]:
+class NeverTerminates(eqx.Module):
     """The `termination` of environments without an end."""
-    return jnp.zeros((), bool)
+
+    def __call__(
+        self, observation: Observation, action: Action, next_observation: Observation
+    ) -> Bool[Array, ""]:
+        """False."""
+        return jnp.zeros((), bool)
 
 
 def known_reward(

@@ -216,22 +216,15 @@ class TabularModel(Model):
           UpslopeError: under `unvisited="refuse"`, actions that were never tried in a state that
             can be reached (which). Traced, their reward is NaN.
         """
-        statistics = self._known()
-        n_states, n_actions, _ = statistics.counts.shape
-        terminal, reached = statistics.terminal, statistics.reached
-        rows = jax.vmap(jax.vmap(lambda s, a: self._row(terminal, s, a), (None, 0)), (0, None))
-        moves, reward = rows(jnp.arange(n_states), jnp.arange(n_actions))
-        if self.unvisited == "refuse":
-            reward = jnp.where(reached[:, None], reward, 0.0)
-            if not isinstance(reward, Tracer) and np.isnan(reward).any():
-                missing = np.argwhere(np.isnan(reward))
-                raise UpslopeError(
-                    f"TabularModel has never seen {_pairs(missing)}, and unvisited='refuse'. "
-                    "Collect steps there, or choose unvisited='absorbing' or 'optimistic'."
-                )
-        starts = statistics.starts
-        total = jnp.sum(starts)
-        begins = jnp.where(total > 0, starts / jnp.maximum(total, 1.0), 1.0 / n_states)
+        terminal, moves, reward, begins = _table(self)
+        missing = np.zeros((0, 2), int)
+        if self.unvisited == "refuse" and not isinstance(reward, Tracer):
+            missing = np.argwhere(np.isnan(reward))
+        if len(missing):
+            raise UpslopeError(
+                f"TabularModel has never seen {_pairs(missing)}, and unvisited='refuse'. Collect "
+                "steps there, or choose unvisited='absorbing' or 'optimistic'."
+            )
         return FiniteMDP(moves, reward, begins, terminal, self.time_limit)
 
     def reset(self, key: Key) -> tuple[Int[Array, ""], Int[Array, ""]]:
@@ -282,6 +275,21 @@ class TabularModel(Model):
         return self.statistics
 
 
+@eqx.filter_jit
+def _table(model: TabularModel) -> tuple[Array, Array, Array, Array]:
+    """The terminal states [S], P hat [S, A, S], R hat [S, A] and the starts [S]."""
+    statistics = model._known()
+    n_states, n_actions, _ = statistics.counts.shape
+    terminal, starts = statistics.terminal, statistics.starts
+    rows = jax.vmap(jax.vmap(lambda s, a: model._row(terminal, s, a), (None, 0)), (0, None))
+    moves, reward = rows(jnp.arange(n_states), jnp.arange(n_actions))
+    if model.unvisited == "refuse":
+        reward = jnp.where(statistics.reached[:, None], reward, 0.0)
+    total = jnp.sum(starts)
+    begins = jnp.where(total > 0, starts / jnp.maximum(total, 1.0), 1.0 / n_states)
+    return terminal, moves, reward, begins
+
+
 def _mean(values: Array, valid: Array) -> Array:
     """The mean over valid rows; NaN without one."""
     return jnp.sum(jnp.where(valid, values, 0.0)) / jnp.sum(valid.astype(values.dtype))
@@ -291,6 +299,10 @@ def _pairs(pairs: np.ndarray) -> str:
     shown = ", ".join(f"({state}, {action})" for state, action in pairs[:5])
     more = f" and {len(pairs) - 5:,} more" if len(pairs) > 5 else ""
     return f"the state-action pairs {shown}{more}"
+
+
+def _times(count: float) -> str:
+    return "once" if count == 1 else f"{int(count):,} times"
 
 
 def _report(model: TabularModel, data: Transitions) -> FitReport:
@@ -323,7 +335,7 @@ def _report(model: TabularModel, data: Transitions) -> FitReport:
     fewest = tried[state, action]
     if model.estimate == "maximum-likelihood":
         unknown.append(
-            f"action {action} in state {state} was tried {int(fewest):,} times, the fewest: the "
+            f"action {action} in state {state} was tried {_times(fewest)}, the fewest: the "
             f"expected L1 error of its row is at most {min(2.0, (n_states / fewest) ** 0.5):.2g} "
             "(of 2)."
         )
