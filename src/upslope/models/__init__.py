@@ -30,6 +30,7 @@ TABLE = {
     "Scales": "ensemble_member",
     "Starts": "starts",
     "TabularStatistics": "counting",
+    "read_transitions": "data_files",
 }
 
 MODELS = registry_of("model", __name__, TABLE)

@@ -7,6 +7,7 @@ from upslope.core.records import Transitions as Transitions
 from upslope.core.registry import Registry
 from upslope.models.calibration import Calibration as Calibration
 from upslope.models.counting import TabularStatistics as TabularStatistics
+from upslope.models.data_files import read_transitions as read_transitions
 from upslope.models.ensemble import EnsembleKnowledge as EnsembleKnowledge
 from upslope.models.ensemble import EnsembleModel as EnsembleModel
 from upslope.models.ensemble import EnsembleState as EnsembleState

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -68,7 +69,13 @@ def checked_rows(owner: str, data: Transitions, at_least: int = 1) -> Transition
         raise UpslopeError(f"{owner} got {count} rows to fit to: it needs at least {at_least}.")
     for name in ("terminated", "truncated"):
         columns[name] = columns[name].astype(bool)
-    return Transitions(**cast(dict[str, Any], columns))
+    return as_rows(columns)
+
+
+def as_rows(columns: Mapping[str, np.ndarray]) -> Transitions:
+    """Columns by name as rows, all of weight 1 unless there is a column of weights."""
+    weight = columns.get("weight", np.ones(len(columns["reward"])))
+    return Transitions(**cast(dict[str, Any], {**columns, "weight": weight}))
 
 
 def _column(owner: str, name: str, values: ArrayLike) -> np.ndarray:

@@ -121,6 +121,18 @@ def load_latest(
     raise StorageError(f"{folder} has no whole checkpoint to go on from.{why}")
 
 
+def newest_arrays(folder: Path) -> dict[str, np.ndarray]:
+    """The arrays of the latest checkpoint, by the names that its tree gives them.
+
+    Raises:
+      StorageError: when there is no checkpoint, or the latest is damaged.
+    """
+    steps = checkpoints(Path(folder))
+    if not steps:
+        raise StorageError(f"{folder} has no whole checkpoint.")
+    return _read(_path_of(Path(folder), steps[-1]))[1]
+
+
 def _name(path: KeyPath) -> str:
     return jax.tree_util.keystr(path) or "."
 
