@@ -5,7 +5,7 @@ An environment, a policy and a search method in; a policy with the evidence that
     run = upslope.train("CartPole-v1", "ppo", total_timesteps=100_000, seeds=8)
 
 The facade is `train`, `resume`, `evaluate`, `load`, `compare`, `record`, `report`, `export`,
-`tune`, `make`, `gradcheck`, `maximize`, `minimize`, `AskTell`, `Run` and `configure`, with
+`tune`, `solve`, `make`, `gradcheck`, `maximize`, `minimize`, `AskTell`, `Run` and `configure`, with
 `UpslopeError`, of which all their errors are; everything else is in the packages. Both load on
 first use, so that `import upslope` costs nothing by itself.
 """
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from upslope.exporting.exported_policy import export
     from upslope.optimization.ask_tell import AskTell
     from upslope.optimization.maximize import maximize, minimize
+    from upslope.planning.dynamic_programming.solving import solve
     from upslope.training.configure import configure
     from upslope.training.record_run import record
     from upslope.training.run import Run
@@ -71,6 +72,7 @@ _FACADE = {
     "record": "upslope.training.record_run",
     "report": "upslope.comparison.report",
     "resume": "upslope.training.train",
+    "solve": "upslope.planning.dynamic_programming.solving",
     "train": "upslope.training.train",
     "tune": "upslope.tuning.tuned_method",
 }
@@ -132,6 +134,7 @@ __all__ = [
     "resume",
     "sampling",
     "search",
+    "solve",
     "storage",
     "testing",
     "train",

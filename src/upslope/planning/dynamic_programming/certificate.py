@@ -88,7 +88,8 @@ def discounted_certificate(
     live = ~backup.terminal
     short = jnp.max(jnp.where(live, best - acted, 0.0))
     shifted = jnp.where(live[:, None], action_values + middle, 0.0)
-    bound = jnp.maximum(highest - middle, middle - lowest + short)
+    # The sums with the middle are rounded, too: 4 operations on numbers of its size.
+    bound = jnp.maximum(highest - middle, middle - lowest + short) + 4 * UNIT * jnp.abs(middle)
     return Certificate(jnp.max(shifted, axis=1), shifted, policy, bound)
 
 
