@@ -152,6 +152,13 @@ def evaluate(argv: list[str], began: float) -> int:
     return 0
 
 
+def solve(argv: list[str], began: float) -> int:
+    """`upslope solve ENV [METHOD]`."""
+    from upslope.cli.solve_command import solve
+
+    return solve(argv)
+
+
 def gradcheck(argv: list[str], began: float) -> int:
     """`upslope gradcheck ENV`."""
     from upslope.cli.gradcheck_command import gradcheck

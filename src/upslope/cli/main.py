@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "ENV [METHOD]   train several seeds and evaluate them",
     "resume": "RUN            resume a run that was interrupted, or go further",
     "evaluate": "RUN            held-out episodes of a run's policies",
+    "solve": "ENV [METHOD]   optimal policy and values of a finite problem",
     "gradcheck": "ENV            gradient estimators against the exact gradient",
     "compare": "RUN...         runs against each other, with intervals",
     "bench": "ENV METHOD...  train several methods, then compare them",

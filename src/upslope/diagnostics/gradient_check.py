@@ -17,6 +17,8 @@ from upslope.diagnostics.check_rows import Setup, grouped, measured_rows
 from upslope.diagnostics.gradient_report import GradientReport
 from upslope.diagnostics.hidden_states import what_is_seen
 from upslope.diagnostics.verdicts import FALSE_ALARMS
+from upslope.environments.adaptors.gymnasium import GymnasiumSpec
+from upslope.environments.adaptors.toy_text import finite_mdp_of, has_table
 from upslope.environments.environment import Environment
 from upslope.environments.factory import make
 from upslope.objectives.objective import EpisodicReturn, Objective
@@ -87,6 +89,8 @@ def gradcheck(
     check_number("gradcheck", "episodes", episodes, at_least=2 * batch, integer=True, why=why)
     check_number("gradcheck", "false_alarms", false_alarms, above=0, below=1)
     made = make(environment)
+    if isinstance(made, GymnasiumSpec) and has_table(made):
+        made = finite_mdp_of(made)  # FrozenLake, Taxi, CliffWalking: played from their tables
     if not isinstance(made, Environment):
         raise UpslopeError(
             f"gradcheck got {environment!r}, a simulator: it needs millions of steps and a JAX "

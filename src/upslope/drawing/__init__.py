@@ -8,6 +8,7 @@ TABLE = {
     "Panel": "panels",
     "Scene": "scenes",
     "film_formats": "film_file",
+    "cells_text": "grid_text",
     "scene_of": "scenes",
     "side_by_side": "panels",
     "write_film": "film_file",

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from upslope.core.annotations import Observation, PyTree
 from upslope.core.checks import UpslopeError
 from upslope.core.distributions import Distribution
+from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 from upslope.environments.environment import Environment
 from upslope.environments.tabular.finite_mdp import FiniteMDP
 from upslope.environments.tabular.sparse_mdp import SparseMDP
@@ -34,9 +35,9 @@ class FiniteEnvironment(Protocol):
         ...
 
 
-# What has finitely many states: a `FiniteMDP`, or an environment with `finite_mdp()`. Whether an
-# environment is one is checked where it is used.
-Tabular: TypeAlias = Environment | FiniteEnvironment
+# What has finitely many states: a `FiniteMDP`, an environment with `finite_mdp()`, or a simulator
+# with a table. Whether an environment is one is checked where it is used.
+Tabular: TypeAlias = Environment | FiniteEnvironment | GymnasiumSpec
 
 # What is seen of the present state to a distribution over the actions.
 MemorylessPolicy: TypeAlias = Callable[[Observation], Distribution]
@@ -56,13 +57,18 @@ def as_finite_mdp(environment: Tabular) -> FiniteMDP:
     """The `FiniteMDP` that an environment is, or is underneath.
 
     Args:
-      environment: a `FiniteMDP`, or anything with a method `finite_mdp()`.
+      environment: a `FiniteMDP`, anything with a method `finite_mdp()`, or a simulator with a table
+        (FrozenLake, Taxi, CliffWalking: `make("FrozenLake-v1")`).
 
     Raises:
-      UpslopeError: it is neither.
+      UpslopeError: it is none of them.
     """
     if isinstance(environment, FiniteMDP):
         return environment
+    if isinstance(environment, GymnasiumSpec):
+        from upslope.environments.adaptors.toy_text import finite_mdp_of
+
+        return finite_mdp_of(environment)
     finite_mdp = getattr(environment, "finite_mdp", None)
     if finite_mdp is None:
         raise UpslopeError(

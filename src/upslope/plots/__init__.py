@@ -10,6 +10,7 @@ TABLE = {
     "policy_simplex": "gradient_fields",
     "run_curves": "curves_of_runs",
     "score_function": "arrows",
+    "solution_map": "maps",
     "state_map": "maps",
     "value_surface": "gradient_fields",
 }

@@ -23,7 +23,7 @@ from upslope.objectives import OBJECTIVES
 from upslope.policies import POLICIES, default_policy
 from upslope.policies.default import shapes_of
 from upslope.policies.policy import Policy
-from upslope.sampling.experience import EpisodeReturns
+from upslope.sampling.experience import Dynamics, EpisodeReturns
 from upslope.sampling.jax_sampler import refuse_endless
 from upslope.search import METHODS
 from upslope.search.search_method import ProblemSpec, SearchMethod
@@ -72,6 +72,18 @@ class Built(NamedTuple):
     evaluation_environment: Environment | GymnasiumSpec
 
 
+def with_known_dynamics(
+    environment: Environment | GymnasiumSpec, method: SearchMethod
+) -> Environment | GymnasiumSpec:
+    """The environment; for a method of known dynamics the MDP of a simulator's table instead."""
+    if isinstance(environment, GymnasiumSpec) and isinstance(method.experience, Dynamics):
+        from upslope.environments.adaptors.toy_text import finite_mdp_of, has_table
+
+        if has_table(environment):
+            return finite_mdp_of(environment)
+    return environment
+
+
 def build(
     config: RunConfig,
     environment: Environment | GymnasiumSpec | None = None,
@@ -90,8 +102,9 @@ def build(
     """
     if environment is None:
         environment = known(config.environment, **config.environment_settings)
-    observation_space, action_space = spaces_of(environment)
     method = method_of(config)
+    environment = with_known_dynamics(environment, method)
+    observation_space, action_space = spaces_of(environment)
     objective = OBJECTIVES.get(config.objective)(**config.objective_settings)
     kind = config.policy
     if kind is None:

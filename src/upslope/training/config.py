@@ -20,6 +20,7 @@ from upslope.core.checks import (
     check_table,
 )
 from upslope.core.counts import whole
+from upslope.core.shell_command import shell_command
 from upslope.environments.adaptors.gymnasium import GIVEN
 from upslope.environments.factory import spelled
 from upslope.objectives import OBJECTIVES
@@ -309,6 +310,7 @@ def resolve(
     given = {k.replace("-", "_"): v for k, v in dict(settings or {}).items()}
     environment = spelled(environment)
     if method is not None:  # an unknown name is said before anything is looked up by it
+        check_is_trained(environment, method)
         method = METHODS.entry(method).name
     for name, registry in (("policy", POLICIES), ("objective", OBJECTIVES)):
         value = given.get(name)
@@ -385,6 +387,22 @@ def as_run_setting(name: str, value: object) -> object:
             raise UpslopeError(f"train() got {name}={value!r:.80}: must be one value, no array.")
         value = np.asarray(value).item()
     return whole(value) if type(RUN_SETTINGS[name]) is int else value
+
+
+def check_is_trained(environment: str, method: str) -> None:
+    """Refuses the name of a solver, which has nothing to train.
+
+    Raises:
+      UpslopeError: says how the problem is solved.
+    """
+    from upslope.planning.dynamic_programming import SOLVERS
+
+    if isinstance(method, str) and method not in METHODS and method in SOLVERS:
+        raise UpslopeError(
+            f"{method} takes no environment steps and is not trained: it solves a finite problem "
+            f"from its table. In a shell: {shell_command('solve', environment, method)}; in "
+            f"Python: upslope.solve({environment!r}, {method!r})."
+        )
 
 
 def check_name(setting: str, value: object) -> None:

@@ -5,8 +5,6 @@ import itertools
 import numpy as np
 import pytest
 import scipy.optimize
-
-import upslope
 from finite_problems import (
     book_grid,
     forest,
@@ -17,6 +15,8 @@ from finite_problems import (
     small,
     two_state,
 )
+
+import upslope
 
 METHODS = ("value-iteration", "policy-iteration", "modified-policy-iteration")
 

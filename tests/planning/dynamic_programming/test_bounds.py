@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from finite_problems import forest, optimal_values, policy_values, random_arrays
 
 import upslope
-from finite_problems import forest, optimal_values, policy_values, random_arrays
 from upslope.environments import FiniteMDP
 
 METHODS = ("value-iteration", "policy-iteration", "modified-policy-iteration")

@@ -1,9 +1,9 @@
 """Equally good actions: never exchanged, and all of them named."""
 
 import numpy as np
+from finite_problems import policy_values, random_arrays
 
 import upslope
-from finite_problems import policy_values, random_arrays
 
 
 def tied(seed=0):

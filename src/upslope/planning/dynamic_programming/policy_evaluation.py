@@ -58,7 +58,7 @@ def solve_rows(
     start = start * live
     goal = 4.0 * jnp.finfo(right.dtype).eps * jnp.max(jnp.abs(right))
     krylov, _ = jax.scipy.sparse.linalg.bicgstab(
-        operator, right, start, tol=1e-15, atol=goal, maxiter=KRYLOV_STEPS
+        operator, right, start, tol=1e-15, maxiter=KRYLOV_STEPS
     )
     size = lambda values: jnp.max(jnp.abs(left_over(values)))  # noqa: E731
     better = jnp.all(jnp.isfinite(krylov)) & (size(krylov) < size(start))

@@ -25,8 +25,8 @@ class PolicyIteration(Solver):
     back, and equally good policies are never exchanged for each other: it ends after at most
     |A|^|S| improvements, in practice a handful.
 
-    In double precision throughout. Dense MDPs are evaluated by a linear solve (some thousand states),
-    sparse ones by BiCGStab.
+    In double precision throughout. Dense MDPs are evaluated by a linear solve (some thousand
+    states), sparse ones by BiCGStab.
 
     Attributes:
       tolerance: bound on the error of every value; None for 1e-9 of max |R| / (1 - gamma).

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Float, Int
-from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from upslope.core.checks import UpslopeError
@@ -123,9 +123,9 @@ def _ways(edges: Edges, terminal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return reached[:n_states], nearer
 
 
-def _graph(source: np.ndarray, target: np.ndarray, size: int) -> csr_matrix:
+def _graph(source: np.ndarray, target: np.ndarray, size: int) -> csr_array:
     ones = np.ones(len(source), np.int8)
-    return coo_matrix((ones, (source, target)), (size, size)).tocsr()
+    return coo_array((ones, (source, target)), (size, size)).tocsr()
 
 
 def end_components(edges: Edges, allowed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

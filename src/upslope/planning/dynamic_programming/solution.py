@@ -119,10 +119,12 @@ class Solution:
                 "by the state: read policy[step, state]. A policy of the state alone comes from a "
                 "solver without a horizon."
             )
+        import jax.numpy as jnp
+
         from upslope.policies.tabular_softmax import TabularSoftmax
 
         table = self.policy_table()[:n_observations]
-        return TabularSoftmax(np.where(table > 0, 0.0, NEVER).astype(np.float32))
+        return TabularSoftmax(jnp.asarray(np.where(table > 0, 0.0, NEVER), jnp.float32))
 
     def rows(self) -> list[tuple[str, str]]:
         """What there is to say of it, names and texts."""

@@ -192,7 +192,7 @@ class Solver(eqx.Module):
 
     @property
     def precision(self) -> str:
-        """Of the iteration, float64 or float32; the bound is always computed in double precision."""
+        """Of the iteration, float64 or float32; the bound is always computed in double."""
         return "float64"
 
     @property
