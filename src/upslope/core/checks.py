@@ -75,6 +75,19 @@ ALIASES: Mapping[str, str] = {
     "wandb_name": "log_name",
     "run_name": "log_name",
     "wandb_group": "log_group",
+    "n_step_sarsa": "sarsa",
+    "sarsa_n": "sarsa",
+    "double_q_learning": "double-q",
+    "dyna": "dyna-q",
+    "dyna_q+": "dyna-q-plus",
+    "dynaq+": "dyna-q-plus",
+    "dyna+": "dyna-q-plus",
+    "prioritised_sweeping": "prioritized-sweeping",
+    "monte_carlo": "monte-carlo-control",
+    "mc_control": "monte-carlo-control",
+    "n_planning_steps": "planning_steps",
+    "n_planning": "planning_steps",
+    "q_init": "initial_value",
 }
 
 

@@ -28,7 +28,7 @@ class Entry(NamedTuple):
 class Registry:
     """A table of names. Files and flags can only ever reach what somebody put in it.
 
-    Names are found without regard to case, where that leaves one.
+    Names are found without regard to case, hyphens and underscores, where that leaves one.
 
     Args:
       kind: what is registered, for messages.
@@ -99,9 +99,10 @@ class Registry:
             )
         if name in self._entries:
             return name
-        same = [known for known in self._entries if known.lower() == name.lower()]
-        if len(same) == 1:
-            return same[0]
+        for fold in (str.lower, _letters):
+            same = [known for known in self._entries if fold(known) == fold(name)]
+            if len(same) == 1:
+                return same[0]
         coming = f" {name!r} is not in Upslope yet." if name.lower() in self.expected else ""
         raise unknown_name(self.kind, name, self._entries, note=coming)
 
@@ -114,3 +115,8 @@ class Registry:
     def names(self) -> list[str]:
         """All names, in the order of registration."""
         return list(self._entries)
+
+
+def _letters(name: str) -> str:
+    """A name in small letters, without what joins its words."""
+    return name.lower().replace("-", "").replace("_", "")

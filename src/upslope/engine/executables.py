@@ -76,6 +76,7 @@ def batches_seeds(seeds: int, parameters: int, *, sequential: bool = False) -> b
     Args:
       seeds: how many the device has.
       parameters: how many numbers a policy has.
-      sequential: never vmap. Several batched LAPACK calls in one program can wait for each other.
+      sequential: never vmap. Several batched LAPACK calls in one program can wait for each other,
+        and writes by index become scatters.
     """
     return seeds > 1 and parameters <= MATRIX_BOUND and not sequential

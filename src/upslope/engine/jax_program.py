@@ -277,8 +277,9 @@ class JaxProgram:
         seeds = indices.shape[0]
         solution = jax.eval_shape(jax.vmap(numbers[0].solution), carry.state)
         parameters = sum(leaf.size for leaf in jax.tree.leaves(solution)) // seeds
-        solves = isinstance(numbers[0].experience, Dynamics)
-        if batches_seeds(seeds, parameters, sequential=solves):
+        method = numbers[0]
+        sequential = isinstance(method.experience, Dynamics) or method.writes_by_index
+        if batches_seeds(seeds, parameters, sequential=sequential):
             return self._search(numbers, key, indices, carry, wanted, count)
 
         def one(mine: tuple[Array, Carry, Array]) -> tuple[Carry, Records]:

@@ -32,6 +32,7 @@ TABLE = {
     "ModeHead": "heads.deterministic",
     "DuelingHead": "heads.discrete",
     "EpsilonGreedy": "epsilon_greedy",
+    "TabularEpsilonGreedy": "tabular_epsilon_greedy",
     "MultiSoftmaxHead": "heads.discrete",
     "PointHead": "heads.deterministic",
     "SoftmaxHead": "heads.discrete",

@@ -61,6 +61,7 @@ from upslope.policies.rules.open_loop import OpenLoopPolicy as OpenLoopPolicy
 from upslope.policies.rules.open_loop import SineGait as SineGait
 from upslope.policies.rules.open_loop import SplineMotion as SplineMotion
 from upslope.policies.rules.threshold_rule import ThresholdRule as ThresholdRule
+from upslope.policies.tabular_epsilon_greedy import TabularEpsilonGreedy as TabularEpsilonGreedy
 from upslope.policies.tabular_softmax import TabularSoftmax as TabularSoftmax
 
 TABLE: Table

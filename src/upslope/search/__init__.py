@@ -28,6 +28,51 @@ TABLE = {
         "model-based",
         "Model-based search: collect, fit a model, plan in it, and again. Few steps are enough.",
     ),
+    "QLearning": Row(
+        "value_based.q_learning",
+        "q-learning",
+        "Q-learning in a table: off-policy, one step at a time. Numbered states and actions.",
+    ),
+    "Sarsa": Row(
+        "value_based.sarsa",
+        "sarsa",
+        "SARSA in a table: on-policy, one step (or n) at a time. Numbered states and actions.",
+    ),
+    "ExpectedSarsa": Row(
+        "value_based.expected_sarsa",
+        "expected-sarsa",
+        "Expected SARSA in a table: the mean over the next actions in the place of one.",
+    ),
+    "DoubleQLearning": Row(
+        "value_based.double_q_learning",
+        "double-q",
+        "Double Q-learning: two tables, one chooses and the other values. For noisy rewards.",
+    ),
+    "MonteCarloControl": Row(
+        "value_based.monte_carlo_control",
+        "monte-carlo-control",
+        "Monte Carlo control in a table: means of returns of whole episodes, no bootstrap.",
+    ),
+    "QPlanning": Row(
+        "value_based.q_planning",
+        "q-planning",
+        "Q-planning: Q-learning on steps drawn from a known or fitted finite MDP.",
+    ),
+    "DynaQ": Row(
+        "value_based.dyna_q",
+        "dyna-q",
+        "Dyna-Q: Q-learning from real steps and from those that a learned model simulates.",
+    ),
+    "DynaQPlus": Row(
+        "value_based.dyna_q_plus",
+        "dyna-q-plus",
+        "Dyna-Q+: Dyna-Q with a bonus in planning for what was not tried for long.",
+    ),
+    "PrioritizedSweeping": Row(
+        "value_based.prioritized_sweeping",
+        "prioritized-sweeping",
+        "Prioritised sweeping: planning in a learned model, the largest changes first.",
+    ),
     "ExactGradientAscent": Row(
         "gradient.exact_gradient_ascent",
         "exact-gradient",

@@ -39,7 +39,16 @@ from upslope.search.spaces.product import Product as Product
 from upslope.search.spaces.space import Mutation as Mutation
 from upslope.search.spaces.space import Real as Real
 from upslope.search.spaces.space import SearchSpace as SearchSpace
+from upslope.search.value_based.double_q_learning import DoubleQLearning as DoubleQLearning
 from upslope.search.value_based.dqn import DQN as DQN
+from upslope.search.value_based.dyna_q import DynaQ as DynaQ
+from upslope.search.value_based.dyna_q_plus import DynaQPlus as DynaQPlus
+from upslope.search.value_based.expected_sarsa import ExpectedSarsa as ExpectedSarsa
+from upslope.search.value_based.monte_carlo_control import MonteCarloControl as MonteCarloControl
+from upslope.search.value_based.prioritized_sweeping import PrioritizedSweeping as PrioritizedSweeping
+from upslope.search.value_based.q_learning import QLearning as QLearning
+from upslope.search.value_based.q_planning import QPlanning as QPlanning
+from upslope.search.value_based.sarsa import Sarsa as Sarsa
 
 METHODS: Registry
 TABLE: Table

@@ -88,11 +88,15 @@ class SearchMethod(eqx.Module, Generic[State, Experience]):
       defaults: of a run with it.
       experience: what it wants back from the environment.
       parts: settings that name something with settings of its own. A class attribute.
+      writes_by_index: whether a step changes single entries of a large state. Seeds of a device
+        then run one after the other: with an axis of seeds such writes become scatters, which
+        XLA's CPU backend makes far slower. A class attribute.
     """
 
     name: ClassVar[str] = "method"
     defaults: ClassVar[Defaults] = Defaults()
     parts: ClassVar[Mapping[str, Part]] = MappingProxyType({})
+    writes_by_index: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod

@@ -277,6 +277,28 @@ class TwinEpsilonGreedy(TwinHead):
 
 
 @dataclass(frozen=True, eq=False)
+class TwinTieBreaker(TwinHead):
+    """Any of the best of another head's preferences; with probability epsilon, any action."""
+
+    head: TwinHead
+    epsilon: np.ndarray  # scalar
+
+    def parameters(self, output: np.ndarray, mask: np.ndarray | None) -> Parameters:
+        return {**self.head.parameters(output, mask), "epsilon": self.epsilon}
+
+    def mode(self, output: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+        return self.head.mode(output, mask)
+
+    def sample(
+        self, output: np.ndarray, mask: np.ndarray | None, generator: np.random.Generator
+    ) -> np.ndarray:
+        explore = generator.random((len(output), 1)) < self.epsilon
+        eligible = explore | (output >= output.max(axis=-1, keepdims=True))
+        ranks = generator.random(output.shape, dtype=np.float32)
+        return np.argmax(np.where(eligible, ranks, np.float32(-1.0)), axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
 class TwinPoint(TwinHead):
     """The outputs, brought into the bounds by tanh where there are any."""
 
