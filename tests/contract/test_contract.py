@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from small_policies import Affine
+from tabular_steps import optimal_action_values
 from upslope.core.actor import Actor
 from upslope.engine.iteration import iterate
-from upslope.environments import CartPole
+from upslope.environments import CartPole, FiniteMDP
 from upslope.environments.probes import (
     ActionProbe,
     ConstantProbe,
@@ -31,6 +32,7 @@ from upslope.policies import SoftmaxNetwork, TabularSoftmax
 from upslope.sampling import Dynamics, EpisodeReturns, JaxSampler, Replay, Replayed
 from upslope.sampling.episode_returns import sample_returns
 from upslope.search import METHODS, SearchMethod
+from upslope.search.value_based.tabular_method import TabularMethod
 
 # Settings that make a method small, and a number and a size of it that may be changed.
 SMALL = {
@@ -89,9 +91,25 @@ SMALL |= {
     "exact-gradient": ({}, "learning_rate", None),
     "natural-gradient": ({}, "learning_rate", None),
 }
+SMALL |= {
+    "q-learning": ({}, "learning_rate", None),
+    "sarsa": ({"n_step": 3}, "learning_rate", "n_step"),
+    "expected-sarsa": ({"learning_rate_exponent": 0.7}, "epsilon", None),
+    "double-q": ({"learning_rate_exponent": 0.7}, "learning_rate", None),
+    "monte-carlo-control": ({}, "epsilon", None),
+    "q-planning": ({"planning_steps": 20}, "learning_rate", "planning_steps"),
+    "dyna-q": (
+        {"planning_steps": 3, "model": "sampled", "n_outcomes": 4},
+        "learning_rate",
+        "planning_steps",
+    ),
+    "dyna-q-plus": ({"planning_steps": 3}, "kappa", "planning_steps"),
+    "prioritized-sweeping": ({"planning_steps": 3}, "theta", "planning_steps"),
+}
 METHOD_NAMES = METHODS.names()
 OBJECTIVE = DiscountedReturn(0.9)
 WORLD, KNOWN = CartPole(time_limit=20), seeded_garnet(4, 2, 2)
+NUMBERED = FiniteMDP(KNOWN.transition, KNOWN.reward, KNOWN.initial, time_limit=20)
 POLICY, TABLE = Affine.zeros(2, 4), TabularSoftmax(jnp.zeros((4, 2)))
 
 
@@ -104,7 +122,15 @@ def looks(method):
     return isinstance(method.experience, Dynamics)
 
 
-SAMPLING_NAMES = [name for name in METHOD_NAMES if not looks(small(name))]
+def tabulates(method):
+    """Whether the method learns a table, of a world whose states are numbered."""
+    return isinstance(method, TabularMethod)
+
+
+TABULAR_NAMES = [name for name in METHOD_NAMES if tabulates(small(name))]
+SAMPLING_NAMES = [
+    name for name in METHOD_NAMES if not looks(small(name)) and name not in TABULAR_NAMES
+]
 
 
 # Methods that are for a kind of policy of their own.
@@ -112,12 +138,20 @@ POLICY_OF = {"dqn": SoftmaxNetwork(jax.random.key(0), 4, 2, (4,))}
 
 
 def first_policy(method):
-    return TABLE if looks(method) else POLICY_OF.get(method.name, POLICY)
+    if looks(method) or tabulates(method):
+        return TABLE
+    return POLICY_OF.get(method.name, POLICY)
+
+
+def world_of(method):
+    if looks(method):
+        return KNOWN
+    return NUMBERED if tabulates(method) else WORLD
 
 
 def start(method, key, world=None, policy=None, objective=OBJECTIVE):
     """State and sampler before the first iteration."""
-    world = world or (KNOWN if looks(method) else WORLD)
+    world = world or world_of(method)
     policy = policy or first_policy(method)
     if looks(method):  # its search has no randomness of its own: seeds differ by where they start
         logits = jax.random.normal(jax.random.fold_in(key, 1), policy.logits.shape)
@@ -401,6 +435,33 @@ def test_the_probes_are_learned(name, probe):
         elif known.action is not None:
             right = solution(observation).log_prob(jnp.asarray(int(known.action)))
             assert float(jnp.exp(right)) > 0.9
+
+
+# Iterations until a table is good; a Monte Carlo iteration is an episode.
+TABLES = {
+    **dict.fromkeys(TABULAR_NAMES, 4000),
+    "monte-carlo-control": 400,
+    "q-planning": 40,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TABULAR_NAMES)
+def test_a_table_is_learned(name):
+    """Acting greedily on it loses, in each state, at most a tenth of what acting badly would."""
+    settings = {"epsilon": 0.3} | ({"learning_rate": 0.3} if name == "sarsa" else {})
+    if name == "q-planning":
+        settings = {"planning_steps": 100}
+    elif name == "prioritized-sweeping":
+        settings |= {"learning_rate": 0.1, "planning_steps": 1}
+    method = METHODS.get(name)(**settings)
+    carry = start(method, jax.random.key(0), policy=TabularSoftmax(jnp.zeros((4, 2))))
+    keys = jax.random.split(jax.random.key(1), TABLES[name])
+    state, _ = search(method, OBJECTIVE, *carry, keys)
+    best = optimal_action_values(KNOWN, OBJECTIVE.gamma)
+    greedy = np.asarray(method.solution(state).logits).argmax(1)
+    lost = best.max(1) - best[np.arange(4), greedy]
+    assert (lost <= 0.1 * np.ptp(best)).all()
 
 
 # Methods whose row here is for a network.

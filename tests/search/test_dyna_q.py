@@ -168,9 +168,8 @@ def test_pairs_never_tried_keep_their_values():
 
 def test_a_planned_update_by_hand():
     """One pair is known, so planning can draw no other: two updates towards the same target."""
-    got = told(
-        DynaQ(planning_steps=2, learning_rate=0.5), np.zeros((3, 2)), [one_step(0, 1, 1.0, 2)]
-    )
+    step = one_step(0, 1, 1.0, 2)
+    got = told(DynaQ(planning_steps=2, learning_rate=0.5), np.zeros((3, 2)), [step])
     assert got[0, 1] == pytest.approx(1 - 0.5**3)
     rates = DynaQ(planning_steps=2, learning_rate=1.0, learning_rate_exponent=1.0)
     assert told(rates, np.zeros((3, 2)), [step])[0, 1] == pytest.approx(1.0)
