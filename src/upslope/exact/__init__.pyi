@@ -16,6 +16,8 @@ from upslope.exact.lemmas import simulation_gap as simulation_gap
 from upslope.exact.linear_loop import LinearGaussianController as LinearGaussianController
 from upslope.exact.linear_loop import linear_controller as linear_controller
 from upslope.exact.linear_quadratic import gain_gradient as gain_gradient
+from upslope.exact.linear_quadratic_solution import LinearQuadraticSolution as LinearQuadraticSolution
+from upslope.exact.linear_quadratic_solution import solve_linear_quadratic as solve_linear_quadratic
 from upslope.exact.natural import compatible_weights as compatible_weights
 from upslope.exact.natural import fisher_matrix as fisher_matrix
 from upslope.exact.natural import natural_gradient as natural_gradient
@@ -24,8 +26,15 @@ from upslope.exact.occupancy import discounted_occupancy as discounted_occupancy
 from upslope.exact.occupancy import episodic_occupancy as episodic_occupancy
 from upslope.exact.occupancy import expected_visits as expected_visits
 from upslope.exact.occupancy import stationary_distribution as stationary_distribution
+from upslope.exact.quadratic_problem import LinearQuadraticProblem as LinearQuadraticProblem
+from upslope.exact.quadratic_problem import linear_quadratic_problem as linear_quadratic_problem
+from upslope.exact.quadratic_problem import tracking_problem as tracking_problem
+from upslope.exact.regulator import QuadraticCost as QuadraticCost
+from upslope.exact.regulator import Regulator as Regulator
+from upslope.exact.regulator import linear_quadratic_regulator as linear_quadratic_regulator
 from upslope.exact.riccati import OptimalControl as OptimalControl
 from upslope.exact.riccati import optimal_control as optimal_control
+from upslope.exact.riccati_equation import discrete_riccati as discrete_riccati
 from upslope.exact.sparse import SparseValues as SparseValues
 from upslope.exact.sparse import sparse_values as sparse_values
 from upslope.exact.tables import as_finite_mdp as as_finite_mdp

@@ -13,6 +13,7 @@ from upslope.core.checks import UpslopeError
 from upslope.environments.linear_quadratic import LinearQuadratic
 from upslope.exact.linear_loop import LinearGaussianController, spectral_radius, symmetric
 from upslope.exact.linear_quadratic import value_of_gain
+from upslope.exact.riccati_equation import discrete_riccati, riccati_gain, riccati_step
 from upslope.exact.tables import known
 from upslope.exact.values import check_horizon
 from upslope.objectives import (
@@ -22,9 +23,6 @@ from upslope.objectives import (
     EpisodicReturn,
     Objective,
 )
-
-# Doublings of the horizon: 2^40 steps.
-DOUBLINGS = 40
 
 
 class OptimalControl(NamedTuple):
@@ -82,8 +80,9 @@ def optimal_control(
         nothing = jnp.zeros_like(q)[None]
         _check_maximum(b, r, jnp.concatenate([found.cost_to_go[1:], nothing]))
         return found
-    ahead = _doubled(a, b, q, r)
-    gain = _gain(a, b, r, ahead)
+    nothing = jnp.zeros_like(b)
+    ahead = _solution(a, b, q, r, nothing)
+    gain = riccati_gain(a, b, r, nothing, ahead)
     # NaN where the doubling diverged.
     if known(gain) and not (np.isfinite(gain).all() and spectral_radius(a + b @ gain) < 1.0):
         raise UpslopeError(
@@ -113,28 +112,7 @@ def _check_maximum(b: Array, r: Array, ahead: Array) -> None:
         )
 
 
-def _gain(a: Array, b: Array, r: Array, ahead: Array) -> Array:
-    return -jnp.linalg.solve(r + b.T @ ahead @ b, b.T @ ahead @ a)
-
-
-def _doubled(a: Array, b: Array, q: Array, r: Array) -> Array:
-    """The stabilising solution of P = Q + A'PA - A'PB (R + B'PB)^-1 B'PA."""
-    eye = jnp.eye(a.shape[0], dtype=a.dtype)
-
-    def double(
-        carry: tuple[Array, Array, Array], _: None
-    ) -> tuple[tuple[Array, Array, Array], None]:
-        a, g, h = carry
-        inner = jnp.linalg.inv(eye + g @ h)
-        ahead = a @ inner
-        return (
-            ahead @ a,
-            symmetric(g + ahead @ g @ a.T),
-            symmetric(h + a.T @ h @ inner @ a),
-        ), None
-
-    start = (a, b @ jnp.linalg.solve(r, b.T), q)
-    return jax.lax.scan(double, start, length=DOUBLINGS)[0][2]
+_solution = jax.jit(discrete_riccati)
 
 
 def _finite(
@@ -152,8 +130,7 @@ def _finite(
 
     def back(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], tuple]:
         ahead, rest = carry
-        gain = _gain(a, b, r, ahead)
-        now = symmetric(q + a.T @ ahead @ (a + b @ gain))
+        now, gain = riccati_step(a, b, q, r, jnp.zeros_like(b), ahead)
         rest = gamma * (jnp.sum(ahead * noise) + rest)
         return (now, rest), (gain, now)
 

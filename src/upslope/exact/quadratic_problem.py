@@ -1,0 +1,184 @@
+"""Affine dynamics with a quadratic cost: what a linear-quadratic regulator is asked."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, cast
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.core import Tracer
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from upslope.core.checks import UpslopeError
+from upslope.environments.linear_quadratic import LinearQuadratic
+
+
+class LinearQuadraticProblem(eqx.Module):
+    r"""Affine dynamics, Gaussian noise, and a quadratic cost with linear terms.
+
+    .. math:: x' = A x + B u + c + w, \qquad w \sim \mathcal N(0, W)
+
+    .. math:: \ell(x, u) = x^\top Q x + u^\top R u + 2 x^\top N u + 2 q^\top x + 2 r^\top u + d
+
+    Attributes:
+      A: [n, n].
+      B: [n, m].
+      Q: [n, n], symmetric.
+      R: [m, m], symmetric.
+      N: [n, m], the cross term, SciPy's `s`.
+      offset: c [n], the intercept of the dynamics.
+      state_slope: q [n].
+      action_slope: r [m].
+      constant: d, scalar.
+      noise: W [n, n], the covariance of the noise.
+
+    Args:
+      A: see above; so are the others. What is left out is zero.
+
+    Raises:
+      UpslopeError: shapes that do not fit together, or an entry that is not finite.
+
+    References:
+      Bertsekas (2017), section 3.1; Anderson and Moore (1990), sections 2.4 and 3.4.
+    """
+
+    A: Float[Array, "n n"]
+    B: Float[Array, "n m"]
+    Q: Float[Array, "n n"]
+    R: Float[Array, "m m"]
+    N: Float[Array, "n m"]
+    offset: Float[Array, " n"]
+    state_slope: Float[Array, " n"]
+    action_slope: Float[Array, " m"]
+    constant: Float[Array, ""]
+    noise: Float[Array, "n n"]
+
+    def __init__(
+        self,
+        A: ArrayLike,
+        B: ArrayLike,
+        Q: ArrayLike,
+        R: ArrayLike,
+        N: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        state_slope: ArrayLike | None = None,
+        action_slope: ArrayLike | None = None,
+        constant: ArrayLike = 0.0,
+        noise: ArrayLike | None = None,
+    ):
+        n = np.shape(A)[0] if np.ndim(A) == 2 else 0
+        m = np.shape(B)[1] if np.ndim(B) == 2 else 0
+        shapes = {
+            "A": ("[n, n]", A, (n, n)),
+            "B": ("[n, m]", B, (n, m)),
+            "Q": ("[n, n]", Q, (n, n)),
+            "R": ("[m, m]", R, (m, m)),
+            "N": ("[n, m]", N, (n, m)),
+            "offset": ("[n]", offset, (n,)),
+            "state_slope": ("[n]", state_slope, (n,)),
+            "action_slope": ("[m]", action_slope, (m,)),
+            "constant": ("a number", constant, ()),
+            "noise": ("[n, n]", noise, (n, n)),
+        }
+        for name, (form, value, shape) in shapes.items():
+            array = jnp.zeros(shape) if value is None else jnp.asarray(value, float)
+            if n == 0 or m == 0 or array.shape != shape:
+                raise UpslopeError(
+                    f"LinearQuadraticProblem got {name} of shape {array.shape}: it must be {form} "
+                    f"with n={n} states (the size of A) and m={m} controls (the columns of B)."
+                )
+            if not isinstance(array, Tracer) and not np.isfinite(np.asarray(array)).all():
+                raise UpslopeError(
+                    f"LinearQuadraticProblem got {name} with an entry that is not finite."
+                )
+            setattr(self, name, array)
+
+
+def tracking_problem(
+    A: ArrayLike,
+    B: ArrayLike,
+    Q: ArrayLike,
+    R: ArrayLike,
+    target_state: ArrayLike,
+    target_action: ArrayLike | None = None,
+    N: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
+    noise: ArrayLike | None = None,
+) -> LinearQuadraticProblem:
+    r"""The cost of being away from a state x* and an action u*.
+
+    .. math:: \ell = (x - x^*)^\top Q (x - x^*) + (u - u^*)^\top R (u - u^*)
+              + 2 (x - x^*)^\top N (u - u^*)
+
+    x* need not be a rest of the system under u*: the regulator's offset is then the best
+    compromise.
+
+    Args:
+      A: as are the others, of `LinearQuadraticProblem`.
+      target_state: x* [n].
+      target_action: u* [m]; None for zero.
+
+    Raises:
+      UpslopeError: as `LinearQuadraticProblem`.
+    """
+    problem = LinearQuadraticProblem(A, B, Q, R, N=N, offset=offset, noise=noise)
+    x = jnp.asarray(target_state, float)
+    u = (
+        jnp.zeros(problem.B.shape[1])
+        if target_action is None
+        else jnp.asarray(target_action, float)
+    )
+    for name, value, like in [
+        ("target_state", x, problem.offset),
+        ("target_action", u, problem.action_slope),
+    ]:
+        if value.shape != like.shape:
+            raise UpslopeError(
+                f"tracking_problem got {name} of shape {value.shape}: it must be {like.shape}, "
+                "one number for each row of A (a state) or column of B (an action)."
+            )
+    Qx, Ru = problem.Q @ x + problem.N @ u, problem.R @ u + problem.N.T @ x
+    return eqx.tree_at(
+        lambda p: (p.state_slope, p.action_slope, p.constant), problem, (-Qx, -Ru, x @ Qx + u @ Ru)
+    )
+
+
+class HasLinearSystem(Protocol):
+    """An environment that says which linear-quadratic problem it is: a fitted model, say."""
+
+    def linear_system(self) -> LinearQuadraticProblem:
+        """The problem, in the environment's own states and actions."""
+        ...
+
+
+def linear_quadratic_problem(environment: object) -> LinearQuadraticProblem:
+    """The problem that an environment poses.
+
+    Args:
+      environment: a `LinearQuadratic`, a `LinearQuadraticProblem`, or anything with a method
+        `linear_system()` that gives one.
+
+    Raises:
+      UpslopeError: it is none of these.
+    """
+    if isinstance(environment, LinearQuadraticProblem):
+        return environment
+    if isinstance(environment, LinearQuadratic):
+        noise = environment.noise_factor @ environment.noise_factor.T
+        return LinearQuadraticProblem(
+            environment.A, environment.B, environment.Q, environment.R, noise=noise
+        )
+    if hasattr(environment, "linear_system"):
+        return cast(HasLinearSystem, environment).linear_system()
+    raise UpslopeError(
+        f"{_name(environment)} is not known to be linear-quadratic: give a LinearQuadratic, or an "
+        "environment with a method linear_system() that gives its LinearQuadraticProblem. For "
+        "other dynamics take the planner 'ilqr'."
+    )
+
+
+def _name(environment: Any) -> str:
+    return type(environment).__name__
