@@ -17,6 +17,7 @@ from upslope.environments import ENVIRONMENTS, CartPole, DynaMaze, Pendulum, mak
 RANDOM = {
     "CartPole-v1": (True, False),
     "Pendulum-v1": (True, False),
+    "cartpole-swing-up": (True, False),
     "Acrobot-v1": (True, False),
     "MountainCar-v0": (True, False),
     "MountainCarContinuous-v0": (True, False),

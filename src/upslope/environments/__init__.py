@@ -11,6 +11,11 @@ TABLE = {
     "Pendulum": Row(
         "classic.pendulum", "Pendulum-v1", "swing up a pole with a weak motor, continuous"
     ),
+    "CartPoleSwingUp": Row(
+        "classic.cartpole_swing_up",
+        "cartpole-swing-up",
+        "swing a pole up by its cart and hold it, continuous and smooth",
+    ),
     "Acrobot": Row(
         "classic.acrobot", "Acrobot-v1", "swing up a two-link arm by its elbow, 3 actions"
     ),

@@ -10,6 +10,7 @@ from upslope.environments.adaptors.gymnasium import GymnasiumSpec as GymnasiumSp
 from upslope.environments.adaptors.gymnax import GymnaxEnvironment as GymnaxEnvironment
 from upslope.environments.classic.acrobot import Acrobot as Acrobot
 from upslope.environments.classic.cartpole import CartPole as CartPole
+from upslope.environments.classic.cartpole_swing_up import CartPoleSwingUp as CartPoleSwingUp
 from upslope.environments.classic.mountain_car import MountainCar as MountainCar
 from upslope.environments.classic.mountain_car_continuous import MountainCarContinuous as MountainCarContinuous
 from upslope.environments.classic.pendulum import Pendulum as Pendulum

@@ -108,3 +108,11 @@ class Environment(eqx.Module):
         whole sequence of actions in one of them. None where there is only this one.
         """
         return None
+
+    def without_noise(self) -> "Environment":
+        """The environment whose steps are the expected ones, for planners that are certain of them.
+
+        Itself unless it says otherwise: where steps are not random, or their expectation is not
+        known. What `reset` draws is not meant.
+        """
+        return self

@@ -102,6 +102,9 @@ class LinearQuadratic(Environment):
         state = self.A @ state + self.B @ action + noise
         return state, Step(state, -cost, jnp.zeros((), bool))
 
+    def without_noise(self) -> LinearQuadratic:
+        return eqx.tree_at(lambda e: e.noise_factor, self, jnp.zeros_like(self.noise_factor))
+
     @property
     def observation_space(self) -> spaces.Box:
         from gymnasium import spaces

@@ -59,7 +59,7 @@ def solve_linear_quadratic(
       >>> from upslope.exact import solve_linear_quadratic
       >>> solution = solve_linear_quadratic(LinearQuadratic())
       >>> print(f"{solution.value:.4f}")
-      -0.1337
+      -0.1373
     """
     problem = linear_quadratic_problem(environment)
     regulator = linear_quadratic_regulator(problem, gamma, horizon)

@@ -13,9 +13,11 @@ TABLE = {
     "RandomShooting": Row(
         "shooting", "random-shooting", "action sequences drawn at random, the best one acts"
     ),
+    "ILQR": Row("ilqr", "ilqr", "a linear-quadratic regulator around the plan, by derivatives"),
     "CategoricalSequences": "action_sequences",
     "GaussianSequences": "action_sequences",
     "ModelPlanningActor": "planning_actor",
+    "ILQRExtras": "ilqr",
     "PlanExtras": "planning_actor",
     "Planner": "planner",
     "PlannerOutput": "planner",

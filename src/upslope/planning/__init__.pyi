@@ -6,6 +6,8 @@ from upslope.core.lazy_names import Table
 from upslope.core.registry import Registry
 from upslope.planning.action_sequences import CategoricalSequences as CategoricalSequences
 from upslope.planning.action_sequences import GaussianSequences as GaussianSequences
+from upslope.planning.ilqr import ILQR as ILQR
+from upslope.planning.ilqr import ILQRExtras as ILQRExtras
 from upslope.planning.planner import Planner as Planner
 from upslope.planning.planner import PlannerOutput as PlannerOutput
 from upslope.planning.planning_actor import ModelPlanningActor as ModelPlanningActor

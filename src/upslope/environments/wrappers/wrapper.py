@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import equinox as eqx
 from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Bool
@@ -63,3 +64,6 @@ class Wrapper(Environment):
 
     def action_mask(self, state: EnvironmentState) -> Bool[Array, " A"] | None:
         return self.environment.action_mask(state)
+
+    def without_noise(self) -> Environment:
+        return eqx.tree_at(lambda w: w.environment, self, self.environment.without_noise())
