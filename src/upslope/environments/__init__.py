@@ -57,10 +57,16 @@ TABLE = {
     "tic_tac_toe": Row(
         "games.tic_tac_toe", "tic-tac-toe", "three in a row against a fixed opponent, masked moves"
     ),
+    "connect_four": Row(
+        "games.connect_four", "connect-four", "four in a row against a fixed opponent, masked moves"
+    ),
+    "nim": Row("games.nim", "nim", "take 1 to 3, the last one wins, against a fixed opponent"),
+    "pig": Row("games.pig", "pig", "roll or hold, against a fixed opponent; a game of chance"),
     "AgainstOpponent": "games.against_opponent",
     "AlternatingGame": "games.alternating_game",
     "BraxEnvironment": "adaptors.brax",
     "Choice": "wrappers.physics_distributions",
+    "ConnectFour": "games.connect_four",
     "DomainRandomization": "wrappers.domain_randomization",
     "Environment": "environment",
     "FiniteMDP": "tabular.finite_mdp",
@@ -69,8 +75,10 @@ TABLE = {
     "GymnasiumSpec": "adaptors.gymnasium",
     "GymnaxEnvironment": "adaptors.gymnax",
     "LogUniform": "wrappers.physics_distributions",
+    "Nim": "games.nim",
     "Normal": "wrappers.physics_distributions",
     "PhysicsDistribution": "wrappers.physics_distributions",
+    "Pig": "games.pig",
     "Probe": "probes",
     "RandomLegal": "games.random_legal",
     "RandomizedState": "wrappers.domain_randomization",

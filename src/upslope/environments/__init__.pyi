@@ -18,7 +18,13 @@ from upslope.environments.environment import Environment as Environment
 from upslope.environments.factory import make as make
 from upslope.environments.games.against_opponent import AgainstOpponent as AgainstOpponent
 from upslope.environments.games.alternating_game import AlternatingGame as AlternatingGame
+from upslope.environments.games.connect_four import ConnectFour as ConnectFour
+from upslope.environments.games.connect_four import connect_four as connect_four
 from upslope.environments.games.minimax import TableActor as TableActor
+from upslope.environments.games.nim import Nim as Nim
+from upslope.environments.games.nim import nim as nim
+from upslope.environments.games.pig import Pig as Pig
+from upslope.environments.games.pig import pig as pig
 from upslope.environments.games.random_legal import RandomLegal as RandomLegal
 from upslope.environments.games.tic_tac_toe import TicTacToe as TicTacToe
 from upslope.environments.games.tic_tac_toe import tic_tac_toe as tic_tac_toe

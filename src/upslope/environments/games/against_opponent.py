@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from upslope.core import tree
 from upslope.core.actor import Actor
@@ -33,13 +33,15 @@ class Match(NamedTuple):
     game: EnvironmentState  # the game's own state; the learner is to move, or the game is over
     memory: Memory  # the opponent's
     learner: Int[Array, ""]  # 0 if the learner began, 1 if the opponent did
+    owed: Float[Array, ""]  # what the opponent's first turn brought the learner: its next reward's
 
 
 class AgainstOpponent(Environment):
     """An alternating game as an ordinary environment: the opponent's moves are its dynamics.
 
-    A step is the learner's move and the opponent's answer. Observations are those of the learner
-    when it is to move, rewards and returns are the learner's, and `Step.discount` is 1. The
+    A step is the learner's move and the opponent's answer, all of its moves where a turn may have
+    several. Observations are those of the learner when it is to move, rewards and returns are the
+    learner's, and `Step.discount` is 1. The
     opponent may be any actor: random moves, a policy, a planner of the game (which is shown the
     game's state with the observation); its memory is in the state.
 
@@ -80,26 +82,49 @@ class AgainstOpponent(Environment):
     def reset(self, key: Key) -> tuple[Match, Observation]:
         game, observation = self.game.reset(key)
         memory = jax.tree.map(jnp.asarray, self.opponent.initial_memory())
-        waiting = Match(game, memory, jnp.zeros((), int))
+        waiting = Match(game, memory, jnp.zeros((), int), jnp.zeros(()))
         if self.play_as == "first":
             return waiting, observation
-        moved, out = self._opponent_moves(key, waiting, observation)
-        moved = moved._replace(learner=jnp.ones((), int))
+        moved, seen, earned, _ = self._opponents_turn(key, waiting, observation)
+        moved = moved._replace(learner=jnp.ones((), int), owed=-earned)
         if self.play_as == "second":
-            return moved, out.observation
+            return moved, seen
         begins = jax.random.bernoulli(jax.random.fold_in(key, SIDE_STREAM))
-        return tree.where(begins, (waiting, observation), (moved, out.observation))
+        return tree.where(begins, (waiting, observation), (moved, seen))
 
     def step(self, key: Key, state: Match, action: Int[Array, ""]) -> tuple[Match, Step]:
         game, mine = self.game.step(key, state.game, action)
-        moved = state._replace(game=game)
-        answered, theirs = self._opponent_moves(key, moved, mine.observation)
+        moved = state._replace(game=game, owed=jnp.zeros_like(state.owed))
+        answered, seen, earned, ended = self._opponents_turn(key, moved, mine.observation)
         sign = jnp.ones(()) if mine.discount is None else mine.discount
-        reward = mine.reward + jnp.where(mine.terminated, 0.0, sign * theirs.reward)
-        match, observation = tree.where(
-            mine.terminated, (moved, mine.observation), (answered, theirs.observation)
-        )
-        return match, Step(observation, reward, mine.terminated | theirs.terminated)
+        # The turn goes on where the next value counts for the learner, too.
+        done = mine.terminated | (sign > 0) if self.game.turns_may_go_on else mine.terminated
+        reward = state.owed + mine.reward + jnp.where(done, 0.0, sign * earned)
+        match, observation = tree.where(done, (moved, mine.observation), (answered, seen))
+        return match, Step(observation, reward, mine.terminated | (ended & ~done))
+
+    def _opponents_turn(
+        self, key: Key, match: Match, observation: Observation
+    ) -> tuple[Match, Observation, Array, Array]:
+        """After the opponent's turn: the match, what is seen, what the opponent earned, the end."""
+        after, out = self._opponent_moves(key, match, observation)
+        if not self.game.turns_may_go_on:
+            return after, out.observation, out.reward, out.terminated
+        turn = (after, out.observation, out.reward, out.terminated)
+
+        def goes_on(carry: tuple[Array, Match, Observation, Array, Array]) -> Array:
+            _, now, _, _, ended = carry
+            return (self.game.mover(now.game) == self.game.mover(match.game)) & ~ended
+
+        def move(
+            carry: tuple[Array, Match, Observation, Array, Array],
+        ) -> tuple[Array, Match, Observation, Array, Array]:
+            key, now, seen, earned, _ = carry
+            key = jax.random.fold_in(key, OPPONENT_STREAM)
+            now, out = self._opponent_moves(key, now, seen)
+            return key, now, out.observation, earned + out.reward, out.terminated
+
+        return jax.lax.while_loop(goes_on, move, (key, *turn))[1:]
 
     def _opponent_moves(
         self, key: Key, match: Match, observation: Observation
@@ -120,3 +145,21 @@ class AgainstOpponent(Environment):
     @property
     def action_space(self) -> spaces.Space:
         return self.game.action_space
+
+
+def against(name: str, game: AlternatingGame, opponent: str, play_as: str) -> AgainstOpponent:
+    """A game against an opponent that plays at random.
+
+    Args:
+      name: of the environment, for errors.
+      game: the game.
+      opponent: "random".
+      play_as: "first", "second" or "random".
+
+    Raises:
+      UpslopeError: another word.
+    """
+    from upslope.environments.games.random_legal import RandomLegal
+
+    check_choice(name, "opponent", opponent, ["random"])
+    return AgainstOpponent(game, RandomLegal(), play_as)

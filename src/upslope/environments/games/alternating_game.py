@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from jax import Array
 from jaxtyping import Bool, Int
@@ -28,11 +28,20 @@ class AlternatingGame(Environment):
 
       .. math:: V(s) = \max_a \; r(s, a) - \gamma V(s')
 
-      The return of an episode, signs multiplied, is therefore the first player's.
+      The return of an episode, signs multiplied, is therefore the first player's. In a game
+      whose turns may have several moves (`turns_may_go_on`) it is +1 after a move that leaves the
+      turn to the same player.
 
     An illegal move loses at once: reward -1, and the game is over. A policy that honours the mask
     never makes one. After the end the state stays as it is and rewards are zero.
+
+    Attributes:
+      turns_may_go_on: whether a player may be to move twice in succession. A class attribute.
+      best_return: the most that a player can earn; a search stops at it. A class attribute.
     """
+
+    turns_may_go_on: ClassVar[bool] = False
+    best_return: ClassVar[float] = 1.0
 
     @abc.abstractmethod
     def legal_actions(self, state: EnvironmentState) -> Bool[Array, " A"]:

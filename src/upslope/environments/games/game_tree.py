@@ -30,10 +30,14 @@ class Level(NamedTuple):
     successor: np.ndarray  # [N, A] int: position in the next level; -1 where there is none
 
 
-def game_tree(game: AlternatingGame) -> list[Level]:
+def game_tree(game: AlternatingGame, max_depth: int | None = None) -> list[Level]:
     """Every position that legal moves reach, level by level. Host code, for small games.
 
     The game must be deterministic. Positions are told apart by their states.
+
+    Args:
+      game: to enumerate.
+      max_depth: levels, of positions after 0, 1, ... moves; None for all.
 
     Raises:
       UpslopeError: more than a million positions.
@@ -52,7 +56,7 @@ def game_tree(game: AlternatingGame) -> list[Level]:
     first = jax.tree.map(lambda leaf: np.asarray(leaf)[None], game.reset(key))
     states, observations = first
     paths, levels, total = np.ones(1, np.int64), [], 0
-    while len(paths):
+    while len(paths) and (max_depth is None or len(levels) < max_depth):
         total += len(paths)
         if total > MAX_POSITIONS:
             raise UpslopeError(
