@@ -143,7 +143,7 @@ def test_no_line_goes_around_the_edge_of_the_board():
                     words[:, word] |= boards[:, row, column].astype(np.uint32) << np.uint32(bit)
     from upslope.environments.games.connect_four import has_four
 
-    np.testing.assert_array_equal(jax.vmap(cells)(jnp.asarray(words)), boards)
+    np.testing.assert_array_equal(jax.vmap(cells)(words[:, 0], words[:, 1]), boards)
     found = np.asarray(has_four(jnp.asarray(words))).any(axis=1)
     assert 0.2 < found.mean() < 0.8
     np.testing.assert_array_equal(found, [plain_four(board) for board in boards])
@@ -154,7 +154,7 @@ def test_a_full_column_is_an_illegal_move():
     assert not out.observation["action_mask"][0]
     after, out = FOUR.step(jax.random.key(0), state, jnp.asarray(0))
     assert (float(out.reward), bool(out.terminated)) == (-1.0, True)
-    np.testing.assert_array_equal(after.other, state.own)
+    np.testing.assert_array_equal(after.other_left, state.own_left)
 
 
 @pytest.mark.parametrize(("heap", "most"), [(15, 3), (16, 3), (10, 4), (2, 3)])

@@ -14,6 +14,9 @@ TABLE = {
         "shooting", "random-shooting", "action sequences drawn at random, the best one acts"
     ),
     "ILQR": Row("ilqr", "ilqr", "a linear-quadratic regulator around the plan, by derivatives"),
+    "UCT": Row(
+        "mcts.uct", "mcts", "Monte-Carlo tree search by UCB1, with rollouts and solved positions"
+    ),
     "CategoricalSequences": "action_sequences",
     "GaussianSequences": "action_sequences",
     "ModelPlanningActor": "planning_actor",
@@ -22,6 +25,7 @@ TABLE = {
     "Planner": "planner",
     "PlannerOutput": "planner",
     "PlanningActor": "planning_actor",
+    "SearchExtras": "mcts.uct",
     "ShootingPlanner": "shooting",
     "simulate": "simulation",
 }

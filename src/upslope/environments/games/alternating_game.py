@@ -6,10 +6,11 @@ import abc
 from typing import TYPE_CHECKING, ClassVar
 
 from jax import Array
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
-from upslope.core.annotations import EnvironmentState
+from upslope.core.annotations import EnvironmentState, Observation
 from upslope.environments.environment import Environment
+from upslope.environments.games.random_legal import nth_true
 
 if TYPE_CHECKING:
     from gymnasium import spaces
@@ -58,6 +59,21 @@ class AlternatingGame(Environment):
     def action_mask(self, state: EnvironmentState) -> Bool[Array, " A"]:
         """The mask [A] that observations show: the legal actions, all True after the end."""
         return self.legal_actions(state) | self.over(state)
+
+    @abc.abstractmethod
+    def observe(self, state: EnvironmentState) -> Observation:
+        """What the player who is to move sees."""
+
+    def random_move(self, draw: Float[Array, ""], state: EnvironmentState) -> Int[Array, ""]:
+        """A legal move, each with the same probability; any after the end.
+
+        A search makes millions of them: a game that knows a faster way overrides this.
+
+        Args:
+          draw: uniform on [0, 1).
+          state: where to move.
+        """
+        return nth_true(draw, self.action_mask(state))
 
     @property
     @abc.abstractmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -23,23 +24,21 @@ if TYPE_CHECKING:
 ROWS, COLUMNS = 6, 7
 # A board is two overlapping words of five columns, six bits each from the bottom cell upwards:
 # columns 0 to 4 and columns 2 to 6. Every four in a row lies within one of the two.
-FIRST_COLUMN = np.array([0, 2])
-_bottom = np.zeros((COLUMNS, 2), np.uint32)  # of each column, its lowest cell in both words
-for _word, _first in enumerate(FIRST_COLUMN):
-    for _column in range(_first, _first + 5):
-        _bottom[_column, _word] = 1 << (ROWS * (_column - _first))
-BOTTOM = _bottom
-TOP = BOTTOM << (ROWS - 1)
-FULL = TOP.sum(axis=0, dtype=np.uint32)
+FIRST_OF_RIGHT = 2
+COLUMN = np.uint32(2**ROWS - 1)
+TOP_ROW = np.uint32(sum(0b100000 << (ROWS * column) for column in range(5)))
 LOW_ROWS = np.uint32(sum(0b000111 << (ROWS * column) for column in range(5)))
 HIGH_ROWS = np.uint32(sum(0b111000 << (ROWS * column) for column in range(5)))
+Word = UInt32[Array, ""]
 
 
 class Discs(NamedTuple):
     """A position of connect four, from the side of the player who is to move."""
 
-    own: UInt32[Array, " 2"]  # the mover's discs, as two words
-    other: UInt32[Array, " 2"]  # the opponent's
+    own_left: Word  # the mover's discs in columns 0 to 4
+    own_right: Word  # and in columns 2 to 6
+    other_left: Word  # the opponent's
+    other_right: Word
     mover: Int[Array, ""]  # 0 for the player who began
     over: Bool[Array, ""]
 
@@ -63,38 +62,65 @@ class ConnectFour(AlternatingGame):
     time_limit: int | None = eqx.field(static=True, default=ROWS * COLUMNS)
 
     def reset(self, key: Key) -> tuple[Discs, dict[str, Array]]:
-        empty = jnp.zeros(2, jnp.uint32)
-        position = Discs(empty, empty, jnp.zeros((), int), jnp.zeros((), bool))
+        empty = jnp.zeros((), jnp.uint32)
+        position = Discs(empty, empty, empty, empty, jnp.zeros((), int), jnp.zeros((), bool))
         return position, self.observe(position)
 
     def step(self, key: Key, state: Discs, action: Int[Array, ""]) -> tuple[Discs, Step]:
-        occupied = state.own | state.other
-        bottom = jnp.asarray(BOTTOM)[action]
-        column = bottom * np.uint32(2**ROWS - 1)
+        left, right = state.own_left | state.other_left, state.own_right | state.other_right
+        foot_left, foot_right = lowest_cells(action)
         # Discs fill a column from below: adding its lowest cell carries to the first empty one.
-        cell = ((occupied & column) + bottom) & column
-        legal = jnp.any(cell != 0)
-        own = state.own | cell
-        won = legal & jnp.any(has_four(own))
-        full = jnp.all(((own | state.other) & FULL) == FULL)
+        new_left = ((left & (foot_left * COLUMN)) + foot_left) & (foot_left * COLUMN)
+        new_right = ((right & (foot_right * COLUMN)) + foot_right) & (foot_right * COLUMN)
+        legal = (new_left | new_right) != 0
+        own_left, own_right = state.own_left | new_left, state.own_right | new_right
+        won = legal & (has_four(own_left) | has_four(own_right))
+        full = (((left | new_left) & (right | new_right)) & TOP_ROW) == TOP_ROW
         reward = jnp.where(won, 1.0, jnp.where(legal, 0.0, -jnp.ones(())))
-        after = Discs(state.other, own, 1 - state.mover, won | full | ~legal)
+        after = Discs(
+            own_left=state.other_left,
+            own_right=state.other_right,
+            other_left=own_left,
+            other_right=own_right,
+            mover=1 - state.mover,
+            over=won | full | ~legal,
+        )
         # The end is absorbing: nothing moves and nothing is earned.
         after = tree.where(state.over, state, after)
         reward = jnp.where(state.over, 0.0, reward)
         return after, Step(self.observe(after), reward, after.over, -jnp.ones(()))
 
-    def observe(self, position: Discs) -> dict[str, Array]:
-        """What the player who is to move sees."""
+    def observe(self, state: Discs) -> dict[str, Array]:
         return {
-            "action_mask": self.action_mask(position),
-            "board": jnp.stack([cells(position.own), cells(position.other)]),
-            "side_to_move": position.mover,
+            "action_mask": self.action_mask(state),
+            "board": jnp.stack(
+                [
+                    cells(state.own_left, state.own_right),
+                    cells(state.other_left, state.other_right),
+                ]
+            ),
+            "side_to_move": state.mover,
         }
 
     def legal_actions(self, state: Discs) -> Bool[Array, " 7"]:
-        occupied = (state.own | state.other)[None] & TOP
-        return ~jnp.any(occupied != 0, axis=-1) & ~state.over
+        free = (self._free_columns(state) >> np.arange(COLUMNS, dtype=np.uint32)) & np.uint32(1)
+        return (free != 0) & ~state.over
+
+    def random_move(self, draw: Float[Array, ""], state: Discs) -> Int[Array, ""]:
+        free = self._free_columns(state)
+        free = jnp.where(state.over, np.uint32(2**COLUMNS - 1), free)
+        count = jax.lax.population_count(free).astype(int)
+        return nth_bit(free, jnp.minimum((draw * count).astype(int), count - 1))
+
+    def _free_columns(self, state: Discs) -> Word:
+        """Bit a of a word says whether column a has an empty cell."""
+        left, right = state.own_left | state.other_left, state.own_right | state.other_right
+        free = jnp.zeros_like(left)
+        for column in range(COLUMNS):
+            word, place = (left, column) if column < 5 else (right, column - FIRST_OF_RIGHT)
+            top = (~word >> np.uint32(ROWS * place + ROWS - 1)) & np.uint32(1)
+            free = free | (top << np.uint32(column))
+        return free
 
     def mover(self, state: Discs) -> Int[Array, ""]:
         return state.mover
@@ -121,23 +147,45 @@ class ConnectFour(AlternatingGame):
         return spaces.Discrete(COLUMNS)
 
 
-def has_four(words: UInt32[Array, " 2"]) -> Bool[Array, " 2"]:
-    """In which of the two words of a player's discs four stand in a row."""
-    found = jnp.zeros_like(words)
-    # (distance of neighbours in a row, rows in which the lowest column's disc may be)
+def lowest_cells(column: Int[Array, ""]) -> tuple[Word, Word]:
+    """The lowest cell of a column in both words; zero in the word that has not got it."""
+    left, right = column, column - FIRST_OF_RIGHT
+    one = jnp.ones((), jnp.uint32)
+    return tuple(
+        jnp.where((at >= 0) & (at < 5), one << (ROWS * jnp.clip(at, 0, 4)).astype(jnp.uint32), 0)
+        for at in (left, right)
+    )
+
+
+def has_four(word: Word) -> Bool[Array, ""]:
+    """Whether four discs of a word stand in a row."""
+    found = jnp.zeros_like(word)
+    # (distance of neighbours in a line, where the disc of the lowest column may be)
     for shift, rows in ((1, LOW_ROWS), (6, None), (7, LOW_ROWS), (5, HIGH_ROWS)):
-        pairs = words & (words >> shift)
-        fours = pairs & (pairs >> (2 * shift))
+        pairs = word & (word >> np.uint32(shift))
+        fours = pairs & (pairs >> np.uint32(2 * shift))
         found = found | (fours if rows is None else fours & rows)
     return found != 0
 
 
-def cells(words: UInt32[Array, " 2"]) -> Float[Array, "6 7"]:
+def nth_bit(word: Word, n: Int[Array, ""]) -> Int[Array, ""]:
+    """The place of the nth set bit, from 0, of a word of eight bits, by halving."""
+    place = jnp.zeros_like(n)
+    for width in (4, 2, 1):
+        low = (word >> place.astype(jnp.uint32)) & np.uint32(2**width - 1)
+        count = jax.lax.population_count(low).astype(n.dtype)
+        beyond = n >= count
+        n = n - jnp.where(beyond, count, 0)
+        place = place + jnp.where(beyond, width, 0)
+    return place
+
+
+def cells(left: Word, right: Word) -> Float[Array, "6 7"]:
     """A player's discs on the board, the top row first."""
     column = np.arange(COLUMNS)
-    word = (column >= 5).astype(int)
-    shift = ROWS * (column - FIRST_COLUMN[word]) + np.arange(ROWS)[::-1, None]
-    bits = (words[word][None] >> shift.astype(np.uint32)) & np.uint32(1)
+    shift = ROWS * np.where(column < 5, column, column - FIRST_OF_RIGHT)
+    shift = (shift + np.arange(ROWS)[::-1, None]).astype(np.uint32)
+    bits = (jnp.where(column < 5, left, right)[None] >> shift) & np.uint32(1)
     return bits.astype(jnp.zeros(()).dtype)
 
 

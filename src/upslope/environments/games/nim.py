@@ -75,12 +75,11 @@ class Nim(AlternatingGame):
         reward = jnp.where(over, 0.0, reward)
         return after, Step(self.observe(after), reward, self.over(after), -jnp.ones(()))
 
-    def observe(self, heap: Heap) -> dict[str, Array]:
-        """What the player who is to move sees."""
+    def observe(self, state: Heap) -> dict[str, Array]:
         return {
-            "action_mask": self.action_mask(heap),
-            "heap": (heap.left / self.heap)[None],
-            "side_to_move": heap.mover,
+            "action_mask": self.action_mask(state),
+            "heap": (state.left / self.heap)[None],
+            "side_to_move": state.mover,
         }
 
     def legal_actions(self, state: Heap) -> Bool[Array, " A"]:

@@ -85,13 +85,12 @@ class Pig(AlternatingGame):
         discount = jnp.where(passes, -1.0, jnp.ones(()))
         return after, Step(self.observe(after), reward, after.over, discount)
 
-    def observe(self, scores: Scores) -> dict[str, Array]:
-        """What the player who is to move sees."""
-        points = jnp.stack([scores.own, scores.other, scores.turn])
+    def observe(self, state: Scores) -> dict[str, Array]:
+        points = jnp.stack([state.own, state.other, state.turn])
         return {
-            "action_mask": self.action_mask(scores),
+            "action_mask": self.action_mask(state),
             "scores": points / self.target,
-            "side_to_move": scores.mover,
+            "side_to_move": state.mover,
         }
 
     def legal_actions(self, state: Scores) -> Bool[Array, " 2"]:

@@ -72,13 +72,12 @@ class TicTacToe(AlternatingGame):
         reward = jnp.where(state.over, 0.0, reward)
         return after, Step(self.observe(after), reward, after.over, -jnp.ones(()))
 
-    def observe(self, position: Position) -> dict[str, Array]:
-        """What the player who is to move sees."""
-        board = jnp.stack([position.own, position.other]).reshape(2, 3, 3)
+    def observe(self, state: Position) -> dict[str, Array]:
+        board = jnp.stack([state.own, state.other]).reshape(2, 3, 3)
         return {
-            "action_mask": self.action_mask(position),
+            "action_mask": self.action_mask(state),
             "board": board.astype(jnp.zeros(()).dtype),
-            "side_to_move": position.mover,
+            "side_to_move": state.mover,
         }
 
     def legal_actions(self, state: Position) -> Bool[Array, " 9"]:
