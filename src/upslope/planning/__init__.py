@@ -14,6 +14,9 @@ TABLE = {
         "shooting", "random-shooting", "action sequences drawn at random, the best one acts"
     ),
     "ILQR": Row("ilqr", "ilqr", "a linear-quadratic regulator around the plan, by derivatives"),
+    "Rollout": Row(
+        "rollout", "rollout", "simulate a base policy after each action, one step of improvement"
+    ),
     "UCT": Row(
         "mcts.uct", "mcts", "Monte-Carlo tree search by UCB1, with rollouts and solved positions"
     ),
@@ -25,6 +28,7 @@ TABLE = {
     "Planner": "planner",
     "PlannerOutput": "planner",
     "PlanningActor": "planning_actor",
+    "RolloutExtras": "rollout",
     "SearchExtras": "mcts.uct",
     "ShootingPlanner": "shooting",
     "simulate": "simulation",

@@ -12,6 +12,8 @@ from upslope.planning.planner import Planner as Planner
 from upslope.planning.planner import PlannerOutput as PlannerOutput
 from upslope.planning.planning_actor import PlanExtras as PlanExtras
 from upslope.planning.planning_actor import PlanningActor as PlanningActor
+from upslope.planning.rollout import Rollout as Rollout
+from upslope.planning.rollout import RolloutExtras as RolloutExtras
 from upslope.planning.shooting import CrossEntropyPlanner as CrossEntropyPlanner
 from upslope.planning.shooting import MPPI as MPPI
 from upslope.planning.shooting import RandomShooting as RandomShooting
