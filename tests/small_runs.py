@@ -103,7 +103,7 @@ def cut_run(method: str, out: Path, evaluations: int) -> None:
 def written(folder: Path) -> dict[str, object]:
     """Everything a run leaves that must not depend on interruptions."""
     with np.load(folder / "evaluations.npz") as file:
-        evaluations = {name: file[name].tolist() for name in file.files}
+        evaluations = {name: np.nan_to_num(file[name], nan=-9e9).tolist() for name in file.files}
     policy = load_file(folder / "policy" / "policy.safetensors")
     return {
         "policy": {name: value.tolist() for name, value in policy.items()},

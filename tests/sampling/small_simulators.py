@@ -247,3 +247,35 @@ def world(kind: type, **settings: Any) -> Any:
     from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 
     return GymnasiumSpec(kind.__name__, {}, functools.partial(kind, **settings))
+
+
+class Telling(gymnasium.Env):
+    """Its `info` holds terms of the reward, nested ones, a cost, a switch at the end, and texts.
+
+    Episode k of a simulator has 2 + k % 3 steps by its seed; the term is the step's number.
+    """
+
+    def __init__(self) -> None:
+        self.observation_space = spaces.Box(-1, 1, (2,), np.float32)
+        self.action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict]:
+        super().reset(seed=seed)
+        self.length = int(self.np_random.integers(2, 5))
+        self.time = 0
+        return np.zeros(2, np.float32), {"reset": 1.0}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        self.time += 1
+        over = self.time == self.length
+        info = {
+            "term": self.time,
+            "reward": {"forward": np.float32(0.5), "deep": {"er": np.array([2.0])}},
+            "cost": float(self.length),
+            "text": "ignored",
+            "array": np.zeros(3),
+            "episode": {"r": 1.0},
+        }
+        if over:
+            info["success"] = self.length == 4
+        return np.full(2, self.time / 5, np.float32), 1.0, over, False, info

@@ -85,7 +85,8 @@ def configurations(
     if "total_timesteps" not in settings:
         budget = max(config.total_timesteps for config in configs)
         configs = [dataclasses.replace(config, total_timesteps=budget) for config in configs]
-    shared = {name: getattr(configs[0], name) for name in ("evaluation_episodes", "final_episodes")}
+    names = ("evaluation_episodes", "final_episodes", "evaluation_share", "evaluation_limit")
+    shared = {name: getattr(configs[0], name) for name in names}
     return [dataclasses.replace(config, **shared) for config in configs]
 
 
@@ -98,6 +99,8 @@ def trained(config: RunConfig, root: Path, options: dict[str, Any]) -> Run | Pat
     from upslope.cli.commands import display
     from upslope.environments import make
     from upslope.environments.user_code import names_code
+    from upslope.training.config import RunConfig
+    from upslope.training.evaluation_bound import is_of
     from upslope.training.run_folder import RunFolder
     from upslope.training.slug import slug
     from upslope.training.train import resume, run
@@ -107,7 +110,7 @@ def trained(config: RunConfig, root: Path, options: dict[str, Any]) -> Run | Pat
     there = (path / "status.json").is_file()
     if there:
         folder = RunFolder.open(path, lock=False)
-        if folder.config() != config.to_dict():
+        if not is_of(RunConfig.from_dict(folder.config()), config):
             raise StorageError(
                 f"{path} holds a run with other settings. Choose another folder with --out."
             )

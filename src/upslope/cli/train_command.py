@@ -26,6 +26,14 @@ RUN_HELP: dict[str, tuple[Any, str]] = {
     "evaluations": (int, "How often the solutions are evaluated on the way."),
     "evaluation_episodes": (int, "Held-out episodes of each seed, each time."),
     "final_episodes": (int, "Held-out episodes of each seed at the end."),
+    "evaluation_share": (
+        float | Literal["auto"] | None,
+        "At most this share of the search's steps for evaluations; auto: 0.25 on simulators.",
+    ),
+    "evaluation_limit": (
+        int | Literal["auto"] | None,
+        "Steps of a held-out episode where nothing else ends it.",
+    ),
     "deterministic_evaluation": (bool, "Evaluate the mode of the policy, not draws from it."),
     "stop_at": (float, "End when the mean evaluation return over seeds reaches this."),
     "patience": (int, "End after so many evaluations in a row without a better mean return."),

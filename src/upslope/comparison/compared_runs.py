@@ -110,6 +110,8 @@ def conditions(run: Run) -> dict[str, Any]:
         "environment_settings": config.environment_settings,
         "total_timesteps": config.total_timesteps,
         "final_episodes": config.final_episodes,
+        "evaluation_share": config.evaluation_share,
+        "evaluation_limit": config.evaluation_limit,
         "deterministic_evaluation": config.deterministic_evaluation,
         "evaluation_environment": config.evaluation_environment or config.environment,
         "evaluation_environment_settings": config.evaluation_environment_settings,

@@ -10,6 +10,8 @@ from upslope.engine.progress import Evaluation, Progress
 from upslope.engine.rows import BEST, Records
 
 KEYS = ("seed", "iteration", "steps")
+# Begins the names of columns of what simulators put in `info`.
+INFO = "info/"
 # Columns in the logs of earlier versions, and what they are called now.
 EARLIER_NAMES = {"broken": "nonfinite_share"}
 
@@ -19,7 +21,7 @@ class History:
 
     Attributes:
       columns: name to values, one entry per row: `seed, iteration, steps, return, length,
-        episodes` and the method's diagnostics.
+        episodes`, the method's diagnostics, and `info/NAME` of what simulators told.
       evaluations: of the solutions, in order.
       iterations: [S], how many of each seed's are in the rows; None before the first row.
     """
@@ -42,11 +44,12 @@ class History:
             name: np.asarray(getattr(records.diagnostics, name), float)
             for name in records.diagnostics._fields
         }
+        values |= {f"{INFO}{name}": value for name, value in dict(records.infos).items()}
         seeds = steps.size
         if self.iterations is None:
             self.iterations = np.zeros(seeds, np.int64)
-        if not self._latest:
-            self._latest = {name: np.full(seeds, np.nan) for name in values}
+        for name in values:
+            self._latest.setdefault(name, np.full(seeds, np.nan))
         steps = steps.copy()
         taken, iterations = np.asarray(statistics.steps), np.asarray(records.iterations)
         for k in range(iterations.shape[0]):
@@ -68,9 +71,11 @@ class History:
         return steps
 
     def append(self, row: dict[str, Any]) -> None:
-        """Adds one row."""
-        for name, value in row.items():
-            self.columns.setdefault(name, []).append(value)
+        """Adds one row; what it or the rows before it lack is NaN."""
+        for name in [name for name in row if name not in self.columns]:
+            self.columns[name] = [np.nan] * self.rows
+        for name, column in self.columns.items():
+            column.append(row.get(name, np.nan))
         self.rows += 1
         if self.iterations is not None:
             self.iterations[row["seed"]] = row["iteration"]
@@ -89,12 +94,12 @@ class History:
         seeds = iterations.size
         self.iterations = np.zeros(seeds, np.int64)
         rows = [{EARLIER_NAMES.get(k, k): v for k, v in row.items()} for row in rows]
-        names = [name for row in rows[:1] for name in row if name not in KEYS]
+        names = list(dict.fromkeys(name for row in rows for name in row if name not in KEYS))
         self._latest = {name: np.full(seeds, np.nan) for name in names}
         for saved in rows:
             row: dict[str, Any] = {k: np.nan if v is None else v for k, v in saved.items()}
             for name in names:
-                if not np.isnan(row[name]):
+                if not np.isnan(row.get(name, np.nan)):
                     self._latest[name][row["seed"]] = row[name]
             self.append(row)
         self.iterations = iterations.astype(np.int64)

@@ -11,14 +11,12 @@ import numpy as np
 
 from upslope.core.actor import Actor
 from upslope.core.records import Returns
-from upslope.engine.evaluator import EVALUATION_LIMIT
 from upslope.engine.iteration import stream_key
 from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 from upslope.environments.environment import Environment
-from upslope.objectives.objective import EpisodicReturn, Objective
+from upslope.objectives.objective import EpisodicReturn
 from upslope.sampling.episode_returns import Recording
 from upslope.sampling.experience import EpisodeReturns
-from upslope.sampling.jax_sampler import episode_limit
 from upslope.sampling.sampler import HostEngine, HostSampler
 from upslope.sampling.simulators.filmed import FilmedSimulators, Take, episode_seeds
 
@@ -26,10 +24,13 @@ from upslope.sampling.simulators.filmed import FilmedSimulators, Take, episode_s
 class HostEvaluator:
     """An `Evaluator` that samples outside the compiled program.
 
+    `block` episodes of every seed are played side by side, and then the next so many, by one
+    sampler: evaluations of any size need no more simulators than that.
+
     Args:
-      engine: makes a sampler for each number of episodes, when it is asked for.
+      engine: makes the sampler when it is asked for.
       environment: where the policies are evaluated.
-      objective: its horizon, where it has one, truncates episodes.
+      limit: steps after which an episode is truncated.
       seeds: S.
       seed: the run's.
       workers: how many processes the engine may use.
@@ -41,7 +42,7 @@ class HostEvaluator:
         self,
         engine: HostEngine,
         environment: Environment | GymnasiumSpec,
-        objective: Objective,
+        limit: int,
         seeds: int,
         seed: int,
         workers: int | str = "auto",
@@ -50,7 +51,7 @@ class HostEvaluator:
         self.seeds, self.seed, self.workers = seeds, seed, workers
         self.block = 1
         self._key = stream_key(seed, "evaluation")
-        self.limit = episode_limit(environment, objective) or EVALUATION_LIMIT
+        self.limit = limit
         self._samplers: dict[tuple[int, bool], HostSampler] = {}
 
     def prepare(self, policies: Actor, deterministic: bool, pool: Executor) -> None:
@@ -59,8 +60,9 @@ class HostEvaluator:
     def evaluate(
         self, policies: Actor, episodes: int, evaluation_index: int, deterministic: bool = True
     ) -> Returns:
-        """See `Evaluator`; all episodes of all seeds are one call of a sampler."""
-        return self._play(self._sampler(episodes, deterministic), policies, evaluation_index)
+        """See `Evaluator`."""
+        sampler = self._sampler(self.block, deterministic)
+        return self._play(sampler, policies, episodes, evaluation_index)
 
     def record(
         self,
@@ -90,17 +92,30 @@ class HostEvaluator:
         }
         sampler = self._make(environment, episodes, deterministic, workers=0)
         try:
-            return self._play(sampler, policies, evaluation_index), takes
+            return self._play(sampler, policies, episodes, evaluation_index), takes
         finally:
             sampler.close()
 
-    def _play(self, sampler: HostSampler, policies: Actor, evaluation_index: int) -> Returns:
+    def _play(
+        self, sampler: HostSampler, policies: Actor, episodes: int, evaluation_index: int
+    ) -> Returns:
         sampler.start_fresh_episodes(evaluation_index)
         key = jax.random.fold_in(self._key, evaluation_index)
-        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(self.seeds))
         population = jax.tree.map(lambda leaf: jnp.asarray(leaf)[:, None], policies)
-        returns, _ = sampler.sample(keys, population)
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[:, 0], returns._replace(moments=None))
+        parts: list[Returns] = []
+        played = 0
+        while played < episodes:
+            of_block = jax.random.fold_in(key, len(parts)) if parts else key
+            keys = jax.vmap(lambda i, key=of_block: jax.random.fold_in(key, i))(
+                jnp.arange(self.seeds)
+            )
+            sampler.need_episodes(episodes - played)
+            returns, _ = sampler.sample(keys, population)
+            parts.append(returns)
+            played += returns.lengths.shape[-1]
+        join = lambda name: np.concatenate([np.asarray(getattr(p, name))[:, 0] for p in parts], 1)  # noqa: E731
+        wanted = slice(None), slice(episodes)
+        return Returns(join("returns")[wanted], join("lengths")[wanted])  # pyright: ignore[reportArgumentType]
 
     def close(self) -> None:
         """Ends the samplers."""

@@ -13,7 +13,8 @@ from upslope.core import tree
 from upslope.core.actor import Actor
 from upslope.core.records import Returns
 from upslope.engine.devices import DeviceLayout, layout_for, place_empty
-from upslope.engine.evaluator import Evaluator
+from upslope.engine.episode_infos import EpisodeInfos, side_by_side
+from upslope.engine.evaluator import EVALUATION_LIMIT, Evaluator
 from upslope.engine.host_evaluator import HostEvaluator
 from upslope.engine.host_functions import HostCarry, HostFunctions
 from upslope.engine.iteration import may_stop, stream_key
@@ -25,6 +26,7 @@ from upslope.engine.rows import (
     iterations_per_row,
     no_sums,
 )
+from upslope.sampling.jax_sampler import episode_limit
 from upslope.sampling.replay import saves_replay
 from upslope.sampling.sampler import HostEngine
 from upslope.storage.leaves import AnyBytes
@@ -33,7 +35,7 @@ from upslope.storage.tensors import pack, unpack
 # Where the steps stand among the leaves of a row's sums.
 STEPS_LEAF = RowSums._fields.index("steps")
 # Names of the program's own arrays beside those of the sampler's state.
-ROW = "row."
+ROW, INFO = "row.", "info."
 
 
 class HostProgram:
@@ -79,14 +81,16 @@ class HostProgram:
         self.search_key = stream_key(seed, "search")
         self.start_key = stream_key(seed, "start")
         self._compile_seconds = 0.0
+        limit = episode_limit(problem.environment, problem.objective) or EVALUATION_LIMIT
         self.evaluator = evaluator or HostEvaluator(
-            engine, problem.environment, problem.objective, seeds, seed, workers
+            engine, problem.environment, limit, seeds, seed, workers
         )
         self._numbers = jax.tree.map(jnp.asarray, (problem.method, problem.objective))
         self._functions = self._shared(mesh)
         self._may_stop = may_stop(problem.method)
         self._row: RowSums | None = None  # sums of the log row under way
         self._stored_row: list[np.ndarray] = []  # its leaves, from a checkpoint
+        self._infos = EpisodeInfos(seeds)
         self.sampler = engine(
             problem.environment,
             problem.method.experience,
@@ -136,7 +140,9 @@ class HostProgram:
     def place(self, carry: HostCarry) -> HostCarry:
         """A carry read from a checkpoint, put on the devices; the simulators are brought back."""
         arrays = unpack(np.asarray(carry.simulators).tobytes(), "The checkpoint's simulators")
-        self.sampler.restore({k: v for k, v in arrays.items() if not k.startswith(ROW)})
+        ours = (ROW, INFO)
+        self.sampler.restore({k: v for k, v in arrays.items() if not k.startswith(ours)})
+        self._infos.load({k.removeprefix(INFO): v for k, v in arrays.items() if k.startswith(INFO)})
         count = sum(name.startswith(ROW) for name in arrays)
         self._stored_row = [arrays[f"{ROW}{index}"] for index in range(count)]
         return jax.device_put(carry._replace(simulators=()), self.split)
@@ -160,6 +166,7 @@ class HostProgram:
         arrays = self.sampler.state(replay=replay)
         row = self._stored_row if self._row is None else jax.tree.leaves(self._row)
         arrays |= {f"{ROW}{index}": np.asarray(leaf) for index, leaf in enumerate(row)}
+        arrays |= {f"{INFO}{name}": sums for name, sums in self._infos.state().items()}
         return carry._replace(simulators=np.frombuffer(pack(arrays), np.uint8))
 
     def start(self) -> HostCarry:
@@ -171,12 +178,13 @@ class HostProgram:
         self, carry: HostCarry, wanted: np.ndarray, count: int
     ) -> tuple[HostCarry, Records | None]:
         """Up to `count` iterations; each seed stops when it has taken the `wanted` steps."""
-        taken, rows = np.zeros(self.seeds, np.int64), []
+        taken, rows, infos = np.zeros(self.seeds, np.int64), [], []
         for _ in range(count):
             active = (taken < wanted) & (self.stops(carry) == 0)
             if not active.any():
                 break
             carry, record = self._iterate(carry, active)
+            self._infos.add(self.sampler.infos, active)
             taken += np.where(active, record.statistics.steps, 0)
             nonfinite = np.asarray(record.statistics.nonfinite_env) > 0
             lost = bool(np.any(active & (nonfinite | ~record.finite)))
@@ -188,11 +196,13 @@ class HostProgram:
             )
             if record is not None:
                 rows.append(record)
+                infos.append(self._infos.close(np.asarray(record.iterations) > 0))
             if lost:
                 break
         if not rows:
             return carry, None
-        return carry, jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+        records = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+        return carry, records._replace(infos=side_by_side(infos, self.seeds))
 
     def _log(
         self, record: Records, iteration: np.ndarray, reached: np.ndarray, lost: bool

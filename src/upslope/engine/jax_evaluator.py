@@ -15,12 +15,11 @@ from jax.stages import Compiled
 
 from upslope.core.actor import Actor
 from upslope.core.records import Returns
-from upslope.engine.evaluator import EVALUATION_LIMIT
 from upslope.engine.executables import compiled
 from upslope.engine.iteration import stream_key
 from upslope.engine.kept_programs import EVALUATIONS, key_of
 from upslope.environments.environment import Environment
-from upslope.objectives.objective import EpisodicReturn, Objective
+from upslope.objectives.objective import EpisodicReturn
 from upslope.sampling.episode_returns import (
     EpisodeRecord,
     Recording,
@@ -28,7 +27,6 @@ from upslope.sampling.episode_returns import (
     population_of,
     sample_returns,
 )
-from upslope.sampling.jax_sampler import episode_limit
 
 
 class JaxEvaluator:
@@ -38,16 +36,16 @@ class JaxEvaluator:
 
     Args:
       environment: where the policies are evaluated.
-      objective: its horizon, where it has one, truncates episodes.
+      limit: steps after which an episode is truncated.
       seed: the run's.
     """
 
-    def __init__(self, environment: Environment, objective: Objective, seed: int):
+    def __init__(self, environment: Environment, limit: int, seed: int):
         self.environment = environment
         self.block = 1
         # Everything a call needs is numpy: no small program is compiled on the way.
         self._seed = np.uint32(seed)
-        self.limit = episode_limit(environment, objective) or EVALUATION_LIMIT
+        self.limit = limit
         # By determinism; a future while it is compiled.
         self._programs: dict[bool, Compiled | Future[Compiled]] = {}
         self.compile_seconds = 0.0  # and on waiting for it

@@ -20,7 +20,7 @@ from upslope.core import tree
 from upslope.core.actor import Actor
 from upslope.core.records import EpisodeStatistics, Returns
 from upslope.engine.devices import DeviceLayout, layout_for, memory_bytes, place_empty
-from upslope.engine.evaluator import Evaluator
+from upslope.engine.evaluator import EVALUATION_LIMIT, Evaluator
 from upslope.engine.executables import batches_seeds, compiled
 from upslope.engine.iteration import iterate, iteration_key, may_stop, stream_key
 from upslope.engine.jax_evaluator import JaxEvaluator
@@ -39,7 +39,7 @@ from upslope.engine.rows import (
 from upslope.environments.environment import Environment
 from upslope.objectives.objective import Objective
 from upslope.sampling.experience import Dynamics, Replay, Steps
-from upslope.sampling.jax_sampler import JaxSampler
+from upslope.sampling.jax_sampler import JaxSampler, episode_limit
 from upslope.sampling.replay import bytes_of, refilled, refuse_beyond_memory, saves_replay
 from upslope.search.search_method import SearchMethod
 from upslope.storage.leaves import MayBeAbsent
@@ -121,7 +121,8 @@ class JaxProgram:
         # Everything a call needs besides is numpy: no small program is compiled on the way.
         self.seed = np.uint32(seed)
         self._compile_seconds = 0.0
-        self.evaluator = evaluator or JaxEvaluator(problem.environment, problem.objective, seed)
+        limit = episode_limit(problem.environment, problem.objective) or EVALUATION_LIMIT
+        self.evaluator = evaluator or JaxEvaluator(problem.environment, limit, seed)
         self._numbers = jax.device_put(
             (problem.method, problem.objective, problem.environment), self.whole
         )

@@ -12,6 +12,8 @@ import numpy as np
 from upslope.core.actor import Actor
 from upslope.core.records import Returns
 from upslope.engine.devices import DeviceLayout
+from upslope.engine.evaluation_size import ON_THE_WAY, evaluation_size
+from upslope.engine.evaluator import EVALUATION_LIMIT
 from upslope.engine.finite_checks import check_finite, check_returns
 from upslope.engine.history import History
 from upslope.engine.progress import Evaluation, Reporter, Silent, Times
@@ -22,6 +24,8 @@ from upslope.engine.stopping import Ending
 PROGRESS_INTERVAL = 0.3
 # Iterations of one call, at most.
 MAX_ITERATIONS = 1 << 20
+# Episodes that run at a time, where their steps are bounded, at least.
+SMALLEST_BLOCK = 4
 
 # All that the seeds of a program need to go on: its own class, leaves [S, ...].
 C = TypeVar("C")
@@ -101,6 +105,9 @@ class RunSchedule(NamedTuple):
       evaluation_episodes: held-out episodes each time.
       final_episodes: held-out episodes at the end.
       deterministic_evaluation: they act by the mode of the policy, not by a draw from it.
+      evaluation_share: the episodes are so many at most, and as few as keep the steps of all
+        evaluations within this share of the search's; None: exactly so many.
+      evaluation_limit: steps after which a held-out episode ends at the latest.
       checkpoint_every: seconds between checkpoints, besides those at evaluations.
     """
 
@@ -109,12 +116,21 @@ class RunSchedule(NamedTuple):
     evaluation_episodes: int = 20
     final_episodes: int = 100
     deterministic_evaluation: bool = True
+    evaluation_share: float | None = None
+    evaluation_limit: int = EVALUATION_LIMIT
     checkpoint_every: float = 60.0
 
     @property
     def block(self) -> int:
-        """How many episodes an evaluation runs at a time."""
-        return min(self.evaluation_episodes, self.final_episodes)
+        """How many episodes of each seed an evaluation runs at a time.
+
+        Where their steps are bounded, about as many as an evaluation can afford of the longest.
+        """
+        most = min(self.evaluation_episodes, self.final_episodes)
+        if self.evaluation_share is None:
+            return most
+        steps = self.evaluation_share * ON_THE_WAY * self.total_timesteps / self.evaluations
+        return int(np.clip(steps // self.evaluation_limit, min(SMALLEST_BLOCK, most), most))
 
     def targets(self) -> np.ndarray:
         """The step counts at which the solutions are evaluated, [K]."""
@@ -236,11 +252,10 @@ def search(
                         program,
                         carry,
                         steps,
-                        schedule.evaluation_episodes,
+                        schedule,
                         evaluated,
                         history,
                         hooks,
-                        deterministic=schedule.deterministic_evaluation,
                     )
             except EvaluationInterrupted:
                 return Cursor(program.checkpoint(carry), steps, evaluated), False
@@ -260,14 +275,24 @@ def evaluate_solutions(
     program: Program[C],
     carry: C,
     steps: np.ndarray,
-    episodes: int,
+    schedule: RunSchedule,
     evaluation_index: int,
     history: History,
     hooks: Hooks,
     *,
-    deterministic: bool = True,
+    final: bool = False,
 ) -> Evaluation:
     """Evaluates every seed's solution on held-out episodes, and adds that to the history.
+
+    Args:
+      program: compiled.
+      carry: of the seeds.
+      steps: [S], taken by each.
+      schedule: how many episodes, and how they act.
+      evaluation_index: numbers the evaluation.
+      history: of the run so far.
+      hooks: who looks on.
+      final: whether it is the evaluation after the last step.
 
     Raises:
       NumericalError: an episode's return is NaN or infinite; nothing is added.
@@ -275,6 +300,8 @@ def evaluate_solutions(
     """
     hooks.reporter.phase("evaluating")
     policies = program.solutions(carry)
+    episodes = evaluation_size(schedule, history, steps, final=final)
+    deterministic = schedule.deterministic_evaluation
     with hooks.interruptible():
         returns = program.evaluate(policies, episodes, evaluation_index, deterministic)
     evaluation = Evaluation(

@@ -60,6 +60,8 @@ class Records(NamedTuple):
     statistics: EpisodeStatistics  # leaves [K, S]
     diagnostics: Any  # leaves [K, S]: means over the iterations of the row
     finite: Any  # [K, S] bool: whether the policy was still finite afterwards
+    # name to [K, S], what simulators told: means over episodes, NaN where none ended; () for none
+    infos: dict[str, np.ndarray] | tuple[()] = ()
 
 
 def iterations_per_row(experience: ExperienceSpec, total_timesteps: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -59,9 +59,12 @@ class HostSampler(Protocol):
     Attributes:
       statistics: of the last call, leaves [S]: episodes that ended, environment steps taken, the
         first NaN.
+      infos: what the environments told beside the rewards in the episodes that ended in the last
+        call: each one's seed, 0 to S - 1, and means over its steps by name. They are logged.
     """
 
     statistics: EpisodeStatistics
+    infos: Sequence[tuple[int, Mapping[str, float]]] = ()
 
     @property
     def irreproducible(self) -> str:
@@ -91,6 +94,13 @@ class HostSampler(Protocol):
 
     def start_fresh_episodes(self, iteration: int) -> None:
         """The next call begins fresh episodes everywhere, which depend on this number alone."""
+
+    def need_episodes(self, episodes: int) -> None:
+        """The next call needs only the first so many of each candidate's episodes.
+
+        A sampler of `EpisodeReturns` may leave the others out, and return anything for them; more
+        than the experience asks for is all of them.
+        """
 
     def state(self, *, replay: bool = True) -> dict[str, np.ndarray]:
         """What a checkpoint stores of it: arrays by name, of any shape.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,10 @@ from upslope.storage.quarantine import DamagedFile
 
 
 class Evaluations(NamedTuple):
-    """Held-out episodes at K moments: S seeds, E episodes each."""
+    """Held-out episodes at K moments: S seeds, E episodes each at most.
+
+    Where a moment has fewer, the rest of its row is padding: a return of NaN and a length of 0.
+    """
 
     timesteps: np.ndarray  # [K] environment steps of one seed
     results: np.ndarray  # [S, K, E] undiscounted returns
@@ -25,6 +29,40 @@ class Evaluations(NamedTuple):
     def none(cls) -> Evaluations:
         """No moments yet."""
         return cls(np.zeros(0, np.int64), np.zeros((0, 0, 0)), np.zeros((0, 0, 0), np.int64))
+
+    @classmethod
+    def of(
+        cls,
+        returns: Sequence[np.ndarray],
+        lengths: Sequence[np.ndarray],
+        steps: Sequence[np.ndarray],
+    ) -> Evaluations:
+        """K moments, of E_k episodes each.
+
+        Args:
+          returns: K arrays [S, E_k].
+          lengths: likewise.
+          steps: K arrays [S], environment steps of each seed.
+        """
+        most = max(one.shape[1] for one in returns)
+        return cls(
+            np.array([int(one.max()) for one in steps]),
+            np.stack([padded(np.asarray(one, float), most, np.nan) for one in returns], 1),
+            np.stack([padded(one, most, 0) for one in lengths], 1),
+            np.stack(steps, 1),
+        )
+
+    def moment(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Steps [S], returns [S, E_k] and lengths [S, E_k] of one moment, without padding."""
+        steps = self.seed_steps
+        seeds = np.full(len(self.results), self.timesteps[k]) if steps is None else steps[:, k]
+        played = ~np.isnan(self.results[:, k]).all(axis=0)
+        return seeds, self.results[:, k, played], self.ep_lengths[:, k, played]
+
+
+def padded(values: np.ndarray, count: int, blank: float) -> np.ndarray:
+    """Episodes [S, E] with blank ones after them, [S, count]."""
+    return np.pad(values, ((0, 0), (0, count - values.shape[1])), constant_values=blank)
 
 
 def write_evaluations(path: Path, evaluations: Evaluations) -> None:

@@ -15,22 +15,26 @@ from upslope.search.search_method import SearchMethod
 SHARE = 0.25
 
 
-def cut_episodes(final: Evaluation, time_limit: int | None) -> list[str]:
+def cut_episodes(
+    final: Evaluation, time_limit: int | None, evaluation_limit: int = EVALUATION_LIMIT
+) -> list[str]:
     """What to say where evaluated episodes were cut because nothing else would have ended them.
 
     Args:
       final: the last evaluation.
-      time_limit: the environment's own; None: evaluations end after `EVALUATION_LIMIT` steps.
+      time_limit: the environment's own; None: there is none.
+      evaluation_limit: after how many steps they were ended then.
     """
-    cut = int((final.lengths >= EVALUATION_LIMIT).sum())
+    cut = int((final.lengths >= evaluation_limit).sum())
     if time_limit is not None or cut == 0:
         return []
     count = final.lengths.size
     return [
         f"{'Every' if cut == count else f'{cut} of {count}'} final episode"
-        f"{' was' if cut == count else 's were'} truncated after {EVALUATION_LIMIT:,} steps: the "
-        "environment has no time limit of its own, and the policy did not end them. A shorter one: "
-        "--env.time-limit N, environment_settings={'time_limit': N}."
+        f"{' was' if cut == count else 's were'} truncated after {evaluation_limit:,} steps: the "
+        "environment has no time limit of its own, and the policy did not end them. Another cut: "
+        "--evaluation_limit N. A time limit, in training too: --env.time-limit N, "
+        "environment_settings={'time_limit': N}."
     ]
 
 

@@ -42,6 +42,8 @@ POLICY_SETTINGS: dict[str, Any] = {
 }
 # More seeds, evaluations or episodes of one are a slip of the pen.
 MOST, MOST_STEPS = 1_000_000, 10**15
+# What is decided when the environment is known (see `evaluation_bound`).
+AUTO = "auto"
 # What trains where neither the user nor a preset names a method.
 DEFAULT_METHOD = "ppo"
 OBJECTIVE_SETTINGS: dict[str, Any] = {"objective": None, "gamma": None, "horizon": None}
@@ -52,6 +54,8 @@ RUN_SETTINGS: dict[str, Any] = {
     "evaluations": 10,
     "evaluation_episodes": 20,
     "final_episodes": 100,
+    "evaluation_share": "auto",
+    "evaluation_limit": "auto",
     "deterministic_evaluation": True,
     "stop_at": None,
     "patience": None,
@@ -88,6 +92,13 @@ class RunConfig:
       evaluations: how often the solutions are evaluated on the way.
       evaluation_episodes: held-out episodes each time.
       final_episodes: held-out episodes at the end.
+      evaluation_share: the steps of all evaluations are at most this share of the search's:
+        both numbers of episodes are upper bounds, and fewer are played where episodes are long.
+        None: exactly so many. "auto": 1/4 on simulators where neither number is given, else None;
+        a run folder has what it became.
+      evaluation_limit: steps after which a held-out episode ends where neither the environment nor
+        the objective ends it. "auto": on simulators a hundredth of the budget, between 1,000 and
+        10,000; None and elsewhere: 10,000.
       deterministic_evaluation: held-out episodes act by the mode of the policy; False draws from
         it, as training does: what a policy is worth that has to be random.
       stop_at: the run ends at the first evaluation on the way whose mean return, over episodes and
@@ -128,6 +139,8 @@ class RunConfig:
     evaluations: int = 10
     evaluation_episodes: int = 20
     final_episodes: int = 100
+    evaluation_share: float | str | None = None
+    evaluation_limit: int | str | None = None
     deterministic_evaluation: bool = True
     stop_at: float | None = None
     patience: int | None = None
@@ -157,6 +170,13 @@ class RunConfig:
             check_number("train()", name, value, at_least=1, at_most=most, integer=True)
         check_number("train()", "seed", self.seed, at_least=0, below=2**32, integer=True)
         check_switch("train()", "deterministic_evaluation", self.deterministic_evaluation)
+        if self.evaluation_share not in (None, AUTO):
+            check_number("train()", "evaluation_share", self.evaluation_share, above=0.0)
+        if self.evaluation_limit not in (None, AUTO):
+            limit = self.evaluation_limit
+            check_number(
+                "train()", "evaluation_limit", limit, at_least=1, at_most=MOST, integer=True
+            )
         check_stopping(self.stop_at, self.patience, self.evaluations)
         if self.evaluation_environment is not None:
             check_name("evaluation_environment", self.evaluation_environment)
@@ -353,6 +373,11 @@ def resolve(
     run = choose(merged, RUN_SETTINGS)
     of_evaluation = "evaluation_environment_settings"
     run["loggers"] = names_of_loggers(run.get("loggers") or ())
+    counted = any(
+        merged.get(name) is not None for name in ("evaluation_episodes", "final_episodes")
+    )
+    run.setdefault("evaluation_share", None if counted else AUTO)
+    run.setdefault("evaluation_limit", AUTO)
     run[of_evaluation] = plain(check_table("train()", of_evaluation, run.get(of_evaluation)))
     own = choose(merged, set(method_names) - set(RUN_SETTINGS))
     return RunConfig(
@@ -386,7 +411,8 @@ def as_run_setting(name: str, value: object) -> object:
         if np.ndim(value):  # type: ignore[call-overload]
             raise UpslopeError(f"train() got {name}={value!r:.80}: must be one value, no array.")
         value = np.asarray(value).item()
-    return whole(value) if type(RUN_SETTINGS[name]) is int else value
+    counts = type(RUN_SETTINGS[name]) is int or name == "evaluation_limit"
+    return whole(value) if counts else value
 
 
 def check_is_trained(environment: str, method: str) -> None:

@@ -85,10 +85,7 @@ def read_history(folder: RunFolder, seeds: int) -> History:
             f"{folder.evaluations} holds {saved.results.shape[0]} seeds; the run has {seeds}."
         )
     for k in range(saved.timesteps.size):
-        steps = np.full(seeds, saved.timesteps[k])
-        if saved.seed_steps is not None:
-            steps = saved.seed_steps[:, k]
-        history.evaluations.append(Evaluation(steps, saved.results[:, k], saved.ep_lengths[:, k]))
+        history.evaluations.append(Evaluation(*saved.moment(k)))
     return history
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from upslope.core.checks import UpslopeError
 from upslope.engine.devices import DeviceLayout
-from upslope.engine.evaluator import Evaluator
+from upslope.engine.evaluator import EVALUATION_LIMIT, Evaluator
 from upslope.engine.jax_evaluator import JaxEvaluator
 from upslope.engine.jax_program import JaxProgram
 from upslope.engine.loop import Program, RunSchedule
@@ -12,20 +12,37 @@ from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 from upslope.environments.environment import Environment
 from upslope.sampling import ENGINES, JaxSampler
 from upslope.sampling.engines import engine_of
+from upslope.sampling.jax_sampler import episode_limit
 from upslope.training.build import Built
-from upslope.training.config import RunConfig, seconds_of
+from upslope.training.config import AUTO, RunConfig, seconds_of
 
 
-def schedule_of(config: RunConfig) -> RunSchedule:
-    """The schedule that a configuration describes."""
+def schedule_of(config: RunConfig, built: Built) -> RunSchedule:
+    """The schedule that a configuration describes, `evaluation_share` decided."""
+    share = config.evaluation_share
     return RunSchedule(
         total_timesteps=config.total_timesteps,
         evaluations=config.evaluations,
         evaluation_episodes=config.evaluation_episodes,
         final_episodes=config.final_episodes,
         deterministic_evaluation=config.deterministic_evaluation,
+        evaluation_share=None if share is None else float(share),
+        evaluation_limit=evaluation_limit(config, built),
         checkpoint_every=seconds_of(config.checkpoint_every),
     )
+
+
+def evaluation_limit(config: RunConfig, built: Built) -> int:
+    """Steps after which a held-out episode ends at the latest.
+
+    It is the environment's own limit, or the objective's horizon; without either, that of the
+    configuration.
+    """
+    limit = episode_limit(built.evaluation_environment, built.problem.objective)
+    if limit is not None:
+        return limit
+    limit = config.evaluation_limit
+    return EVALUATION_LIMIT if limit is None or limit == AUTO else int(limit)
 
 
 def make_program(
@@ -83,15 +100,24 @@ def make_evaluator(config: RunConfig, built: Built) -> Evaluator:
     Raises:
       UpslopeError: an engine that cannot serve the environment.
     """
-    environment, objective = built.evaluation_environment, built.problem.objective
-    chosen = config.engine if config.evaluation_environment is None else None
-    engine = ENGINES.get(engine_of(environment, chosen))
+    environment, limit = built.evaluation_environment, evaluation_limit(config, built)
+    engine = ENGINES.get(evaluation_engine(config, built))
     if engine is JaxSampler:
         name = config.evaluation_environment or config.environment
-        return JaxEvaluator(compilable(name, environment), objective, config.seed)
+        return JaxEvaluator(compilable(name, environment), limit, config.seed)
     from upslope.engine.host_evaluator import HostEvaluator
 
-    return HostEvaluator(engine, environment, objective, config.seeds, config.seed, config.workers)
+    return HostEvaluator(engine, environment, limit, config.seeds, config.seed, config.workers)
+
+
+def evaluation_engine(config: RunConfig, built: Built) -> str:
+    """The name of the engine that plays the held-out episodes.
+
+    Raises:
+      UpslopeError: the environment names none.
+    """
+    chosen = config.engine if config.evaluation_environment is None else None
+    return engine_of(built.evaluation_environment, chosen)
 
 
 def compilable(name: str, environment: Environment | GymnasiumSpec) -> Environment:

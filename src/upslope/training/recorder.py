@@ -13,7 +13,7 @@ import numpy as np
 
 from upslope.core.checks import NumericalError, StorageError, UpslopeError
 from upslope.engine.devices import DeviceLayout
-from upslope.engine.history import KEYS, History
+from upslope.engine.history import INFO, KEYS, History
 from upslope.engine.loop import Cursor, RunSchedule
 from upslope.engine.progress import Evaluation, Times
 from upslope.engine.stopping import Ending
@@ -220,15 +220,12 @@ class RunRecorder:
 
     def _write_evaluations(self, evaluations: list[Evaluation]) -> None:
         assert self.folder is not None
-        # Episodes are counted by the shortest evaluation: the file is one array.
-        episodes = min(e.returns.shape[1] for e in evaluations)
         write_evaluations(
             self.folder.evaluations,
-            Evaluations(
-                np.array([int(e.steps.max()) for e in evaluations]),
-                np.stack([e.returns[:, :episodes] for e in evaluations], 1),
-                np.stack([e.lengths[:, :episodes] for e in evaluations], 1),
-                np.stack([e.steps for e in evaluations], 1),
+            Evaluations.of(
+                [e.returns for e in evaluations],
+                [e.lengths for e in evaluations],
+                [e.steps for e in evaluations],
             ),
         )
 
@@ -301,15 +298,7 @@ class RunRecorder:
                 "checkpoint: they are not done again, and the curve of evaluations has a gap."
             )
         for k in range(kept):
-            history.evaluations.append(
-                Evaluation(
-                    np.full(seeds, saved.timesteps[k])
-                    if saved.seed_steps is None
-                    else saved.seed_steps[:, k],
-                    saved.results[:, k],
-                    saved.ep_lengths[:, k],
-                )
-            )
+            history.evaluations.append(Evaluation(*saved.moment(k)))
         self._told = kept
         return Cursor(
             tree["carry"], steps, evaluated, None if ending is None else Ending(*map(str, ending))
@@ -387,7 +376,7 @@ def name_in_log(name: str) -> str:
     """The name a column has in `metrics.jsonl` and on dashboards."""
     if name in KEYS:
         return name
-    return NAMES.get(name) or train_key(name)
+    return name if name.startswith(INFO) else NAMES.get(name) or train_key(name)
 
 
 def name_in_history(name: str) -> str:

@@ -168,7 +168,7 @@ def asked_section(run: Run) -> Section:
         ("budget", f"{config.total_timesteps:,} environment steps per seed"),
         ("seeds", str(config.seeds)),
         ("seed", str(config.seed)),
-        ("final evaluation", f"{config.final_episodes:,} episodes per seed"),
+        ("final evaluation", f"{episodes_of(run):,} episodes per seed"),
     ]
     found = {**flat(config.environment_settings), **flat(config.method_settings)}
     found |= {**flat(config.policy_settings), **flat(config.objective_settings)}
@@ -176,6 +176,12 @@ def asked_section(run: Run) -> Section:
     usual = defaults_of(run, found)
     part = Section(f"Defaults of {config.method}", [Facts(usual)], folded=True)
     return Section("What was asked", [Facts(pairs)], parts=[part] if usual else [])
+
+
+def episodes_of(run: Run) -> int:
+    """Held-out episodes of each seed in the last evaluation, or as many as it may have."""
+    final = run.summary.final
+    return run.config.final_episodes if final is None else final.returns.shape[1]
 
 
 def defaults_of(run: Run, given: Mapping[str, object]) -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ from upslope.training.agent import Agent, load
 from upslope.training.build import Built, build
 from upslope.training.config import RunConfig, check_imports, resolve
 from upslope.training.evaluate_run import evaluate
+from upslope.training.evaluation_bound import decided
 from upslope.training.extension import extended, said_of_extension
 from upslope.training.given_environment import again, must_be_built, named
 from upslope.training.loggers import check_loggers
@@ -175,6 +176,7 @@ def run(
         start = start_agent(config.start_from)
     if start is not None:
         built = started_at(built, start)
+    config = decided(config, built)
     loggers = check_loggers(config.loggers)
     folder = None
     if path is not None or base is not None:
@@ -310,7 +312,7 @@ def _go(
             program = make_program(config, built, layout, recorder.first_budget())
             recorder.record_layout(program.layout)
             reporter.phase("compiling")
-            schedule = schedule_of(config)
+            schedule = schedule_of(config, built)
             with times.spent_on("bookkeeping", lambda: program.compile_seconds):
                 program.compile(schedule.block, schedule.deterministic_evaluation)
             position = None
@@ -346,11 +348,11 @@ def _go(
                         program,
                         position.carry,
                         steps,
-                        schedule.final_episodes,
+                        schedule,
                         schedule.evaluations,
                         history,
                         hooks,
-                        deterministic=schedule.deterministic_evaluation,
+                        final=True,
                     )
             except EvaluationInterrupted:
                 recorder.save(position)

@@ -11,8 +11,9 @@ from upslope.sampling.experience import Replay, Steps
 from upslope.sampling.jax_sampler import episode_limit
 from upslope.training.advice import cut_episodes
 from upslope.training.build import Built
-from upslope.training.config import RunConfig
+from upslope.training.config import AUTO, RunConfig
 from upslope.training.presets import tuned_methods
+from upslope.training.programs import evaluation_limit
 
 # More steps than this share of what was asked for are worth a word.
 ROUNDING = 1.1
@@ -55,13 +56,27 @@ def said_after(config: RunConfig, built: Built, steps: np.ndarray, final: Evalua
             f"{config.total_timesteps:,}: iterations of {config.method} are whole."
         )
     limit = episode_limit(built.evaluation_environment, built.problem.objective)
-    notes += cut_episodes(final, limit)
+    notes += bounded_evaluations(config, final)
+    notes += cut_episodes(final, limit, evaluation_limit(config, built))
     if limit is not None and (final.lengths >= limit).all():
         notes.append(
             f"Every held-out episode lasted until the time limit of {limit:,} steps; none ended "
             "before."
         )
     return notes
+
+
+def bounded_evaluations(config: RunConfig, final: Evaluation) -> list[str]:
+    """A line where the last evaluation was smaller than usual, so as not to take too long."""
+    episodes, share = final.returns.shape[1], config.evaluation_share
+    if share in (None, AUTO) or episodes >= config.final_episodes:
+        return []
+    return [
+        f"The last evaluation was of {episodes} {'episode' if episodes == 1 else 'episodes'} per "
+        f"seed instead of {config.final_episodes:,}: evaluations take at most "
+        f"{float(share):g} of the search's steps (evaluation_share). More of this policy: upslope "
+        f"evaluate. In a run: --final_episodes {config.final_episodes}."
+    ]
 
 
 def steps_of_iteration(experience: object) -> int | None:

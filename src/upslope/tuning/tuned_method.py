@@ -24,6 +24,7 @@ from upslope.environments import make
 from upslope.objectives import OBJECTIVES
 from upslope.search import METHODS
 from upslope.training.config import RunConfig, plain, resolve
+from upslope.training.evaluation_bound import is_of
 from upslope.training.given_environment import must_be_built, named
 from upslope.training.logging_reporter import LOGGER
 from upslope.training.run import Run
@@ -245,7 +246,8 @@ def fresh_runs(
     found: Run
     if (folder / "status.json").is_file():
         state = RunFolder.open(folder, lock=False)
-        if RunConfig.from_dict(state.config()) != RunConfig.from_dict(fresh.to_dict()):
+        begun = RunConfig.from_dict(state.config())
+        if not is_of(begun, RunConfig.from_dict(fresh.to_dict())):
             raise StorageError(f"{folder} holds another run. Choose another folder with --out.")
         if state.status().get("state") == "done":
             found = Run.load(folder)

@@ -71,6 +71,7 @@ class GymnasiumSampler(HostSampler):
 
     Attributes:
       statistics: of the last call, leaves [S].
+      infos: see `HostSampler`.
 
     Raises:
       UpslopeError: spaces, experiences or settings that cannot work, with the remedy.
@@ -108,6 +109,7 @@ class GymnasiumSampler(HostSampler):
         self.replay = NumpyReplay(spec, n_seeds) if isinstance(spec, Replay) else None
         autoreset = self._streams is not None
         self._rounds = np.ones((1, self._count), bool)  # which simulators move side by side
+        self._needed = np.ones(self._count, bool)  # those whose episodes the next call needs
         if hasattr(environment, "single_observation_space"):
             from upslope.sampling.simulators.vector_environment import VectorEnvironment
 
@@ -152,6 +154,7 @@ class GymnasiumSampler(HostSampler):
         self._lost = ""  # of episodes that could not be brought back
         self._start_anew()
         self.statistics = nothing_sampled(n_seeds)
+        self.infos = []
 
     def sample(self, keys: Array, candidates: Actor) -> tuple[Any, GymnasiumSampler]:
         """Tries the candidates and returns what the experience asks for.
@@ -169,6 +172,7 @@ class GymnasiumSampler(HostSampler):
             self._start_anew()
         self._calling = True
         self._begun = self._stepper.seeds.state()["episode"]
+        self._backend.take_infos()  # of a call that was interrupted, and of a restored episode
         self._stepper.reset_counters()
         actions = action_sampler(
             keys,
@@ -194,6 +198,10 @@ class GymnasiumSampler(HostSampler):
         else:
             experience = self._returns(actions)
         self._calling = False
+        self.infos = [
+            (ended.row * self._grid[0] // self._count, ended.means)
+            for ended in sorted(self._backend.take_infos(), key=lambda ended: ended.row)
+        ]
         for remark in self._backend.remarks:
             warn_once(remark.text)
         return experience, self
@@ -202,6 +210,10 @@ class GymnasiumSampler(HostSampler):
         """Sets priorities [S, B, M] of the windows that the last call drew, for some seeds [S]."""
         assert self.replay is not None
         self.replay.set_priorities(drawn, priorities, seeds)
+
+    def need_episodes(self, episodes: int) -> None:
+        """The simulators of the others stand still."""
+        self._needed = np.arange(self._count) % self._grid[-1] < episodes
 
     def take_back(self, seeds: np.ndarray) -> None:
         """The last call did not count for some seeds [S]: their next whole episodes are the same.
@@ -423,7 +435,9 @@ class GymnasiumSampler(HostSampler):
         total, plain = np.zeros(self._count), np.zeros(self._count)
         length = np.zeros(self._count, int)
         fresh = np.zeros(self._count, bool)
-        for movers in self._rounds:
+        for movers in self._rounds & self._needed:
+            if not movers.any():
+                continue
             self._stepper.reset(movers)
             memory, discount, time = actions.initial_memory(), np.ones(self._count), 0
             alive = movers & (self._stepper.nonfinite_step < 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from upslope.sampling.simulators.info_means import EpisodeMeans
 from upslope.sampling.simulators.simulator_backend import SimulatorBackend
 from upslope.sampling.simulators.step_buffer import SKIP, BufferLayout
 from upslope.sampling.simulators.watch import Remark
@@ -30,6 +31,7 @@ class MultiplexedSimulators:
         self._backend, self._size = backend, len(backend.buffer.command)
         self.name = backend.name
         self.buffer = layout.buffer()
+        self._infos: list[EpisodeMeans] = []
 
     @property
     def remarks(self) -> list[Remark]:
@@ -52,6 +54,17 @@ class MultiplexedSimulators:
         first = 3  # what is written comes after the three columns of commands
         for theirs, ours in zip(outer.arrays()[first:], inner.arrays()[first:], strict=True):
             theirs[rows] = ours[seats]
+        row_of = dict(zip(seats.tolist(), rows.tolist(), strict=True))
+        self._infos += [
+            ended._replace(row=row_of[ended.row])
+            for ended in self._backend.take_infos()
+            if ended.row in row_of
+        ]
+
+    def take_infos(self) -> list[EpisodeMeans]:
+        """What `info` held in the episodes that have ended since the last call."""
+        infos, self._infos = self._infos, []
+        return infos
 
     def close(self) -> None:
         """Ends the simulators."""

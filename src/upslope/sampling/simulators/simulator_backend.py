@@ -15,6 +15,7 @@ from upslope.sampling.simulators.step_buffer import BufferLayout, SharedBuffer
 
 if TYPE_CHECKING:
     from upslope.sampling.simulators.gymnasium_spaces import ObservationCoder
+    from upslope.sampling.simulators.info_means import EpisodeMeans
     from upslope.sampling.simulators.watch import Remark
 
 Workers = int | Literal["auto"]
@@ -39,6 +40,10 @@ class SimulatorBackend(Protocol):
     @property
     def remarks(self) -> list[Remark]:
         """What was seen of the simulators so far."""
+        ...
+
+    def take_infos(self) -> list[EpisodeMeans]:
+        """What `info` held in the episodes that have ended since the last call."""
         ...
 
     def reset_counters(self) -> None:

@@ -65,10 +65,10 @@ def serve(pipe: int, memory: int, parent: int) -> None:
     connection = Connection(pipe)
     simulators: Any = None
 
-    def step() -> list[Any]:
+    def step() -> dict[str, Any]:
         known = len(simulators.remarks)
         simulators.step_all()
-        return simulators.remarks[known:]
+        return {"remarks": simulators.remarks[known:], "infos": simulators.take_infos()}
 
     try:
         task, factory = json.loads(connection.recv_bytes()), connection.recv_bytes()
@@ -98,7 +98,7 @@ def die_with(parent: int) -> None:
 def attempt(connection: Connection, number: bytes, call: Callable[[], Any]) -> Any:
     """Runs a command and answers with its number that it is done, or what it raised.
 
-    What was seen of the simulators, a list that the command returns, goes with the answer.
+    What the command returns as a dictionary of lists goes with the answer, where there is any.
     """
     from ...core.checks import EnvironmentContractError
     from .simulators import SimulatorRaised
@@ -114,7 +114,8 @@ def attempt(connection: Connection, number: bytes, call: Callable[[], Any]) -> A
     except Exception as error:
         report = {"kind": "raised", "message": f"{type(error).__name__}: {error}"}
     else:
-        seen = {"kind": "done", "remarks": result} if isinstance(result, list) and result else None
+        told = isinstance(result, dict) and any(result.values())
+        seen = {"kind": "done", **result} if told else None
         connection.send_bytes(number + (json.dumps(seen).encode() if seen else b""))
         return result
     connection.send_bytes(number + json.dumps(report).encode())

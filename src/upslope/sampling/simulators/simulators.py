@@ -15,6 +15,7 @@ from ...core.checks import EnvironmentContractError, UpslopeError
 from ...core.own_frame import raised
 from ...core.said_once import close_quietly
 from .gymnasium_spaces import ActionCoder, ObservationCoder
+from .info_means import EpisodeMeans, InfoMeans
 from .step_buffer import RESET, SKIP, STEP, SharedBuffer
 from .watch import Remark, Watch
 
@@ -72,6 +73,7 @@ class Simulators:
             self.close()
             raise
         self._age = [0] * count
+        self._infos = InfoMeans(count)
         self._checked: list[set[str]] = [set() for _ in range(count)]
         if count:
             self._observations = ObservationCoder(self._envs[0].observation_space, name)
@@ -82,6 +84,10 @@ class Simulators:
     def remarks(self) -> list[Remark]:
         """What was seen of the simulators so far."""
         return self._watch.remarks
+
+    def take_infos(self) -> list[EpisodeMeans]:
+        """What `info` held in the episodes that have ended since the last call."""
+        return self._infos.take()
 
     def reset_counters(self) -> None:
         """Nothing to prepare: simulators of this process are not restarted."""
@@ -115,7 +121,8 @@ class Simulators:
             check_step(result, where)
             self._observations.check(result[0], "step")
             self._checked[index].add("step")
-        observation, reward, terminated, truncated, _ = result
+        observation, reward, terminated, truncated, info = result
+        self._infos.add(index, info)
         self._age[index] += 1
         terminated = bool(terminated)
         truncated = bool(truncated) or self._age[index] == self.limit
@@ -124,6 +131,8 @@ class Simulators:
         buffer.truncated[index] = truncated and not terminated
         self._store(buffer.successor, index, observation)
         buffer.valid[index] = True
+        if terminated or truncated:
+            self._infos.end(index)
         if self.autoreset and (terminated or truncated):
             self._reset(index)
         else:
@@ -144,6 +153,7 @@ class Simulators:
             self._observations.check(result[0], "reset")
             self._checked[index].add("reset")
         self._age[index] = 0
+        self._infos.begin(index)
         self._store(self.buffer.observation, index, result[0])
 
     def _store(self, columns: tuple[np.ndarray, ...], index: int, observation: Any) -> None:

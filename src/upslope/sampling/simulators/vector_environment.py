@@ -11,6 +11,7 @@ from gymnasium.vector.utils import iterate
 from upslope.core.checks import EnvironmentContractError, UpslopeError
 from upslope.core.said_once import close_quietly
 from upslope.sampling.simulators.gymnasium_spaces import ActionCoder, ObservationCoder
+from upslope.sampling.simulators.info_means import EpisodeMeans, InfoMeans, numbers_of_row
 from upslope.sampling.simulators.step_buffer import RESET, SKIP, STEP, BufferLayout, Leaves
 from upslope.sampling.simulators.watch import Remark, Watch
 
@@ -66,12 +67,17 @@ class VectorEnvironment:
         self._age = np.zeros(count, int)
         self._ended = np.zeros(count, bool)  # NEXT_STEP: whose next step is a reset
         self._checked = False
+        self._infos = InfoMeans(count)
         self._watch = Watch(name, self.observations.parts)
 
     @property
     def remarks(self) -> list[Remark]:
         """What was seen of the environments so far."""
         return self._watch.remarks
+
+    def take_infos(self) -> list[EpisodeMeans]:
+        """What `infos` held in the episodes that have ended since the last call."""
+        return self._infos.take()
 
     def reset_counters(self) -> None:
         """Nothing to prepare."""
@@ -98,6 +104,8 @@ class VectorEnvironment:
         options = None if rows.all() else {"reset_mask": rows.copy()}
         observation, _ = self._env.reset(seed=seeds, options=options)
         self._store(self.buffer.observation, observation, np.flatnonzero(rows))
+        for row in np.flatnonzero(rows):
+            self._infos.begin(int(row))
         self._age[rows] = 0
         self._ended[rows] = False
 
@@ -122,6 +130,7 @@ class VectorEnvironment:
         cut = np.asarray(truncated, bool) | (self._age == self._limit)
         buffer.truncated[:] = cut & ~buffer.terminated & buffer.valid
         over = buffer.terminated | buffer.truncated
+        self._note_infos(infos, over)
         if self._mode is AutoresetMode.NEXT_STEP:
             self._ended = over
         elif over.any() and self._mode is AutoresetMode.SAME_STEP:
@@ -130,6 +139,15 @@ class VectorEnvironment:
         elif over.any():
             # Always at once: a DISABLED environment must not be stepped after an end.
             self._reset(over)
+
+    def _note_infos(self, infos: dict[str, Any], over: np.ndarray) -> None:
+        """Of an environment that has reset itself the last step's are in `final_info`."""
+        final = infos.get("final_info") if self._mode is AutoresetMode.SAME_STEP else None
+        for row in np.flatnonzero(self.buffer.valid):
+            found = final if over[row] and isinstance(final, dict) else infos
+            self._infos.add_numbers(int(row), numbers_of_row(found, int(row)))
+            if over[row]:
+                self._infos.end(int(row))
 
     def _final_observations(self, over: np.ndarray, infos: dict[str, Any]) -> None:
         final, present = infos.get("final_obs"), infos.get("_final_obs")

@@ -20,6 +20,7 @@ import numpy as np
 from upslope.core.checks import EnvironmentContractError, WorkerError
 from upslope.sampling.simulators.action_log import ActionLog
 from upslope.sampling.simulators.factories import CannotTravel
+from upslope.sampling.simulators.info_means import EpisodeMeans
 from upslope.sampling.simulators.simulator_process import (
     BOOTSTRAP,
     CLOSE,
@@ -152,6 +153,7 @@ class WorkerPool:
         self.name, self.deadline, self.max_restarts = name, deadline, max_restarts
         self.restarts = self._restarts_now = 0
         self.remarks: list[Remark] = []
+        self._infos: list[EpisodeMeans] = []
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 it lives as long as the pool
         self._file.truncate(max(layout.size(), 1))
         self.buffer = layout.buffer(mmap.mmap(self._file.fileno(), max(layout.size(), 1)))
@@ -201,6 +203,11 @@ class WorkerPool:
             self._recover(worker, reason, redo=True)
         self.log.record(command, seed, action, buffer.terminated | buffer.truncated)
         self._seen = copies(buffer.observation)
+
+    def take_infos(self) -> list[EpisodeMeans]:
+        """What `info` held in the episodes that have ended since the last call, by row."""
+        infos, self._infos = self._infos, []
+        return infos
 
     def pids(self) -> list[int]:
         """Process ids of the workers."""
@@ -262,6 +269,9 @@ class WorkerPool:
                 if report["kind"] == "done":
                     seen = [Remark(*remark) for remark in report["remarks"]]
                     self.remarks += [remark for remark in seen if remark not in self.remarks]
+                    self._infos += [
+                        EpisodeMeans(worker.rows[0] + row, means) for row, means in report["infos"]
+                    ]
                     continue
                 if report["kind"] == "contract":
                     self._finalizer()
