@@ -4,6 +4,7 @@ from upslope.core.lazy_names import Table
 from upslope.drawing.canvas import Canvas as Canvas
 from upslope.drawing.film_file import film_formats as film_formats
 from upslope.drawing.film_file import write_film as write_film
+from upslope.drawing.grid_text import cells_text as cells_text
 from upslope.drawing.observations import ObservationPlot as ObservationPlot
 from upslope.drawing.panels import Panel as Panel
 from upslope.drawing.panels import side_by_side as side_by_side

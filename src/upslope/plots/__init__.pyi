@@ -9,6 +9,7 @@ from upslope.plots.curves import learning_curves as learning_curves
 from upslope.plots.curves_of_runs import run_curves as run_curves
 from upslope.plots.gradient_fields import policy_simplex as policy_simplex
 from upslope.plots.gradient_fields import value_surface as value_surface
+from upslope.plots.maps import solution_map as solution_map
 from upslope.plots.maps import state_map as state_map
 
 TABLE: Table
