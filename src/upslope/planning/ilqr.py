@@ -13,12 +13,13 @@ from jaxtyping import Bool, Float, Int
 
 from upslope.core.annotations import EnvironmentState, Key, Memory
 from upslope.core.checks import check_number, check_switch
+from upslope.core.static_function import as_module
 from upslope.environments.environment import Environment
 from upslope.objectives import EpisodicReturn
 from upslope.objectives.objective import Objective
 from upslope.planning.ilqr_passes import Correction, Rollout, Simulator, improve
 from upslope.planning.planner import Planner, PlannerOutput
-from upslope.planning.simulation import TerminalValue, as_module
+from upslope.planning.simulation import TerminalValue
 from upslope.planning.smooth_environment import FlatStates, check_smooth
 
 # Tassa, Erez and Todorov's schedule of the damping.

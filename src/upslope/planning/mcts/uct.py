@@ -14,6 +14,7 @@ from upslope.core import tree as trees
 from upslope.core.actor import Actor
 from upslope.core.annotations import EnvironmentState, Key, Memory
 from upslope.core.checks import check_number
+from upslope.core.static_function import as_module
 from upslope.core.unbatched_reductions import any_across_batch
 from upslope.environments.environment import Environment
 from upslope.environments.games.alternating_game import AlternatingGame
@@ -40,7 +41,7 @@ from upslope.planning.model_checks import (
 )
 from upslope.planning.planner import Planner, PlannerOutput
 from upslope.planning.playouts import play_out
-from upslope.planning.simulation import TerminalValue, as_module
+from upslope.planning.simulation import TerminalValue
 
 OUTCOMES_OF_CHANCE = 16
 
