@@ -48,7 +48,7 @@ def solve(words: Sequence[str]) -> int:
             f"{shell_command('solve', 'FrozenLake-v1', environment)}."
         )
     of_environment = environment_settings(environment)
-    free = {} if of_environment else free_settings(argv)
+    free = {} if of_environment else free_settings(argv, "env")
     target = None if method is None else SOLVERS.get(method)
     usual = "0.99; 1 over a horizon"
     flags = [
