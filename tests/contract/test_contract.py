@@ -31,7 +31,7 @@ from upslope.objectives import DiscountedReturn, EpisodicReturn
 from upslope.policies import SoftmaxNetwork, TabularSoftmax
 from upslope.sampling import Dynamics, EpisodeReturns, JaxSampler, Replay, Replayed
 from upslope.sampling.episode_returns import sample_returns
-from upslope.search import METHODS, SearchMethod
+from upslope.search import METHODS, ModelBased, ProblemSpec, SearchMethod
 from upslope.search.value_based.tabular_method import TabularMethod
 
 # Settings that make a method small, and a number and a size of it that may be changed.
@@ -106,6 +106,7 @@ SMALL |= {
     "dyna-q-plus": ({"planning_steps": 3}, "kappa", "planning_steps"),
     "prioritized-sweeping": ({"planning_steps": 3}, "theta", "planning_steps"),
 }
+SMALL |= {"model-based": ({"n_steps": 6, "learning_starts": 4}, "learning_starts", "n_steps")}
 METHOD_NAMES = METHODS.names()
 OBJECTIVE = DiscountedReturn(0.9)
 WORLD, KNOWN = CartPole(time_limit=20), seeded_garnet(4, 2, 2)
@@ -114,7 +115,14 @@ POLICY, TABLE = Affine.zeros(2, 4), TabularSoftmax(jnp.zeros((4, 2)))
 
 
 def small(name, **changes):
-    return METHODS.get(name)(**(SMALL[name][0] | changes))
+    method = METHODS.get(name)(**(SMALL[name][0] | changes))
+    return configured(method) if method.parts else method
+
+
+def configured(method):
+    """The method, with its parts built for the problem."""
+    spaces = NUMBERED.observation_space, NUMBERED.action_space
+    return method.configure(ProblemSpec(None, *spaces, TABLE, OBJECTIVE, NUMBERED))
 
 
 def looks(method):
@@ -124,7 +132,7 @@ def looks(method):
 
 def tabulates(method):
     """Whether the method learns a table, of a world whose states are numbered."""
-    return isinstance(method, TabularMethod)
+    return isinstance(method, TabularMethod | ModelBased)
 
 
 TABULAR_NAMES = [name for name in METHOD_NAMES if tabulates(small(name))]
@@ -185,7 +193,7 @@ def test_every_method_is_in_the_battery():
 @pytest.mark.parametrize("name", METHOD_NAMES)
 def test_signatures(name):
     """The four verbs take the contract's arguments, by its names and in its order."""
-    method = small(name)
+    method = METHODS.get(name)(**SMALL[name][0])
     assert isinstance(method, SearchMethod)
     for verb in ("init", "ask", "tell", "solution"):
         given = list(inspect.signature(getattr(type(method), verb)).parameters)
@@ -442,6 +450,7 @@ TABLES = {
     **dict.fromkeys(TABULAR_NAMES, 4000),
     "monte-carlo-control": 400,
     "q-planning": 40,
+    "model-based": 40,
 }
 
 
@@ -454,7 +463,7 @@ def test_a_table_is_learned(name):
         settings = {"planning_steps": 100}
     elif name == "prioritized-sweeping":
         settings |= {"learning_rate": 0.1, "planning_steps": 1}
-    method = METHODS.get(name)(**settings)
+    method = small(name) if name == "model-based" else METHODS.get(name)(**settings)
     carry = start(method, jax.random.key(0), policy=TabularSoftmax(jnp.zeros((4, 2))))
     keys = jax.random.split(jax.random.key(1), TABLES[name])
     state, _ = search(method, OBJECTIVE, *carry, keys)

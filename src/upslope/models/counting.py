@@ -40,7 +40,7 @@ class TabularStatistics(NamedTuple):
             starts=jnp.zeros(n_states),
             awaited=jnp.ones((), bool),
             rewards=Moments.zeros(()),
-            largest_reward=jnp.full((), -jnp.inf),
+            largest_reward=jnp.full((), -jnp.inf, float),
             transitions=jnp.zeros(()),
         )
 

@@ -19,6 +19,9 @@ from upslope.environments.tabular.finite_mdp import FiniteMDP
 from upslope.models.model import Model
 from upslope.models.tabular import TabularModel
 from upslope.objectives.objective import DiscountedReturn, Objective
+from upslope.planning.dynamic_programming.backup import DenseBackup
+from upslope.planning.dynamic_programming.solver import Iterate, Stop
+from upslope.planning.dynamic_programming.value_iteration import jacobi_sweeps
 from upslope.policies.epsilon_greedy import EpsilonGreedy
 from upslope.policies.policy import Policy
 from upslope.policies.tabular_softmax import TabularSoftmax
@@ -30,6 +33,7 @@ from upslope.search.search_method import ProblemSpec
 class PlannedValues(NamedTuple):
     """What goes on from fit to fit."""
 
+    values: Float[Array, " S"]
     action_values: Float[Array, "S A"]
     value: Float[Array, ""]  # of the start, in the model
 
@@ -97,34 +101,29 @@ class GreedyInTable(WayOfPlanning[PlannedValues]):
     def init(self, key: Key, policy: Policy, model: Model, objective: Objective) -> PlannedValues:
         assert isinstance(model, TabularModel)
         mdp = model.finite_mdp()
-        zeros = jnp.zeros((mdp.n_states, mdp.n_actions), mdp.reward.dtype)
-        return self.improve(key, PlannedValues(zeros, jnp.zeros(())), model, objective)[0]
+        nothing = PlannedValues(
+            jnp.zeros(mdp.n_states, mdp.reward.dtype), mdp.reward, jnp.zeros(())
+        )
+        return self.improve(key, nothing, model, objective)[0]
 
     def improve(
         self, key: Key, state: PlannedValues, model: Model, objective: Objective
     ) -> tuple[PlannedValues, Array]:
         assert isinstance(model, TabularModel)
-        mdp, gamma = model.finite_mdp(), jnp.asarray(objective.discount)
-
-        def backup(action_values: Array) -> Array:
-            return mdp.reward + gamma * mdp.transition @ jnp.max(action_values, axis=1)
-
-        def going(carry: tuple[Array, Array, Array]) -> Array:
-            _, error, sweeps = carry
-            return (error > self.tolerance) & (sweeps < self.max_sweeps)
-
-        def sweep(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-            old, _, sweeps = carry
-            new = backup(old)
-            change = new - old
-            # The last change bounds what is left, gamma / (1 - gamma) of it (Puterman, 6.6.3).
-            left = gamma / (1 - gamma) * jnp.max(jnp.abs(change))
-            return new, left, sweeps + 1
-
-        begin = (state.action_values, jnp.asarray(jnp.inf), jnp.zeros((), int))
-        action_values, _, _ = jax.lax.while_loop(going, sweep, begin)
-        value = jnp.sum(mdp.initial * jnp.max(action_values, axis=1))
-        return PlannedValues(action_values, value), jnp.zeros(())
+        mdp = model.finite_mdp()
+        gamma = jnp.asarray(objective.discount, mdp.reward.dtype)
+        backup = DenseBackup(mdp.reward, mdp.terminal, mdp.transition)
+        begin = Iterate.start(backup)._replace(values=state.values)
+        most = jnp.asarray(self.max_sweeps, jnp.int32)
+        goal = 2 * (1 - gamma) / jnp.maximum(gamma, 1e-6) * self.tolerance
+        found = jacobi_sweeps(backup, gamma, begin, Stop(goal, most, most))
+        # Sweeps may leave out a constant: the values that belong to them are within a span of it.
+        rest = jnp.max(backup.action_values(found.values, gamma), axis=1) - found.values
+        middle = 0.5 * (jnp.max(rest) + jnp.min(rest)) / (1 - gamma)
+        values = found.values + middle
+        action_values = backup.action_values(values, gamma)
+        start = jnp.sum(mdp.initial * jnp.max(action_values, axis=1))
+        return PlannedValues(values, action_values, start), jnp.zeros(())
 
     def explorer(self, state: PlannedValues, model: Model) -> Actor:
         n_actions = state.action_values.shape[-1]
