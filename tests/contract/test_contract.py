@@ -106,7 +106,7 @@ SMALL |= {
     "dyna-q-plus": ({"planning_steps": 3}, "kappa", "planning_steps"),
     "prioritized-sweeping": ({"planning_steps": 3}, "theta", "planning_steps"),
 }
-SMALL |= {"model-based": ({"n_steps": 6, "learning_starts": 4}, "learning_starts", "n_steps")}
+SMALL |= {"model-based": ({"n_steps": 6, "learning_starts": 4.0}, "learning_starts", "n_steps")}
 METHOD_NAMES = METHODS.names()
 OBJECTIVE = DiscountedReturn(0.9)
 WORLD, KNOWN = CartPole(time_limit=20), seeded_garnet(4, 2, 2)
