@@ -12,7 +12,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from upslope.core.annotations import EnvironmentState, Key, Observation
-from upslope.core.checks import check_choice, check_number
+from upslope.core.checks import check_choice, check_number, check_switch
 from upslope.core.moments import Moments
 from upslope.core.networks.activations import check_activation
 from upslope.core.records import Step, Trajectories, Transitions
@@ -91,6 +91,8 @@ class EnsembleModel(Model):
       weight_decay: share of the weights that is taken off per step, times the learning rate.
       beta: 0 for the likelihood; towards 1 noisy places count as much as clear ones.
       propagation: see above. Static.
+      noise: draw successors and ends from what is predicted; False takes the means and what is
+        more likely, which makes plans cheaper. Static.
       n_batches: gradient steps per `update`. Static.
       batch_size: steps per batch. Static.
       n_epochs: passes over the data at most, in `fit`. Static.
@@ -120,6 +122,7 @@ class EnsembleModel(Model):
     weight_decay: float | Float[Array, ""] = 1e-4
     beta: float | Float[Array, ""] = 0.5
     propagation: Propagation = eqx.field(static=True, default="ts-infinity")
+    noise: bool = eqx.field(static=True, default=True)
     n_batches: int = eqx.field(static=True, default=20)
     batch_size: int = eqx.field(static=True, default=256)
     n_epochs: int = eqx.field(static=True, default=100)
@@ -141,6 +144,7 @@ class EnsembleModel(Model):
         check_number(owner, "beta", self.beta, at_least=0, at_most=1)
         check_number(owner, "holdout", self.holdout, above=0, below=1)
         check_choice(owner, "propagation", self.propagation, Propagation.__args__)
+        check_switch(owner, "noise", self.noise)
         check_activation(self.activation)
 
     def configure(self, observation_space: spaces.Space, action_space: spaces.Space) -> Self:
@@ -267,9 +271,8 @@ class EnsembleModel(Model):
             return self.member(index).step(step_key, state, action)
         known = self._known()
         inputs = network_inputs(self.spaces, self.scales.inputs, state, action)
-        found = jax.vmap(lambda network: network(inputs))(known.learner.networks)
-        found = jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), found)
-        return self.member(0).outcome(key, found, state, action)
+        outputs = jax.vmap(lambda network: network.outputs(inputs))(known.learner.networks)
+        return self.member(0).outcome(key, jnp.mean(outputs, axis=0), state, action)
 
     def predictions(self, rows: Transitions) -> Prediction:
         """What all members predict of steps, leaves [E, N, ...], in normalised units."""
@@ -343,7 +346,7 @@ class EnsembleModel(Model):
             starts=known.starts,
             reward=self.reward,
             termination=self.termination,
-            samples=self.propagation != "mean",
+            samples=self.noise and self.propagation != "mean",
             observation_json=self.observation_json,
             action_json=self.action_json,
             time_limit=self.time_limit,

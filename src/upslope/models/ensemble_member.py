@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Bool, Float
 
@@ -15,7 +16,7 @@ from upslope.core.annotations import Key
 from upslope.core.records import Step
 from upslope.core.static_function import as_module
 from upslope.environments.environment import Environment
-from upslope.models.gaussian_network import GaussianNetwork, Prediction
+from upslope.models.gaussian_network import GaussianNetwork
 from upslope.models.outcomes import RewardFunction, TerminationFunction, known_end, known_reward
 from upslope.models.scales import Scale
 from upslope.models.starts import Starts
@@ -92,30 +93,36 @@ class EnsembleMember(Environment):
         self, key: Key, state: Float[Array, " D"], action: Array
     ) -> tuple[Float[Array, " D"], Step]:
         inputs = network_inputs(self.known, self.scales.inputs, state, action)
-        return self.outcome(key, self.network(inputs), state, action)
+        return self.outcome(key, self.network.outputs(inputs), state, action)
 
     def outcome(
-        self, key: Key, found: Prediction, state: Float[Array, " D"], action: Array
+        self, key: Key, outputs: Float[Array, " O"], state: Float[Array, " D"], action: Array
     ) -> tuple[Float[Array, " D"], Step]:
-        """A step as a prediction says. The key is consumed."""
+        """A step as the outputs of a network say. The key is consumed."""
         noise_key, end_key = jax.random.split(key)
-        size = state.shape[-1]
-        normal = found.mean
+        known, n_targets = self.known, self.scales.targets.mean.shape[-1]
+        size = known.n_observed
+        normal = outputs[:n_targets]
         if self.samples:
+            deviation = jnp.exp(0.5 * self.network.log_variance(outputs, size))
             noise = jax.random.normal(noise_key, (size,), normal.dtype)
-            drawn = normal[:size] + jnp.exp(0.5 * found.log_variance[:size]) * noise
-            normal = jnp.concatenate([drawn, normal[size:]])  # of the reward the mean
+            # Of the reward the mean: its noise would only hide which actions are good.
+            normal = jnp.concatenate([normal[:size] + deviation * noise, normal[size:]])
         target = self.scales.targets.restore(normal)
-        known = self.known
-        low, high = (jnp.asarray(bound, state.dtype) for bound in (known.low, known.high))
-        following = jnp.clip(state + target[:size], low, high)
+        following = state + target[:size]
+        if np.isfinite(known.low).any() or np.isfinite(known.high).any():
+            low, high = (jnp.asarray(bound, state.dtype) for bound in (known.low, known.high))
+            following = jnp.clip(following, low, high)
         if self.reward is None:
             reward = target[size]
         else:
             reward = known_reward(self.reward, state, action, following)
         if self.termination is None:
-            at = jax.random.uniform(end_key) if self.samples else 0.5
-            ends = self.can_end & (jax.nn.sigmoid(found.end_logit) > at)
+            odds = jnp.zeros((), normal.dtype)
+            if self.samples:
+                chance = jax.random.uniform(end_key, dtype=normal.dtype)
+                odds = jnp.log(chance) - jnp.log1p(-chance)
+            ends = self.can_end & (outputs[-1] > odds)
         else:
             ends = known_end(self.termination, state, action, following)
         return following, Step(following, reward, ends)

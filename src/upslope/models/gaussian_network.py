@@ -59,7 +59,17 @@ class GaussianNetwork(eqx.Module):
     def __call__(self, x: Float[Array, " I"]) -> Prediction:
         """The prediction from normalised inputs."""
         n_targets = self.highest.shape[-1]
-        out = self.network(x)
-        mean, raw = out[:n_targets], out[n_targets : 2 * n_targets]
-        below = self.highest - jax.nn.softplus(self.highest - raw)
-        return Prediction(mean, self.lowest + jax.nn.softplus(below - self.lowest), out[-1])
+        out = self.outputs(x)
+        return Prediction(out[:n_targets], self.log_variance(out, n_targets), out[-1])
+
+    def outputs(self, x: Float[Array, " I"]) -> Float[Array, " O"]:
+        """The outputs from normalised inputs: K means, K raw log-variances, the log odds."""
+        return self.network(x)
+
+    def log_variance(self, outputs: Float[Array, " O"], count: int) -> Float[Array, " count"]:
+        """The log-variances of the first targets, within their bounds."""
+        n_targets = self.highest.shape[-1]
+        highest, lowest = self.highest[:count], self.lowest[:count]
+        raw = outputs[n_targets : n_targets + count]
+        below = highest - jax.nn.softplus(highest - raw)
+        return lowest + jax.nn.softplus(below - lowest)

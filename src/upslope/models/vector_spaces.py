@@ -106,7 +106,10 @@ def spaces_of(owner: str, data: Transitions) -> tuple[spaces.Space, spaces.Space
             "that are numbers 0, 1, 2, ... are TabularModel's."
         )
     observed = spaces.Box(-np.inf, np.inf, shape, np.float32)
-    return observed, action_space_of(np.asarray(data.action))
+    actions = np.asarray(data.action)
+    if whole_numbers(actions):
+        actions = discrete_column(owner, "action", actions, None)
+    return observed, action_space_of(actions)
 
 
 def check_fits(owner: str, data: Transitions, known: VectorSpaces) -> Transitions:
