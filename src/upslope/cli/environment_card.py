@@ -88,8 +88,41 @@ def accepted(name: str, environment: Environment | GymnasiumSpec, width: int) ->
     yield from row("methods", f"{method} (the default); the others: upslope list methods", width)
     text = ", ".join(tuned) if tuned else "none of them: each runs with its own defaults"
     yield from row("tuned here", text, width)
+    yield from solved(name, environment, width)
     yield ""
     yield f"Try it: {shell_command('train', name)}"
+
+
+def solved(name: str, environment: Environment | GymnasiumSpec, width: int) -> Iterator[str]:
+    """The optimal policy and values of a grid world whose table is known; nothing for others."""
+    from upslope.environments.tabular.grid_layout import grid_of
+
+    layout = grid_of(environment)
+    if layout is None or (not is_simulated(environment) and not hasattr(environment, "finite_mdp")):
+        return
+    import sys
+
+    from upslope.drawing.grid_text import cells_text
+    from upslope.planning.dynamic_programming.solving import GAMMA, solve
+
+    found = solve(environment, "value-iteration", GAMMA)
+    ascii_only = not (sys.stdout.encoding or "ascii").lower().startswith("utf")
+    cells = layout.n_states
+    actions, ends = found.optimal_actions[:cells], found.terminal[:cells]
+    lines = cells_text(
+        layout, found.values[:cells], actions, ends, width=width - 2, ascii_only=ascii_only
+    )
+    if lines:
+        yield ""
+        yield f"Solved, gamma = {GAMMA:g} ({shell_command('solve', name)})"
+        yield from (f"  {line}" for line in lines)
+
+
+def is_simulated(environment: Environment | GymnasiumSpec) -> bool:
+    """Whether an environment is a simulator."""
+    from upslope.environments.adaptors.gymnasium import GymnasiumSpec
+
+    return isinstance(environment, GymnasiumSpec)
 
 
 def row(head: str, text: str, width: int) -> list[str]:

@@ -114,14 +114,9 @@ def _check_hidden_rules(env: Env, name: str) -> None:
 def _table_mdp(name: str, table: Mapping[Any, Any], start: Any, limit: int | None) -> TableMDP:
     pair, target, probability, reward, ended, n_states, n_actions = _entries(name, table)
     notes: list[str] = []
-    entered = ended & (probability > 0)
-    # A state that is left by its own row after an end that was declared only in that row.
-    going = ~ended & (probability > 0)
+    entered, going = ended & (probability > 0), ~ended & (probability > 0)
     sources = pair // n_actions
-    by_end = np.zeros(n_states, bool)
-    by_end[target[entered]] = True
-    by_going = np.zeros(n_states, bool)
-    by_going[target[going]] = True
+    first = np.zeros(n_states)
     if start is not None:
         first = np.asarray(start, float).ravel()
         if first.shape != (n_states,):
@@ -129,18 +124,14 @@ def _table_mdp(name: str, table: Mapping[Any, Any], start: Any, limit: int | Non
                 f"{name} has initial_state_distrib of shape {first.shape}: it must be "
                 f"({n_states},), one probability per state."
             )
-        by_going |= first > 0
-    # An end is entered by nothing else, steps from terminal states themselves apart.
-    while True:
-        terminal = by_end & ~by_going
-        counted = going & ~terminal[sources]
-        again = np.zeros(n_states, bool)
-        again[target[counted]] = True
-        if start is not None:
-            again |= first > 0
-        if (again == by_going).all():
+    terminal = np.zeros(n_states, bool)
+    terminal[target[entered]] = True
+    terminal &= first == 0
+    while True:  # fewer and fewer: an end is entered by nothing else that is ever played
+        reached = target[going & ~terminal[sources]]
+        if not terminal[reached].any():
             break
-        by_going = again
+        terminal[reached] = False
     mixed = entered & ~terminal[target] & ~terminal[sources]
     total = n_states
     if mixed.any():
