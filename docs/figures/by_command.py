@@ -25,12 +25,12 @@ class Picture(NamedTuple):
     Attributes:
       command: that draws it.
       drawn: where it leaves the picture.
-      before: a command that makes the run it shows.
+      before: a command that makes the run it shows, or several.
     """
 
     command: str
     drawn: str
-    before: str | None = None
+    before: str | tuple[str, ...] = ()
 
 
 BENCH = (
@@ -39,6 +39,9 @@ BENCH = (
 )
 
 
+MAZE = (
+    "upslope train dyna-maze dyna-q --planning_steps {0} --seeds 30 --evaluations 1 --out n{0}"
+)
 PICTURES = {
     "comparison.png": Picture(BENCH, "comparison/comparison.png"),
     "curves.png": Picture(
@@ -55,6 +58,11 @@ PICTURES = {
         "upslope record acrobot --out film.gif",
         "film.gif",
         "upslope train Acrobot-v1 ars --seeds 3 --total-timesteps 200000 --out acrobot",
+    ),
+    "dyna-q.png": Picture(
+        "upslope plot n0 n5 n50 --curves length --against episodes --until 50 --output dyna-q.png",
+        "dyna-q.png",
+        tuple(MAZE.format(n) for n in (0, 5, 50)),
     ),
     "gradcheck.png": Picture(
         "upslope gradcheck garnet --episodes 20000 --plot gradcheck.png --estimators "
@@ -79,7 +87,9 @@ def draw(names: list[str]) -> None:
     done: set[str] = set()
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
-            for command in filter(None, (PICTURES[name].before, PICTURES[name].command)):
+            before = PICTURES[name].before
+            commands = (before,) if isinstance(before, str) else before
+            for command in (*commands, PICTURES[name].command):
                 if command not in done:
                     run(command, folder)
                     done.add(command)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from upslope.cli.importing import importing
 from upslope.core.checks import UpslopeError
 
 
 def plot(words: list[str]) -> int:
-    """`upslope plot RUN... [--curves NAME...] [--output FILE]`."""
+    """`upslope plot RUN... [--curves NAME...] [--against WHAT] [--until N] [--output FILE]`."""
     with importing():
         from upslope.cli.argv import Argv
         from upslope.cli.commands import run_folder
@@ -25,6 +26,13 @@ def plot(words: list[str]) -> int:
             "evaluation",
             "Curves to draw, a panel each: evaluation, or columns of the log such as return.",
         ),
+        Setting(
+            "against",
+            Literal["steps", "episodes"],
+            "steps",
+            "What is to the right: steps, or the number of the training episode (length, return).",
+        ),
+        Setting("until", int | None, None, "The last step, or episode, that is drawn."),
         Setting("output", str, "curves.png", "The file to write: .png, .svg or .pdf."),
     ]
     parsed = parse(
@@ -46,7 +54,10 @@ def plot(words: list[str]) -> int:
     path = check_ending(Path(parsed.get("output", "curves.png")))
     runs = [Run.load(run_folder(folder, "plot")) for folder in folders]
     figure = run_curves(
-        dict(zip(labels_of(runs), runs, strict=True)), parsed.get("curves", (EVALUATION,))
+        dict(zip(labels_of(runs), runs, strict=True)),
+        parsed.get("curves", (EVALUATION,)),
+        parsed.get("against", "steps"),
+        parsed.get("until"),
     )
     print(f"wrote    {save_figure(figure, path)}")
     return 0

@@ -124,6 +124,18 @@ class History:
         mine = columns["seed"] == seed
         return columns["steps"][mine], columns[name][mine]
 
+    def episode_curve(self, name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Number (from 1) and `"length"` or `"return"` of each training episode of one seed.
+
+        A row of the log in which several episodes ended gives each of them their mean. Where rows
+        are shorter than episodes (see `iterations_per_row`), each has its own.
+        """
+        columns = self.arrays()
+        mine = columns["seed"] == seed
+        ended = columns["episodes"][mine].astype(int)
+        values = np.repeat(columns[name][mine], ended)
+        return np.arange(1, values.size + 1), values
+
     def latest(self) -> dict[str, np.ndarray]:
         """The latest value [S] of each column but the keys; NaN where a seed has none yet."""
         return {name: value.copy() for name, value in self._latest.items()}

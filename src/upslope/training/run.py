@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from upslope.core.actor import Actor
-from upslope.core.checks import StorageError, UpslopeError, check_number, check_path
+from upslope.core.checks import StorageError, UpslopeError, check_choice, check_number, check_path
 from upslope.core.html_table import html_table
 from upslope.core.shell_command import shell_command
 from upslope.engine.history import History
@@ -76,6 +76,18 @@ class Run:
     def curves(self) -> dict[str, np.ndarray]:
         """Learning curves as columns: `seed, iteration, steps, return, length, ...`, [rows]."""
         return self.history.arrays()
+
+    def episodes(self, name: str = "length") -> list[np.ndarray]:
+        """Lengths (or with `"return"`, returns) of the training episodes of each seed, in order.
+
+        A long run's log has a row for several iterations; where several episodes ended in one, each
+        is given their mean. `upslope plot RUN --curves length --against episodes` draws them.
+
+        Raises:
+          UpslopeError: for another name.
+        """
+        check_choice("episodes", "name", name, ("length", "return"))
+        return [self.history.episode_curve(name, seed)[1] for seed in range(self.config.seeds)]
 
     @property
     def returns(self) -> np.ndarray:
