@@ -26,6 +26,7 @@ RANDOM = {
     "blocking-maze": (False, False),
     "shortcut-maze": (False, False),
     "linear-quadratic": (True, True),
+    "linear-quadratic-gaussian": (True, True),
     "garnet": (True, True),
     "tic-tac-toe": (True, True),
     "probe-constant": (False, False),

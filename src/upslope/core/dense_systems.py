@@ -45,10 +45,11 @@ def solve(matrix: Float[Array, "n n"], right: Float[Array, "n k"]) -> Float[Arra
 
 def positive_solve(
     matrix: Float[Array, "n n"], right: Float[Array, "n k"]
-) -> tuple[Float[Array, "n k"], Float[Array, ""]]:
-    r"""X of A X = B for a symmetric A, and the least pivot of A = L D L^T.
+) -> tuple[Float[Array, "n k"], Float[Array, " n"]]:
+    r"""X of A X = B for a symmetric A, and the pivots D of A = L D L^T.
 
-    A is positive definite exactly when every pivot is above zero. Not for derivatives.
+    A is positive definite exactly when every pivot is above zero; its determinant is their
+    product.
 
     Args:
       matrix: A, symmetric.
@@ -59,13 +60,12 @@ def positive_solve(
     def eliminate(
         step: int | Array, carry: tuple[Array, Array, Array]
     ) -> tuple[Array, Array, Array]:
-        matrix, right, least = carry
-        least = jnp.minimum(least, matrix[step, step])
-        return *_cleared(step, matrix, right), least
+        matrix, right, pivots = carry
+        pivots = pivots.at[step].set(matrix[step, step])
+        return *_cleared(step, matrix, right), pivots
 
-    start = (matrix, right, jnp.full((), jnp.inf, matrix.dtype))
-    _, solution, least = _loop(n, eliminate, start)
-    return solution, least
+    _, solution, pivots = _loop(n, eliminate, (matrix, right, jnp.zeros(n, matrix.dtype)))
+    return solution, pivots
 
 
 def _eliminated(matrix: Array, right: Array) -> Array:

@@ -40,6 +40,11 @@ TABLE = {
     "LinearQuadratic": Row(
         "linear_quadratic", "linear-quadratic", "linear dynamics, quadratic cost"
     ),
+    "LinearQuadraticGaussian": Row(
+        "linear_quadratic_gaussian",
+        "linear-quadratic-gaussian",
+        "a linear-quadratic system seen through noise",
+    ),
     "seeded_garnet": Row("tabular.random_mdp", "garnet", "a random finite MDP with few successors"),
     "ConstantProbe": Row("probes", "probe-constant", "one step, reward 1: tests the value loss"),
     "ObservationProbe": Row("probes", "probe-observation", "one step, reward is what is observed"),

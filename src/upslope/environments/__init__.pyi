@@ -29,6 +29,7 @@ from upslope.environments.games.random_legal import RandomLegal as RandomLegal
 from upslope.environments.games.tic_tac_toe import TicTacToe as TicTacToe
 from upslope.environments.games.tic_tac_toe import tic_tac_toe as tic_tac_toe
 from upslope.environments.linear_quadratic import LinearQuadratic as LinearQuadratic
+from upslope.environments.linear_quadratic_gaussian import LinearQuadraticGaussian as LinearQuadraticGaussian
 from upslope.environments.probes import ActionProbe as ActionProbe
 from upslope.environments.probes import ConstantProbe as ConstantProbe
 from upslope.environments.probes import DelayedProbe as DelayedProbe

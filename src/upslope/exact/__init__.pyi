@@ -9,6 +9,9 @@ from upslope.exact.chain import recurrent_classes as recurrent_classes
 from upslope.exact.gradients import gradient as gradient
 from upslope.exact.gradients import policy_gradient_theorem as policy_gradient_theorem
 from upslope.exact.gradients import value_and_gradient as value_and_gradient
+from upslope.exact.kalman_filter import GaussianBelief as GaussianBelief
+from upslope.exact.kalman_filter import KalmanFilter as KalmanFilter
+from upslope.exact.kalman_filter import kalman_filter_of as kalman_filter_of
 from upslope.exact.lemmas import performance_difference as performance_difference
 from upslope.exact.lemmas import simulation_bound as simulation_bound
 from upslope.exact.lemmas import simulation_error_bound as simulation_error_bound
@@ -18,6 +21,8 @@ from upslope.exact.linear_loop import linear_controller as linear_controller
 from upslope.exact.linear_quadratic import gain_gradient as gain_gradient
 from upslope.exact.linear_quadratic_solution import LinearQuadraticSolution as LinearQuadraticSolution
 from upslope.exact.linear_quadratic_solution import solve_linear_quadratic as solve_linear_quadratic
+from upslope.exact.lqg import LQGSolution as LQGSolution
+from upslope.exact.lqg import linear_quadratic_gaussian_control as linear_quadratic_gaussian_control
 from upslope.exact.natural import compatible_weights as compatible_weights
 from upslope.exact.natural import fisher_matrix as fisher_matrix
 from upslope.exact.natural import natural_gradient as natural_gradient

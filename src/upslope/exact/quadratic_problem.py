@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -180,5 +180,5 @@ def linear_quadratic_problem(environment: object) -> LinearQuadraticProblem:
     )
 
 
-def _name(environment: Any) -> str:
+def _name(environment: object) -> str:
     return type(environment).__name__

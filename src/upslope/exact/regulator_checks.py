@@ -77,39 +77,43 @@ def _check_costs(Q: np.ndarray, R: np.ndarray, N: np.ndarray, tolerance: float) 
 
 
 def check_reachable(A: np.ndarray, B: np.ndarray, tolerance: float, discounted: bool) -> None:
-    """Raises for a growing mode of A that B does not reach: the Popov-Belevitch-Hautus test."""
-    n = A.shape[0]
-    size = max(np.linalg.norm(A), np.linalg.norm(B))
-    for value in np.linalg.eigvals(A):
-        if abs(value) < 1.0:
-            continue
-        test = np.concatenate([value * np.eye(n) - A, B], axis=1)
-        left, singular, _ = np.linalg.svd(test)
-        if singular[-1] <= tolerance * size:
-            scale = " (in sqrt(gamma) A)" if discounted else ""
-            raise UpslopeError(
-                f"(A, B) cannot be stabilised: the mode of A with the eigenvalue "
-                f"{_number(value)}{scale}, along {_direction(left[:, -1].conj())}, does not decay "
-                "and no control reaches it. Add a control for it (a column of B), discount more, "
-                "or give a horizon."
-            )
+    """Raises for a growing mode of A that B does not reach."""
+    mode = hidden_mode(A.T, B.T, tolerance)
+    if mode is not None:
+        scale = " (in sqrt(gamma) A)" if discounted else ""
+        raise UpslopeError(
+            f"(A, B) cannot be stabilised: the mode of A with the eigenvalue {mode[0]}{scale}, "
+            f"along {mode[1]}, does not decay and no control reaches it. Add a control for it (a "
+            "column of B), discount more, or give a horizon."
+        )
 
 
 def check_seen(A: np.ndarray, Q: np.ndarray, tolerance: float) -> None:
     """Raises for a growing mode of A that costs nothing under Q."""
-    n = A.shape[0]
-    size = max(np.linalg.norm(A), np.linalg.norm(Q))
+    mode = hidden_mode(A, Q, tolerance)
+    if mode is not None:
+        raise UpslopeError(
+            f"(A, Q) is not detectable: the mode of A with the eigenvalue {mode[0]}, along "
+            f"{mode[1]}, does not decay and costs nothing, so that the cheapest control lets it "
+            "go. Give Q a cost along it, or give a horizon."
+        )
+
+
+def hidden_mode(A: np.ndarray, C: np.ndarray, tolerance: float) -> tuple[str, str] | None:
+    """Eigenvalue and direction of a mode of A that does not decay and that C does not see.
+
+    None where there is none. The test of Popov, Belevitch and Hautus: a mode is hidden where
+    [lambda I - A; C] loses rank.
+    """
+    size = max(np.linalg.norm(A), np.linalg.norm(C))
     for value in np.linalg.eigvals(A):
         if abs(value) < 1.0:
             continue
-        test = np.concatenate([value * np.eye(n) - A, Q], axis=0)
+        test = np.concatenate([value * np.eye(len(A)) - A, C], axis=0)
         _, singular, right = np.linalg.svd(test)
         if singular[-1] <= tolerance * size:
-            raise UpslopeError(
-                f"(A, Q) is not detectable: the mode of A with the eigenvalue {_number(value)}, "
-                f"along {_direction(right[-1])}, does not decay and costs nothing, so that the "
-                "cheapest control lets it go. Give Q a cost along it, or give a horizon."
-            )
+            return _number(complex(value)), _direction(right[-1].conj())
+    return None
 
 
 def _direction(vector: np.ndarray) -> str:

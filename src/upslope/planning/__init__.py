@@ -24,6 +24,7 @@ TABLE = {
     "GaussianSequences": "action_sequences",
     "ModelPlanningActor": "planning_actor",
     "ILQRExtras": "ilqr",
+    "KalmanFilterActor": "kalman_filter_actor",
     "PlanExtras": "planning_actor",
     "Planner": "planner",
     "PlannerOutput": "planner",

@@ -48,8 +48,8 @@ def minimize_quadratic(
       constraints"; Tassa, Mansard and Todorov (2014), section III.
     """
     m = matrix.shape[0]
-    start, least = positive_solve(matrix, -slope[:, None])
-    start = start[:, 0]
+    start, pivots = positive_solve(matrix, -slope[:, None])
+    start, least = start[:, 0], jnp.min(pivots)
     if m == 1:
         x = jnp.clip(start, low, high)
         return BoxMinimum(x, (start > low) & (start < high), least)
@@ -65,7 +65,7 @@ def minimize_quadratic(
         free = ~held(x, gradient)
         both = free[:, None] & free[None, :]
         inner = jnp.where(both, matrix, jnp.eye(m, dtype=matrix.dtype))
-        step, _ = positive_solve(inner, jnp.where(free, -gradient, 0.0)[:, None])
+        step = positive_solve(inner, jnp.where(free, -gradient, 0.0)[:, None])[0]
         sizes = SHRINKAGE ** jnp.arange(N_TRIALS, dtype=x.dtype)
         trials = jnp.clip(x[None] + sizes[:, None] * step[:, 0][None], low[None], high[None])
         gains = value(x) - jax.vmap(value)(trials)
@@ -74,6 +74,7 @@ def minimize_quadratic(
         first = jnp.argmax(enough)
         return jnp.where(jnp.any(enough), trials[first], x), None
 
-    x = jnp.clip(start, low, high)
-    x = jax.lax.scan(newton, x, length=STEPS_PER_VARIABLE * m + MORE_STEPS)[0]
+    n_steps = STEPS_PER_VARIABLE * m + MORE_STEPS
+    found: tuple[Array, None] = jax.lax.scan(newton, jnp.clip(start, low, high), length=n_steps)
+    x = found[0]
     return BoxMinimum(x, ~held(x, matrix @ x + slope), least)
