@@ -13,7 +13,14 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from upslope.core.checks import UpslopeError
+from upslope.core.positive_part import positive_part
 from upslope.environments.linear_quadratic import LinearQuadratic
+from upslope.environments.linear_quadratic_gaussian import LinearQuadraticGaussian
+
+# Cost of a control in a fitted problem, as a share of the mean cost of states and controls.
+LEAST_COST = 1e-5
+# Where nothing is known to cost anything: enough to divide by.
+NO_COST = 1e-20
 
 
 class LinearQuadraticProblem(eqx.Module):
@@ -147,25 +154,55 @@ def tracking_problem(
 
 
 class HasLinearSystem(Protocol):
-    """An environment that says which linear-quadratic problem it is: a fitted model, say."""
+    """An environment that says which linear-quadratic problem it is."""
 
     def linear_system(self) -> LinearQuadraticProblem:
         """The problem, in the environment's own states and actions."""
         ...
 
 
+class FittedSystem(Protocol):
+    """x' = A x + B u + c + L z, and r = -(x'Qx + 2 x'Su + u'Ru + q'x + p'u + k)."""
+
+    A: Array
+    B: Array
+    c: Array
+    noise_factor: Array
+    Q: Array
+    R: Array
+    S: Array
+    q: Array
+    p: Array
+    k: Array
+
+
+class HasFittedSystem(Protocol):
+    """A model whose dynamics and rewards were fitted: `LinearGaussianModel`."""
+
+    def system(self) -> FittedSystem:
+        """The matrices."""
+        ...
+
+
 def linear_quadratic_problem(environment: object) -> LinearQuadraticProblem:
     """The problem that an environment poses.
 
+    The costs of a fitted model are those of the nearest convex problem: noise in the data gives
+    them small negative eigenvalues, and leaves costs of controls that were hardly tried at zero,
+    of which a regulator would make much.
+
     Args:
-      environment: a `LinearQuadratic`, a `LinearQuadraticProblem`, or anything with a method
-        `linear_system()` that gives one.
+      environment: a `LinearQuadratic`, a `LinearQuadraticGaussian` (its system), a
+        `LinearQuadraticProblem`, a fitted `LinearGaussianModel`, or anything with a method
+        `linear_system()` that gives a `LinearQuadraticProblem`.
 
     Raises:
       UpslopeError: it is none of these.
     """
     if isinstance(environment, LinearQuadraticProblem):
         return environment
+    if isinstance(environment, LinearQuadraticGaussian):
+        environment = environment.system
     if isinstance(environment, LinearQuadratic):
         noise = environment.noise_factor @ environment.noise_factor.T
         return LinearQuadraticProblem(
@@ -173,12 +210,30 @@ def linear_quadratic_problem(environment: object) -> LinearQuadraticProblem:
         )
     if hasattr(environment, "linear_system"):
         return cast(HasLinearSystem, environment).linear_system()
+    if hasattr(environment, "system"):
+        return _convex(cast(HasFittedSystem, environment).system())
     raise UpslopeError(
-        f"{_name(environment)} is not known to be linear-quadratic: give a LinearQuadratic, or an "
-        "environment with a method linear_system() that gives its LinearQuadraticProblem. For "
-        "other dynamics take the planner 'ilqr'."
+        f"{type(environment).__name__} is not known to be linear-quadratic: give a "
+        "LinearQuadratic, a LinearGaussianModel, or an environment with a method linear_system() "
+        "that gives its LinearQuadraticProblem. For other dynamics take the planner 'ilqr'."
     )
 
 
-def _name(environment: object) -> str:
-    return type(environment).__name__
+def _convex(fitted: FittedSystem) -> LinearQuadraticProblem:
+    n, m = fitted.B.shape
+    above = jnp.concatenate([fitted.Q, fitted.S], axis=1)
+    below = jnp.concatenate([fitted.S.T, fitted.R], axis=1)
+    costs = positive_part(jnp.concatenate([above, below]))
+    floor = LEAST_COST * jnp.trace(costs) / (n + m) + NO_COST
+    return LinearQuadraticProblem(
+        fitted.A,
+        fitted.B,
+        costs[:n, :n],
+        costs[n:, n:] + floor * jnp.eye(m, dtype=costs.dtype),
+        costs[:n, n:],
+        fitted.c,
+        fitted.q / 2,
+        fitted.p / 2,
+        fitted.k,
+        fitted.noise_factor @ fitted.noise_factor.T,
+    )

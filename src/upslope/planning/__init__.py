@@ -20,11 +20,13 @@ TABLE = {
     "UCT": Row(
         "mcts.uct", "mcts", "Monte-Carlo tree search by UCB1, with rollouts and solved positions"
     ),
+    "LQR": Row("lqr", "lqr", "the Riccati equation of a linear system, true or fitted"),
     "CategoricalSequences": "action_sequences",
     "GaussianSequences": "action_sequences",
     "ModelPlanningActor": "planning_actor",
     "ILQRExtras": "ilqr",
     "KalmanFilterActor": "kalman_filter_actor",
+    "LQRExtras": "lqr",
     "PlanExtras": "planning_actor",
     "Planner": "planner",
     "PlannerOutput": "planner",

@@ -9,6 +9,8 @@ from upslope.planning.action_sequences import GaussianSequences as GaussianSeque
 from upslope.planning.ilqr import ILQR as ILQR
 from upslope.planning.ilqr import ILQRExtras as ILQRExtras
 from upslope.planning.kalman_filter_actor import KalmanFilterActor as KalmanFilterActor
+from upslope.planning.lqr import LQR as LQR
+from upslope.planning.lqr import LQRExtras as LQRExtras
 from upslope.planning.planner import Planner as Planner
 from upslope.planning.planner import PlannerOutput as PlannerOutput
 from upslope.planning.planning_actor import PlanExtras as PlanExtras
