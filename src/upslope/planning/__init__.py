@@ -9,6 +9,9 @@ TABLE = {
     "CrossEntropyPlanner": Row(
         "shooting", "cem", "action sequences by the cross-entropy method, the elites' mean acts"
     ),
+    "ImprovedCrossEntropyPlanner": Row(
+        "icem", "icem", "the cross-entropy method with coloured noise and elites that are kept"
+    ),
     "MPPI": Row("shooting", "mppi", "action sequences averaged by exponentiated returns"),
     "RandomShooting": Row(
         "shooting", "random-shooting", "action sequences drawn at random, the best one acts"

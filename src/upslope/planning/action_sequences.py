@@ -32,7 +32,7 @@ class GaussianSequences(NamedTuple):
         """N sequences [N, H, ...], the mean among them. The key is consumed."""
         noise = jax.random.normal(key, (n - 1, *self.mean.shape))
         drawn = self.mean[None] + self.std[None] * noise
-        return self._clip(jnp.concatenate([self.mean[None], drawn]))
+        return self.clip(jnp.concatenate([self.mean[None], drawn]))
 
     def draw_evenly(self, key: Array, n: int) -> Array:
         """N sequences [N, H, ...], uniform within the bounds where there are any."""
@@ -75,7 +75,8 @@ class GaussianSequences(NamedTuple):
         """The same: a mask is of choices, and these are numbers."""
         return self
 
-    def _clip(self, sequences: Array) -> Array:
+    def clip(self, sequences: Array) -> Array:
+        """Sequences [N, H, ...] within the bounds."""
         low, high = (
             jnp.broadcast_to(limit, sequences.shape[1:])[None] for limit in (self.low, self.high)
         )
