@@ -33,6 +33,7 @@ from upslope.optimization.problem import (
 )
 from upslope.optimization.result import Curve, Result
 from upslope.optimization.scipy_words import OWNER, Seed, read_options, seed_of
+from upslope.optimization.warm_start import Told, best_told, standing_of
 
 # Fresh evaluations of the solution of a noisy function.
 VERIFICATIONS = 100
@@ -61,6 +62,8 @@ class SearchRequest(NamedTuple):
     callback: Callback | None
     tol: float | None
     integrality: ArrayLike | None
+    warm_start: Result | None
+    told: Told | None
     options: Mapping[str, Any] | None
     settings: dict[str, Any]
 
@@ -84,6 +87,8 @@ def maximize(
     workers: int = 1,
     callback: Callback | None = None,
     tol: float | None = None,
+    warm_start: Result | None = None,
+    told: Told | None = None,
     options: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Result:
@@ -121,6 +126,12 @@ def maximize(
         evaluations (compiled); a true value ends the search. SciPy's `callback(xk)` and
         `callback(intermediate_result=...)` are known by their signature; StopIteration ends it too.
       tol: every tolerance that the method has.
+      warm_start: the result of an earlier search by CMA-ES, whose step size (unless `std` is given)
+        and covariance this one begins with, at its mean (or at x0, if that is given). The function
+        may be another one; bounds and the number of coordinates may not.
+      told: (points, values), evaluated before: CMA-ES begins with the Gaussian around the best
+        tenth of them, and the best of them is the solution where the search meets no better. They
+        are not counted as evaluations.
       options: as SciPy's: `maxfev` (the budget), `maxiter` (iterations at most), and the method's
         own settings.
       settings: the method's own; see `upslope show METHOD`.
@@ -149,6 +160,8 @@ def maximize(
         callback=callback,
         tol=tol,
         integrality=integrality,
+        warm_start=warm_start,
+        told=told,
         options=options,
         settings=settings,
     )
@@ -174,6 +187,8 @@ def minimize(
     workers: int = 1,
     callback: Callback | None = None,
     tol: float | None = None,
+    warm_start: Result | None = None,
+    told: Told | None = None,
     options: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Result:
@@ -200,6 +215,8 @@ def minimize(
         callback=callback,
         tol=tol,
         integrality=integrality,
+        warm_start=warm_start,
+        told=told,
         options=options,
         settings=settings,
     )
@@ -235,6 +252,9 @@ def _search(request: SearchRequest) -> Result:
             {**options.settings, **request.settings},
             request.tol,
             request.integrality,
+            request.warm_start,
+            request.told,
+            sign,
         )
         spec = problem.spec
         cost = spec.population_size * spec.episodes_per_candidate
@@ -268,6 +288,8 @@ def _search(request: SearchRequest) -> Result:
                     problem, host, sign, seed, limits, listener, cost
                 )
             _check_finite(int(progress.iteration) * cost, int(progress.finite), at_least=0)
+            if request.told is not None:
+                progress = _with_told(progress, request.told, sign)
             x, fun, error = _verified(problem, host, sign, progress, check_key, noisy)
         finally:
             host.close()
@@ -288,7 +310,18 @@ def _search(request: SearchRequest) -> Result:
             nit=int(steps_of(progress)),
             curve=curve,
             method=problem.name,
+            standing=standing_of(problem.method, progress.state, problem.coordinates),
         )
+
+
+def _with_told(progress: Progress, told: Told, sign: float) -> Progress:
+    """The progress with the best of the points that were told, where the search met no better."""
+    value, point = best_told(told, sign)
+    if value <= float(progress.best):
+        return progress
+    like = progress.best_point
+    shaped = jax.tree.map(lambda x, leaf: np.asarray(leaf, x.dtype).reshape(x.shape), like, point)
+    return progress._replace(best=np.asarray(value), best_point=shaped)
 
 
 def _compiled(

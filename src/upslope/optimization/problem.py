@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ from upslope.objectives.objective import EpisodicReturn, Objective
 from upslope.optimization.coordinates import Coordinates
 from upslope.optimization.points import Bounds, middle_of, searched_coordinates, start_point
 from upslope.optimization.scipy_words import Options, method_name, refuse_foreign, with_tolerance
+from upslope.optimization.warm_start import Told, start_of, warm_settings
 from upslope.sampling.experience import EpisodeReturns
 from upslope.search import METHODS
 from upslope.search.evolution.cma.box_transform import BoxTransform
@@ -27,6 +28,9 @@ from upslope.search.search_method import ProblemSpec, SearchMethod
 from upslope.search.spaces.product import space_of
 from upslope.search.wrappers.wrapped import wrapped, wrapper_settings
 from upslope.training.settings import settings_of
+
+if TYPE_CHECKING:
+    from upslope.optimization.result import Result
 
 State = TypeVar("State")
 Points = TypeVar("Points")
@@ -99,6 +103,9 @@ def function_problem(
     settings: Mapping[str, Any],
     tol: float | None = None,
     integrality: ArrayLike | None = None,
+    warm_start: Result | None = None,
+    told: Told | None = None,
+    sign: float = 1.0,
 ) -> FunctionProblem:
     """Checks everything that can be checked before the first evaluation.
 
@@ -111,6 +118,9 @@ def function_problem(
       settings: the method's own.
       tol: for every tolerance that the method has and `settings` do not mention.
       integrality: which coordinates are whole numbers, as for `searched_coordinates`.
+      warm_start: what an earlier search ended with, to begin there.
+      told: evaluated points, to begin around the best of them.
+      sign: 1 where values are maximised, -1 where they are minimised.
 
     Raises:
       UpslopeError: unknown method or setting; one that needs an environment; a start, bounds or a
@@ -130,6 +140,7 @@ def function_problem(
         settings["std"] = std
     check_settings(method, settings, known)
     settings = with_tolerance(method, settings, known, tol)
+    x0 = start_of(x0, warm_start, told, sign, bounded=bounds is not None)
     if x0 is None:
         x0, width = middle_of(bounds)
         if "std" in known and np.isfinite(width):
@@ -149,6 +160,8 @@ def function_problem(
     coordinates = searched_coordinates(bounds, x, integrality)
     if coordinates.integers is not None:
         settings["integers"] = coordinates.integers
+    if warm_start is not None or told is not None:
+        settings |= warm_settings(method, known, coordinates, x, warm_start, told, settings, sign)
     dimension = coordinates.size(x)
     if "population_size" in known and "population_size" not in settings:
         published = target().population_for(dimension)

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from upslope.core.annotations import PyTree
 from upslope.core.html_table import html_table
+from upslope.optimization.warm_start import Standing
 
 
 class Curve(NamedTuple):
@@ -38,6 +39,8 @@ class Result:
       nit: iterations (asks and tells; of Nelder-Mead, steps of its simplex).
       curve: one row an iteration.
       method: its name.
+      standing: what `warm_start=` of another search begins with: step size and covariance; None of
+        methods that keep none.
     """
 
     x: PyTree
@@ -50,6 +53,7 @@ class Result:
     nit: int
     curve: Curve
     method: str
+    standing: Standing | None = None
 
     def __repr__(self) -> str:
         error = f" ± {self.fun_error:.2g}" if self.fun_error else ""

@@ -20,6 +20,7 @@ from upslope.search.evolution.cma.box_transform import BoxTransform
 from upslope.search.evolution.cma.descent import Descent, advance, start_run
 from upslope.search.evolution.cma.margin import IntegerLattice, with_margin
 from upslope.search.evolution.cma.restarts import Restarts, parameters_at, restarted, start_restarts
+from upslope.search.evolution.cma.search_distribution import SearchDistribution
 from upslope.search.evolution.cma.stopping import (
     REASONS,
     has_converged,
@@ -96,6 +97,8 @@ class CMAES(SearchMethod[CMAESState, Returns]):
       integers: which parameters are whole numbers; None for none. Candidates come unrounded, and
         `IntegerLattice.rounded` makes of them what is evaluated; a margin of probability 1 / (D P)
         keeps the neighbours of the mean's whole numbers in reach.
+      distribution: the mean and the covariance to begin with, instead of the policy's parameters
+        and I; None for those.
       decomposition_gap: C is factorised anew after that / (D (c_1 + c_mu)) updates.
       tolfun: stop when returns, of this population and the best of recent ones, differ by less.
       tolfunhist: stop when the best returns of recent populations differ by less.
@@ -126,6 +129,7 @@ class CMAES(SearchMethod[CMAESState, Returns]):
     lower: float | Array | None = None
     upper: float | Array | None = None
     integers: IntegerLattice | None = None
+    distribution: SearchDistribution | None = None
     decomposition_gap: float | Array = 0.5
     tolfun: float | Array = 1e-11
     tolfunhist: float | Array = 1e-12
@@ -185,6 +189,11 @@ class CMAES(SearchMethod[CMAESState, Returns]):
             separable=separable,
             integers=self.integers is not None,
         )
+        if self.distribution is not None:
+            self.distribution.check(theta.size, separable=separable)
+            mean = jnp.asarray(self.distribution.mean, mean.dtype)
+            shape = jax.tree.map(jnp.asarray, self.distribution.shape)
+            run = run._replace(mean=mean, shape=shape)
         restarts = None
         if self.restarts != "none":
             restarts = start_restarts(mean, self.population_size, self.max_doublings)

@@ -8,6 +8,7 @@ from jax import Array
 
 from upslope.search.evolution.cma.cma_es import CMAES
 from upslope.search.evolution.cma.margin import IntegerLattice
+from upslope.search.evolution.cma.search_distribution import SearchDistribution
 
 
 def separable_cma_es(
@@ -18,6 +19,7 @@ def separable_cma_es(
     lower: float | Array | None = None,
     upper: float | Array | None = None,
     integers: IntegerLattice | None = None,
+    distribution: SearchDistribution | None = None,
     *,
     active: bool = True,
     common_random_numbers: bool = False,
@@ -36,6 +38,7 @@ def separable_cma_es(
       lower: bound of every parameter; None for none.
       upper: the other bound.
       integers: which parameters are whole numbers; None for none.
+      distribution: the mean and the variances to begin with; None for the policy's and 1.
       active: let the worst candidates shrink the variances.
       common_random_numbers: all candidates of an iteration meet the same randomness.
 
@@ -52,5 +55,6 @@ def separable_cma_es(
         lower=lower,
         upper=upper,
         integers=integers,
+        distribution=distribution,
         common_random_numbers=common_random_numbers,
     )
