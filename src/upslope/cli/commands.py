@@ -313,7 +313,7 @@ def is_environment(name: str) -> bool:
 
 def display(config: RunConfig, quiet: bool, plain: bool) -> Any:
     """Who tells the user of the progress: a picture, lines, or nobody."""
-    from upslope.training.watching import in_terminal
+    from upslope.core.where_shown import in_terminal
 
     title = config.title
     if quiet:

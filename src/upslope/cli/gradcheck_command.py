@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -76,12 +75,9 @@ def gradcheck(words: Sequence[str]) -> int:
         policy_of(check.get("policy"), made, check.get("seed", 0)),
         OBJECTIVES.get(name)(**settings),
         None if wanted in (None, "all") else wanted,
-        progress=tell if sys.stderr.isatty() else None,
         **{name: check[name] for name in PASSED_ON if name in check},
     )
     report = dataclasses.replace(report, environment=environment)  # as it was typed
-    if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr)
     print(report.text())
     print(f"\ntime       {report.seconds:.1f} s, compilation included")
     if files["json"] is not None:
@@ -181,8 +177,3 @@ def policy_of(name: str | None, environment: Any, seed: int) -> Any:
     from upslope.diagnostics.check_policies import drawn_policy
 
     return drawn_policy(jax.random.key(seed), environment, environment.time_limit or 1, name)
-
-
-def tell(name: str) -> None:
-    """One line that is written over."""
-    print(f"\r\x1b[K{name} ...", end="", file=sys.stderr, flush=True)

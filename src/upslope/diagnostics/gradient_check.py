@@ -12,6 +12,7 @@ from upslope.core.checks import UpslopeError, check_number
 from upslope.diagnostics.check_critics import true_critics
 from upslope.diagnostics.check_estimators import Inputs, WantedEstimators, select_estimators
 from upslope.diagnostics.check_policies import check_scores, near, start_policy
+from upslope.diagnostics.check_progress import shown
 from upslope.diagnostics.check_reference import exact_reference, sampled_reference
 from upslope.diagnostics.check_rows import Setup, grouped, measured_rows
 from upslope.diagnostics.gradient_report import GradientReport
@@ -43,7 +44,7 @@ def gradcheck(
     batch: int = 8,
     seed: int = 0,
     false_alarms: float = FALSE_ALARMS,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[str], None] | bool | None = None,
 ) -> GradientReport:
     r"""Bias, variance and cost of gradient estimators at one policy.
 
@@ -75,7 +76,8 @@ def gradcheck(
       batch: episodes in one estimate.
       seed: of the sampling.
       false_alarms: alpha.
-      progress: called with the name of each estimator before its turn.
+      progress: whether the name of each estimator is shown before its turn, on standard error;
+        None: where a person watches, a terminal or a notebook. Or a function that is told it.
 
     Raises:
       UpslopeError: an unknown name (the nearest is offered); an estimator that was named and cannot
@@ -84,6 +86,19 @@ def gradcheck(
         horizon; too few episodes.
     """
     began = time.perf_counter()
+    if progress is None or isinstance(progress, bool):
+        with shown(progress) as tell:
+            return gradcheck(
+                environment,
+                policy,
+                objective,
+                estimators,
+                episodes=episodes,
+                batch=batch,
+                seed=seed,
+                false_alarms=false_alarms,
+                progress=tell,
+            )
     check_number("gradcheck", "batch", batch, at_least=2, integer=True)
     why = f"An estimate takes batch={batch} of them."
     check_number("gradcheck", "episodes", episodes, at_least=2 * batch, integer=True, why=why)
@@ -119,8 +134,7 @@ def gradcheck(
     chosen = select_estimators(estimators, inputs)
     reference = exact_reference(policy, made, objective, limit)
     if reference is None:
-        if progress is not None:
-            progress("the reference")
+        progress("the reference")
         reference = sampled_reference(
             keys["reference"], made, policy, objective, batch, REFERENCE_SHARE * batches, limit
         )

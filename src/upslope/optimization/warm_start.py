@@ -198,8 +198,15 @@ def searched_points(
 
 
 def flat(point: PyTree, coordinates: Coordinates, x: PyTree) -> Any:
-    """One point as the vector [D] that is searched."""
+    """One point as the vector [D] that is searched; NaN where it is not within the bounds."""
     shaped = jax.tree.map(lambda like, leaf: np.asarray(leaf, float).reshape(like.shape), x, point)
+    theta = ravel_parameters(shaped)[0]
+    if coordinates.whole is not None:
+        theta = theta[np.asarray(coordinates.free)]
+    try:
+        coordinates.box.check(theta)
+    except UpslopeError:
+        return np.full(theta.shape, np.nan)
     return ravel_parameters(coordinates.inverse(shaped))[0]
 
 

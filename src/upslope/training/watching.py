@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from upslope.core.where_shown import in_notebook, in_terminal
 from upslope.engine.progress import Evaluation, Progress, Reporter
 from upslope.training.config import RunConfig
 from upslope.training.logging_reporter import LOGGER, LoggingReporter
@@ -42,25 +42,6 @@ def watched(
             yield ShownAndLogged(display)
     else:
         yield LoggingReporter()
-
-
-def in_terminal() -> bool:
-    """Whether standard output is a terminal in which a picture can stay in place.
-
-    It may be nothing at all, or an object of the user's that can be written to and no more.
-    """
-    if not getattr(sys.stdout, "isatty", bool)():
-        return False
-    from rich.console import Console
-
-    console = Console()
-    return console.is_terminal and not console.is_dumb_terminal
-
-
-def in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return getattr(shell, "kernel", None) is not None
 
 
 class ShownAndLogged(LoggingReporter):
