@@ -49,7 +49,7 @@ def test_the_populations_shrink():
 
 @pytest.mark.slow
 def test_near_the_optimum_of_a_quadratic():
-    """Within 3 % of the best open-loop plan, which SciPy finds; CEM is not, with as many samples."""
+    """Within 3 % of the best open-loop plan, which SciPy finds, and closer than CEM on average."""
     optimize = pytest.importorskip("scipy.optimize")
     system = quadratic()
     a, b, q, r = (np.asarray(getattr(system, name)) for name in "ABQR")
@@ -64,11 +64,18 @@ def test_near_the_optimum_of_a_quadratic():
 
     best = optimize.minimize(cost, np.zeros(8)).fun
     settings = {"horizon": 8, "n_candidates": 60, "n_elites": 8, "n_iterations": 8, "std": 2.0}
-    found = planned(ImprovedCrossEntropyPlanner(system, **settings), jnp.asarray(start, float))
-    assert -float(found.value) <= 1.03 * best
-    assert -float(found.value) >= best - 1e-3
-    plain = planned(CrossEntropyPlanner(system, **settings), jnp.asarray(start, float))
-    assert -float(plain.value) > 1.03 * best
+    keys = jax.random.split(jax.random.key(0), 8)
+
+    def costs(kind):
+        planner = kind(system, **settings)
+        memory, state = planner.initial_memory(), jnp.asarray(start, float)
+        plans = jax.jit(jax.vmap(planner.plan, (0, None, None)))(keys, state, memory)
+        return -np.asarray(plans.value)
+
+    found, plain = costs(ImprovedCrossEntropyPlanner), costs(CrossEntropyPlanner)
+    assert (found <= 1.03 * best).all()
+    assert (found >= best - 1e-3).all()
+    assert found.mean() < plain.mean()
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from jax import Array
 
 from upslope.core.annotations import EnvironmentState, Key, Memory
 from upslope.core.checks import UpslopeError, check_choice, check_number
+from upslope.core.static_function import as_module
 from upslope.environments.environment import Environment
 from upslope.objectives.objective import EpisodicReturn, Objective
 from upslope.planning.action_sequences import (
@@ -22,7 +23,7 @@ from upslope.planning.action_sequences import (
 )
 from upslope.planning.model_checks import check_model
 from upslope.planning.planner import Planner, PlannerOutput
-from upslope.planning.simulation import TerminalValue, as_module, simulate
+from upslope.planning.simulation import TerminalValue, candidate_returns
 
 
 class KeptElites(NamedTuple):
@@ -54,6 +55,7 @@ class ImprovedCrossEntropyPlanner(Planner):
       n_elites: K. Static.
       n_iterations: rounds. Static.
       horizon: H, actions of a sequence. Static.
+      n_particles: simulations per candidate, whose returns are averaged. Static.
       std: standard deviation at the beginning, in halves of the range of the actions.
       smoothing: share of the last round's mean and deviation that stays.
       noise_beta: beta, the exponent of the noise's spectrum: 0 is white noise, 2 a random walk.
@@ -80,6 +82,7 @@ class ImprovedCrossEntropyPlanner(Planner):
     n_elites: int = eqx.field(static=True, default=10)
     n_iterations: int = eqx.field(static=True, default=3)
     horizon: int = eqx.field(static=True, default=20)
+    n_particles: int = eqx.field(static=True, default=1)
     std: float = 0.5
     smoothing: float = 0.1
     noise_beta: float = eqx.field(static=True, default=2.0)
@@ -97,6 +100,7 @@ class ImprovedCrossEntropyPlanner(Planner):
             ("n_candidates", 2),
             ("n_elites", 1),
             ("n_iterations", 1),
+            ("n_particles", 1),
             ("horizon", 2),
         ):
             check_number(owner, name, getattr(self, name), at_least=least, integer=True)
@@ -135,7 +139,11 @@ class ImprovedCrossEntropyPlanner(Planner):
     @property
     def model_steps(self) -> int:
         kept = self.n_kept * self.n_iterations
-        return (sum(self.populations) + kept + 1) * self.horizon
+        return (sum(self.populations) + kept + 1) * self.n_particles * self.horizon
+
+    @property
+    def lookahead(self) -> int | None:
+        return self.horizon if self.terminal_value is None else None
 
     def initial_memory(self) -> Memory:
         if not self.warm_start:
@@ -158,12 +166,6 @@ class ImprovedCrossEntropyPlanner(Planner):
             elites = jnp.broadcast_to(sequences.mean, (self.n_elites, *sequences.mean.shape))
         best, best_score = sequences.mean, -jnp.inf * jnp.ones(())
 
-        def score(key: Key, actions: Array) -> Array:
-            discount = self.objective.discount
-            value = simulate(key, self.environment, state, actions, discount, self.terminal_value)
-            # A simulation that diverged is worth nothing; NaN would win every comparison.
-            return jnp.where(jnp.isnan(value), -jnp.inf, value)
-
         last_scores = jnp.zeros(self.n_elites)
         for number, population in enumerate(self.populations):
             noise_key, last_key, model_key = jax.random.split(jax.random.fold_in(key, number), 3)
@@ -182,7 +184,15 @@ class ImprovedCrossEntropyPlanner(Planner):
             candidates = jnp.concatenate([drawn, kept])
             if number == self.n_iterations - 1:
                 candidates = jnp.concatenate([candidates, sequences.clip(sequences.mean[None])])
-            scores = jax.vmap(score, (None, 0))(model_key, candidates)
+            scores = candidate_returns(
+                model_key,
+                self.environment,
+                state,
+                candidates,
+                self.objective.discount,
+                self.n_particles,
+                self.terminal_value,
+            )
             last_scores, order = jax.lax.top_k(scores, self.n_elites)
             elites = candidates[order]
             weights = jnp.full(self.n_elites, 1.0 / self.n_elites)

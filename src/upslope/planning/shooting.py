@@ -23,7 +23,7 @@ from upslope.planning.action_sequences import (
     initial_sequences,
 )
 from upslope.planning.planner import Planner, PlannerOutput
-from upslope.planning.simulation import TerminalValue, simulate
+from upslope.planning.simulation import TerminalValue, candidate_returns
 
 
 class ShootingPlanner(Planner):
@@ -101,9 +101,15 @@ class ShootingPlanner(Planner):
             draw_key, model_key = jax.random.split(key)
             draw = sequences.draw_evenly if self.evenly else sequences.draw
             candidates = draw(draw_key, self.n_candidates)
-            scores = self.scores(model_key, state, candidates)
-            # A simulation that diverged is worth nothing; NaN would win every comparison.
-            scores = jnp.where(jnp.isnan(scores), -jnp.inf, scores)
+            scores = candidate_returns(
+                model_key,
+                self.environment,
+                state,
+                candidates,
+                self.objective.discount,
+                self.n_particles,
+                self.terminal_value,
+            )
             weights = self.weigh(scores)
             fitted = self.refit(sequences, candidates, weights)
             value = jnp.sum(jnp.where(weights > 0, weights * scores, 0.0))
@@ -119,36 +125,6 @@ class ShootingPlanner(Planner):
             value=values[-1],
             memory=sequences.shifted() if self.warm_start else (),
         )
-
-    def scores(self, key: Array, state: EnvironmentState, candidates: Array) -> Array:
-        """The mean returns [N] of candidates [N, H, ...] in their simulations. Key consumed."""
-        found = self.environment.hypotheses(state)
-        keys = jax.random.split(key, self.n_particles)
-        if found is None:
-            each = jax.vmap(jax.vmap(self._score, (None, None, None, 0)), (0, None, None, None))
-            return jnp.mean(each(keys, self.environment, state, candidates), axis=0)
-        stacked, state = found
-        n_hypotheses = jax.tree.leaves(stacked)[0].shape[0]
-        n = candidates.shape[0]
-        rows = -(-n // n_hypotheses)
-        # Candidate i stands in row i // E of column i % E; hypothesis e simulates a column, and
-        # another one in each particle: a product of matrices per hypothesis, nothing gathered.
-        filled = candidates[jnp.arange(rows * n_hypotheses) % n]
-        columns = jnp.swapaxes(filled.reshape(rows, n_hypotheses, *candidates.shape[1:]), 0, 1)
-
-        def particle(key: Array, shift: Array) -> Array:
-            turned = jax.tree.map(lambda leaf: jnp.roll(leaf, shift, axis=0), stacked)
-            column = jax.vmap(self._score, (None, None, None, 0))
-            return jax.vmap(column, (None, 0, None, 0))(key, turned, state, columns)
-
-        scores = jax.vmap(particle)(keys, jnp.arange(self.n_particles))
-        return jnp.swapaxes(jnp.mean(scores, axis=0), 0, 1).reshape(-1)[:n]
-
-    def _score(
-        self, key: Array, environment: Environment, state: EnvironmentState, actions: Array
-    ) -> Array:
-        discount = self.objective.discount
-        return simulate(key, environment, state, actions, discount, self.terminal_value)
 
     @property
     def model_steps(self) -> int:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
-from upslope.core.annotations import Action, EnvironmentState, Observation
+from upslope.core.annotations import Action, EnvironmentState, Key, Observation
 from upslope.environments.environment import Environment
 
 # What comes after a state, of which the observation is shown.
@@ -60,3 +61,57 @@ def simulate(
         return total
     last = jax.tree.map(lambda leaf: leaf[-1], seen)
     return total + jnp.where(weight == 0, 0.0, weight * terminal_value(state, last))
+
+
+def candidate_returns(
+    key: Key,
+    environment: Environment,
+    state: EnvironmentState,
+    candidates: Action,
+    discount: float | Array,
+    n_particles: int = 1,
+    terminal_value: TerminalValue | None = None,
+) -> Float[Array, " N"]:
+    """The mean return of each of N open-loop sequences in `n_particles` simulations.
+
+    All candidates meet the same randomness. Where the environment is undecided
+    (`Environment.hypotheses`) each simulation stays in one hypothesis: those of a candidate in
+    different ones, and all hypotheses in turn among the candidates. A simulation that diverged to
+    NaN is worth minus infinity; NaN would win every comparison.
+
+    Args:
+      key: consumed.
+      environment: the model.
+      state: where to begin.
+      candidates: [N, H, ...].
+      discount: gamma.
+      n_particles: simulations per candidate.
+      terminal_value: V, of the state and observation after the last action; None for zero.
+    """
+
+    def score(key: Key, model: Environment, state: EnvironmentState, actions: Action) -> Array:
+        return simulate(key, model, state, actions, discount, terminal_value)
+
+    keys = jax.random.split(key, n_particles)
+    of_candidates = jax.vmap(score, (None, None, None, 0))
+    found = environment.hypotheses(state)
+    if found is None:
+        each = jax.vmap(of_candidates, (0, None, None, None))
+        returns = jnp.mean(each(keys, environment, state, candidates), axis=0)
+        return jnp.where(jnp.isnan(returns), -jnp.inf, returns)
+    models, state = found
+    n_models = jax.tree.leaves(models)[0].shape[0]
+    n = jax.tree.leaves(candidates)[0].shape[0]
+    rows = -(-n // n_models)
+    # Candidate i stands in row i // E of column i % E; hypothesis e simulates a column, and
+    # another one in each particle: a product of matrices per hypothesis, nothing gathered.
+    filled = candidates[jnp.arange(rows * n_models) % n]
+    columns = jnp.swapaxes(filled.reshape(rows, n_models, *candidates.shape[1:]), 0, 1)
+
+    def particle(key: Key, shift: Array) -> Array:
+        turned = jax.tree.map(lambda leaf: jnp.roll(leaf, shift, axis=0), models)
+        return jax.vmap(of_candidates, (None, 0, None, 0))(key, turned, state, columns)
+
+    scores = jnp.mean(jax.vmap(particle)(keys, jnp.arange(n_particles)), axis=0)
+    returns = jnp.swapaxes(scores, 0, 1).reshape(-1)[:n]
+    return jnp.where(jnp.isnan(returns), -jnp.inf, returns)

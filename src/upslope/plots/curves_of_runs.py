@@ -59,8 +59,8 @@ def run_curves(
             raise unknown_name("curve", name, known)
         if by_episode and name not in OF_EPISODES:
             raise UpslopeError(
-                f"The curve {name!r} is not of training episodes, and cannot be drawn against their "
-                f"number: choose {' or '.join(map(repr, OF_EPISODES))}, or against='steps'."
+                f"The curve {name!r} is not of training episodes, and cannot be drawn against "
+                f"their number: choose {' or '.join(map(repr, OF_EPISODES))}, or against='steps'."
             )
     height = 3.2 * len(names) + 1
     figure = require_matplotlib()(figsize=(7, height), layout="constrained")

@@ -90,7 +90,7 @@ def way_for(name: str | None, settings: Frozen, model: Model, spec: ProblemSpec,
     from upslope.search.model_based.tabular import GreedyInTable
 
     if name is None:
-        name = GreedyInTable.name if hasattr(model, "finite_mdp") else "cem"
+        name = default_planner(model)
     target = find_planner(name)
     given = checked(f"The planner {name!r}", target, settings, hide=GIVEN)
     if target is GreedyInTable:
@@ -104,6 +104,18 @@ def way_for(name: str | None, settings: Frozen, model: Model, spec: ProblemSpec,
             "mppi, value-iteration) or a search method such as ppo or cma-es."
         )
     return PolicySearchInModel(method.configure(spec._replace(environment=model)), n)
+
+
+def default_planner(model: Model) -> str:
+    """The name of what plans in a model where nobody says."""
+    from gymnasium.spaces import Discrete
+
+    from upslope.models.tabular import TabularModel
+    from upslope.search.model_based.tabular import GreedyInTable
+
+    if isinstance(model, TabularModel):
+        return GreedyInTable.name
+    return "cem" if isinstance(model.action_space, Discrete) else "icem"
 
 
 def checked(
