@@ -17,6 +17,7 @@ PACKAGES = (
     "search",
     "estimators",
     "exact",
+    "models",
     "planning",
     "sampling",
     "engine",
