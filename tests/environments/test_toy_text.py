@@ -114,7 +114,7 @@ def test_bad_tables_are_named(table, told):
 
 
 def test_rules_that_the_table_leaves_out_are_refused():
-    with pytest.raises(UpslopeError, match="fickle_passenger"):
+    with pytest.raises(UpslopeError, match="fickle passenger"):
         upslope.solve("Taxi-v4", environment_settings={"fickle_passenger": True})
     wrapped = gymnasium.wrappers.TransformReward(gymnasium.make("FrozenLake-v1"), lambda r: 2 * r)
     with pytest.raises(UpslopeError, match="TransformReward"):

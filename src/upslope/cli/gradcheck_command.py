@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from upslope.cli.importing import importing
 from upslope.core.checks import StorageError, UpslopeError
 from upslope.storage.atomic import write_bytes
+
+if TYPE_CHECKING:
+    from upslope.environments.adaptors.gymnasium import GymnasiumSpec
+    from upslope.environments.environment import Environment
 
 FORMATS = (".png", ".svg", ".pdf")
 PASSED_ON = ("episodes", "batch", "seed", "false_alarms")
@@ -91,7 +95,7 @@ def gradcheck(words: Sequence[str]) -> int:
     return 1 if report.contradictions else 0
 
 
-def known_dynamics(environment: Any) -> Any:
+def known_dynamics(environment: Environment | GymnasiumSpec) -> Environment | GymnasiumSpec:
     """The environment; of a simulator with a table (FrozenLake, Taxi) the MDP that it says."""
     from upslope.environments.adaptors.gymnasium import GymnasiumSpec
     from upslope.environments.adaptors.toy_text import finite_mdp_of, has_table

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from upslope.core.checks import UpslopeError
 from upslope.core.said_once import close_quietly
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from gymnasium import Env
 
     from upslope.environments.adaptors.gymnasium import GymnasiumSpec
+
+# P[s][a] = [(probability, next state, reward, terminated), ...]
+TransitionTable: TypeAlias = Mapping[int, Mapping[int, Sequence[tuple[float, int, float, bool]]]]
 
 # The most numbers S * A * S of a dense MDP; larger ones are lists of successors.
 MOST_DENSE = 4_000_000
@@ -40,7 +44,7 @@ def has_table(environment: GymnasiumSpec) -> bool:
         close_quietly(env, environment.id)
 
 
-def table_of(source: GymnasiumSpec | Mapping[Any, Any]) -> TableMDP:
+def table_of(source: GymnasiumSpec | TransitionTable) -> TableMDP:
     """The finite MDP of a simulator's table `P`, or of such a table itself.
 
     The table is `P[s][a] = [(probability, s', reward, terminated), ...]`. A step that terminates
@@ -106,12 +110,14 @@ def _check_hidden_rules(env: Env, name: str) -> None:
     """Taxi's passenger may change the destination in `step`, which its table does not say."""
     if getattr(env.unwrapped, "fickle_passenger", False):
         raise UpslopeError(
-            f"{name} with fickle_passenger=True changes the destination on the way, which its "
+            f"{name} with a fickle passenger changes the destination on the way, which its "
             "table P leaves out: the table is not what is played. Solve it without."
         )
 
 
-def _table_mdp(name: str, table: Mapping[Any, Any], start: Any, limit: int | None) -> TableMDP:
+def _table_mdp(
+    name: str, table: TransitionTable, start: ArrayLike | None, limit: int | None
+) -> TableMDP:
     pair, target, probability, reward, ended, n_states, n_actions = _entries(name, table)
     notes: list[str] = []
     entered, going = ended & (probability > 0), ~ended & (probability > 0)
@@ -189,7 +195,7 @@ def _mdp(
 
 
 def _entries(
-    name: str, table: Mapping[Any, Any]
+    name: str, table: TransitionTable
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, int]:
     """The table's transitions, one after another, and how many states and actions there are."""
     n_states = len(table)

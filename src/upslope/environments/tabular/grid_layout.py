@@ -41,7 +41,9 @@ class GridLayout:
         return self.walls.size
 
 
-def grid_of(environment: Environment | GymnasiumSpec | GridLayout | Any) -> GridLayout | None:
+def grid_of(
+    environment: Environment | GymnasiumSpec | GridLayout | None,
+) -> GridLayout | None:
     """The layout of a grid world: mazes, the corridor, FrozenLake and CliffWalking.
 
     None for every other environment.

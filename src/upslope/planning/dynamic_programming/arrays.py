@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeGuard, cast
 
 import numpy as np
-from jax.typing import ArrayLike
+from numpy.typing import ArrayLike
 
 from upslope.core.checks import UpslopeError, check_choice
 from upslope.environments.tabular.finite_mdp import FiniteMDP
@@ -14,8 +14,22 @@ from upslope.environments.tabular.sparse_mdp import SparseMDP
 from upslope.environments.tabular.tabular_environment import TOLERANCE
 from upslope.planning.dynamic_programming.backup import FiniteModel
 
-# An array, or a SciPy sparse matrix for each action.
-Transitions: TypeAlias = ArrayLike | Sequence[Any]
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+class SparseMatrix(Protocol):
+    """A matrix of SciPy, of whichever sparse format."""
+
+    shape: tuple[int, ...]
+
+    def tocsr(self) -> csr_array:
+        """The same matrix by rows."""
+        ...
+
+
+# An array, or a sparse matrix for each action.
+Numbers: TypeAlias = ArrayLike | Sequence[SparseMatrix]
 
 TRANSITIONS, REWARDS = ("sas", "ass"), ("s", "sa", "sas", "ass")
 # States that are looked at together: a million of them have arrays of 100 MB and more.
@@ -29,8 +43,8 @@ MEANING = {
 
 
 def mdp_from_arrays(
-    transition: Transitions,
-    reward: Any,
+    transition: Numbers,
+    reward: Numbers,
     *,
     transitions: str | None = None,
     rewards: str | None = None,
@@ -65,19 +79,19 @@ def mdp_from_arrays(
     if rewards is not None:
         check_choice("mdp_from_arrays", "rewards", rewards, REWARDS)
     if _is_sparse(transition):
-        return _from_sparse(list(transition), reward, rewards, initial, terminal, time_limit)  # type: ignore[arg-type]
+        return _from_sparse(list(transition), reward, rewards, initial, terminal, time_limit)
     moves = _numbers("transition", transition)
     if moves.ndim != 3:
         raise UpslopeError(
             f"solve got transition probabilities of shape {moves.shape}: they must be [S, A, S] "
             "or [A, S, S], or a list of one SciPy sparse matrix [S, S] per action."
         )
-    layout = transitions or _layout_of(moves.shape)
+    given, layout = moves.shape, transitions or _layout_of(moves.shape)
     if layout == "ass":
         moves = np.moveaxis(moves, 0, 1)
     if moves.shape[0] != moves.shape[2] or not moves.size:
         raise UpslopeError(
-            f"solve got transition probabilities of shape {np.shape(transition)} with "
+            f"solve got transition probabilities of shape {given} with "
             f"transitions={layout!r}: they must be {MEANING[layout][:9]} with "
             "at least one state and one action."
         )
@@ -108,7 +122,7 @@ def earning_forever(mdp: FiniteModel) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _is_sparse(transition: Transitions) -> bool:
+def _is_sparse(transition: object) -> TypeGuard[Sequence[SparseMatrix]]:
     if isinstance(transition, np.ndarray) and transition.dtype != object:
         return False
     if hasattr(transition, "tocsr"):
@@ -116,15 +130,15 @@ def _is_sparse(transition: Transitions) -> bool:
             f"solve got one sparse matrix of shape {getattr(transition, 'shape', ())} as "
             "transition probabilities: it must be a sequence of them, one [S, S] per action."
         )
-    try:
-        return all(hasattr(part, "tocsr") for part in transition) and len(transition) > 0  # type: ignore[arg-type]
-    except TypeError:
+    if not isinstance(transition, Sequence | np.ndarray) or isinstance(transition, str):
         return False
+    parts = cast(Sequence[object], transition)
+    return len(parts) > 0 and all(hasattr(part, "tocsr") for part in parts)
 
 
-def _numbers(name: str, value: Any) -> np.ndarray:
+def _numbers(name: str, value: object) -> np.ndarray:
     try:
-        array = np.asarray(value, np.float64)
+        array = np.asarray(cast(ArrayLike, value), np.float64)
     except (TypeError, ValueError) as error:
         raise UpslopeError(
             f"solve got {name} of type {type(value).__name__} that is no array of numbers: {error}."
@@ -155,7 +169,7 @@ def _layout_of(shape: tuple[int, ...]) -> str:
 
 
 def _reward(
-    reward: Any, given: str | None, n_states: int, n_actions: int
+    reward: object, given: str | None, n_states: int, n_actions: int
 ) -> tuple[str, np.ndarray]:
     """The layout of R and its numbers."""
     numbers = _numbers("reward", reward)
@@ -232,8 +246,8 @@ def _started(mdp: FiniteMDP) -> FiniteMDP:
 
 
 def _from_sparse(
-    matrices: list[Any],
-    reward: Any,
+    matrices: list[SparseMatrix],
+    reward: Numbers,
     rewards: str | None,
     initial: ArrayLike | None,
     terminal: ArrayLike | None,
@@ -268,15 +282,16 @@ def _from_sparse(
     return SparseMDP(successor, probability, numbers, start, terminal, time_limit)
 
 
-def _sparse_reward(reward: Any, rewards: str | None, rows: list[Any]) -> np.ndarray:
+def _sparse_reward(reward: Numbers, rewards: str | None, rows: list[csr_array]) -> np.ndarray:
     """R [S, A] with sparse transitions."""
-    n_states, n_actions = rows[0].shape[0], len(rows)
+    n_states, n_actions = rows[0].indptr.size - 1, len(rows)
     if _is_sparse(reward):
         given = [matrix.tocsr() for matrix in reward]
-        if len(given) != n_actions or any(m.shape != rows[0].shape for m in given):
+        square = (n_states, n_states)
+        if len(given) != n_actions or any(m.shape != square for m in given):
             raise UpslopeError(
                 f"solve got {len(given)} sparse matrices of rewards: it must be {n_actions}, one "
-                f"{rows[0].shape} per action, as for the transition probabilities."
+                f"{square} per action, as for the transition probabilities."
             )
         pairs = zip(rows, given, strict=True)
         return np.stack([np.asarray(p.multiply(r).sum(axis=1)).ravel() for p, r in pairs], axis=1)

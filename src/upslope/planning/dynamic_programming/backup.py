@@ -19,7 +19,7 @@ from upslope.environments.tabular.sparse_mdp import SparseMDP
 FiniteModel: TypeAlias = FiniteMDP | SparseMDP
 
 
-class Rows(eqx.Module):
+class PolicyRows(eqx.Module):
     """The chain of one deterministic policy: an expectation over successors for each state."""
 
     reward: eqx.AbstractVar[Float[Array, " S"]]
@@ -34,8 +34,8 @@ class Backup(eqx.Module):
 
     .. math:: q(s, a) = R(s, a) + \gamma \sum_{s'} P(s' \mid s, a) v(s')
 
-    Rows are divided by their sums, so that probabilities that add up to one in single precision
-    only add up to one here.
+    Each row of P is divided by its sum, so that probabilities that add up to one in single
+    precision only add up to one here.
 
     Attributes:
       reward: R [S, A].
@@ -61,7 +61,7 @@ class Backup(eqx.Module):
         """q(s, .) of one state, [A]."""
 
     @abc.abstractmethod
-    def rows(self, policy: Int[Array, " S"]) -> Rows:
+    def rows(self, policy: Int[Array, " S"]) -> PolicyRows:
         """The chain of a policy, an action for each state."""
 
     def action_values(
@@ -71,7 +71,7 @@ class Backup(eqx.Module):
         return self.reward + gamma * self.expected(values)
 
 
-class DenseRows(Rows):
+class DenseRows(PolicyRows):
     """Of a matrix [S, S]."""
 
     reward: Float[Array, " S"]
@@ -81,7 +81,7 @@ class DenseRows(Rows):
         return jnp.matmul(self.transition, values, precision=jax.lax.Precision.HIGHEST)
 
 
-class SparseRows(Rows):
+class SparseRows(PolicyRows):
     """Of lists of successors [S, B]."""
 
     reward: Float[Array, " S"]

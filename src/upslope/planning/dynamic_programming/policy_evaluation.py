@@ -7,14 +7,14 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float
 
-from upslope.planning.dynamic_programming.backup import DenseRows, Rows
+from upslope.planning.dynamic_programming.backup import DenseRows, PolicyRows
 
 # Krylov steps at most; what they leave is done by sweeps of the equation itself.
 KRYLOV_STEPS, MOST_SWEEPS = 300, 100_000
 
 
 def solve_rows(
-    rows: Rows,
+    rows: PolicyRows,
     terminal: Bool[Array, " S"],
     right: Float[Array, " S"],
     gamma: Float[Array, ""],

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from upslope.core.checks import UpslopeError
 from upslope.environments import make
@@ -20,10 +21,12 @@ from upslope.planning.dynamic_programming.backup import FiniteModel
 from upslope.planning.dynamic_programming.proper import named
 
 if TYPE_CHECKING:
+    from upslope.environments.adaptors.toy_text import TransitionTable
     from upslope.environments.factory import EnvironmentLike
+    from upslope.planning.dynamic_programming.arrays import Numbers
 
     # What `solve` understands.
-    ProblemLike: TypeAlias = EnvironmentLike | tuple[Any, Any] | Mapping[int, Any]
+    ProblemLike: TypeAlias = EnvironmentLike | tuple[Numbers, Numbers] | TransitionTable
 
 
 class FiniteProblem(NamedTuple):
@@ -36,7 +39,13 @@ class FiniteProblem(NamedTuple):
 
 
 def as_mdp(
-    problem: ProblemLike, environment_settings: Mapping[str, Any] | None = None, **of_arrays: Any
+    problem: ProblemLike,
+    environment_settings: Mapping[str, Any] | None = None,
+    *,
+    initial: ArrayLike | None = None,
+    terminal: ArrayLike | None = None,
+    transitions: str | None = None,
+    rewards: str | None = None,
 ) -> FiniteProblem:
     """The MDP of a name, an environment, a table or arrays.
 
@@ -45,19 +54,27 @@ def as_mdp(
         `make` knows; a Gymnasium environment with a table `P`, or such a table itself; or a pair
         (P, R) of arrays, see `mdp_from_arrays`.
       environment_settings: of a name.
-      **of_arrays: keywords of `mdp_from_arrays`.
+      initial: of arrays, see `mdp_from_arrays`; so are the others.
 
     Raises:
       UpslopeError: it has no numbers that can be known, or they are wrong.
     """
     settings = dict(environment_settings or {})
-    given = {name: value for name, value in of_arrays.items() if value is not None}
+    of_arrays = {
+        "initial": initial,
+        "terminal": terminal,
+        "transitions": transitions,
+        "rewards": rewards,
+    }
+    given = [name for name, value in of_arrays.items() if value is not None]
     if isinstance(problem, tuple | list):
         if len(problem) != 2 or settings:
             raise UpslopeError(
                 f"solve got a {type(problem).__name__} of {len(problem)}: arrays are a pair (P, R)."
             )
-        mdp = mdp_from_arrays(problem[0], problem[1], **given)
+        mdp = mdp_from_arrays(
+            *problem, transitions=transitions, rewards=rewards, initial=initial, terminal=terminal
+        )
         return FiniteProblem(mdp, "arrays", None, _earning_notes(mdp))
     if given:
         raise UpslopeError(

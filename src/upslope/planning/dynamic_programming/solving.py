@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import jax
-from jax.typing import ArrayLike
+from numpy.typing import ArrayLike
 
 from upslope.core.checks import UpslopeError, check_settings
 from upslope.planning.dynamic_programming import SOLVERS
@@ -35,7 +35,7 @@ def solve(
     transitions: str | None = None,
     rewards: str | None = None,
     environment_settings: Mapping[str, Any] | None = None,
-    **settings: Any,
+    **settings: object,
 ) -> Solution:
     """The optimal policy and values of a finite problem, with a bound on their error.
 
@@ -80,7 +80,10 @@ def solve(
 
 
 def solve_problem(
-    problem: FiniteProblem, method: str | None = None, gamma: float | None = None, **settings: Any
+    problem: FiniteProblem,
+    method: str | None = None,
+    gamma: float | None = None,
+    **settings: object,
 ) -> Solution:
     """`solve` of a problem that has been read.
 
@@ -106,7 +109,7 @@ def default_method(n_states: int) -> str:
     return "policy-iteration" if n_states <= MOST_SOLVED else "modified-policy-iteration"
 
 
-def solver_named(method: str, settings: Mapping[str, Any]) -> Solver | BackwardInduction:
+def solver_named(method: str, settings: Mapping[str, object]) -> Solver | BackwardInduction:
     """A solver by its name, with settings.
 
     Raises:
