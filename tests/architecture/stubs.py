@@ -13,10 +13,10 @@ SOURCE = Path(upslope.__file__).parent
 
 def stubs() -> dict[Path, str]:
     """The stub of each package, by its path."""
-    for path in SOURCE.glob("*/__init__.py"):
-        importlib.import_module(f"upslope.{path.parent.name}")
+    for path in SOURCE.glob("*/**/__init__.py"):
+        importlib.import_module(".".join(("upslope", *path.parent.relative_to(SOURCE).parts)))
     names = sorted(name for name in TABLES if name.startswith("upslope."))
-    return {SOURCE / name.split(".")[1] / "__init__.pyi": stub(name) for name in names}
+    return {SOURCE.joinpath(*name.split(".")[1:], "__init__.pyi"): stub(name) for name in names}
 
 
 if __name__ == "__main__":
