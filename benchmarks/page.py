@@ -72,6 +72,7 @@ PARTS = {
         "references.py --method dqn --only gymnasium:LunarLander-v3",
     ),
     "tic_tac_toe": ("Masked moves: tic-tac-toe against random moves", "tic_tac_toe.py"),
+    "dyna_q": ("Dyna-Q's steps per second, beside a plain NumPy loop", "dyna_q.py"),
     "dqn": (
         "DQN and its buffer, beside Stable-Baselines3, rejax and flashbax",
         "dqn.py --sb3-python SB3 --rejax-python REJAX",

@@ -39,9 +39,7 @@ BENCH = (
 )
 
 
-MAZE = (
-    "upslope train dyna-maze dyna-q --planning_steps {0} --seeds 30 --evaluations 1 --out n{0}"
-)
+MAZE = "upslope train dyna-maze dyna-q --planning_steps {0} --seeds 30 --evaluations 1 --out n{0}"
 PICTURES = {
     "comparison.png": Picture(BENCH, "comparison/comparison.png"),
     "curves.png": Picture(

@@ -59,7 +59,7 @@ def run_curves(
             raise unknown_name("curve", name, known)
         if by_episode and name not in OF_EPISODES:
             raise UpslopeError(
-                f"The curve {name!r} is not of training episodes, and cannot be drawn against "
+                f"The curve {name!r} is not of training episodes and cannot be drawn against "
                 f"their number: choose {' or '.join(map(repr, OF_EPISODES))}, or against='steps'."
             )
     height = 3.2 * len(names) + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from upslope.objectives.objective import Objective
 from upslope.policies.tabular_epsilon_greedy import TabularEpsilonGreedy
 from upslope.policies.tabular_softmax import TabularSoftmax
 from upslope.search.value_based.tabular_method import (
+    Counts,
     TabularDiagnostics,
     TabularMethod,
     only_transition,
@@ -26,7 +27,7 @@ class DoubleQState(NamedTuple):
 
     values: Float[Array, "S A"]  # the mean of both tables: who acts looks at it
     tables: Float[Array, "2 S A"]  # q_1 and q_2
-    counts: Any  # [2 S, A] int: updates of each pair; () with a constant learning rate
+    counts: Counts  # [2 S, A] int: updates of each pair; () with a constant learning rate
     steps: Int[Array, ""]  # taken
 
 

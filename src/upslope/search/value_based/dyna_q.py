@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -26,14 +26,14 @@ from upslope.search.value_based.observed_model import (
     observe,
     simulate,
 )
-from upslope.search.value_based.tabular_method import TabularMethod, moved, only_transition
+from upslope.search.value_based.tabular_method import Counts, TabularMethod, moved, only_transition
 
 
 class DynaState(NamedTuple):
     """The table, the model, and the clock of the whole experiment."""
 
     values: Float[Array, "S A"]  # q
-    counts: Any  # [S, A] int: updates of each pair; () with a constant learning rate
+    counts: Counts  # [S, A] int: updates of each pair; () with a constant learning rate
     model: ObservedModel
     steps: Int[Array, ""]  # taken: the clock, which no episode restarts
 
@@ -133,11 +133,11 @@ class DynaQ(TabularMethod[DynaState, Trajectories]):
         self,
         key: Key,
         values: Float[Array, "S A"],
-        counts: Any,
+        counts: Counts,
         model: ObservedModel,
         clock: Array,
         gamma: float | Array,
-    ) -> tuple[Float[Array, "S A"], Any]:
+    ) -> tuple[Float[Array, "S A"], Counts]:
         """The table and its counts after n simulated updates."""
         if self.planning_steps == 0:
             return values, counts
@@ -151,7 +151,9 @@ class DynaQ(TabularMethod[DynaState, Trajectories]):
             weight=gamma * drawn.weight,
         )
 
-        def update(carry: tuple[Array, Any], now: Simulated) -> tuple[tuple[Array, Any], None]:
+        def update(
+            carry: tuple[Array, Counts], now: Simulated
+        ) -> tuple[tuple[Array, Counts], None]:
             values, counts = carry
             best = jnp.max(values[now.successor], axis=-1)  # [K]
             target = now.reward + jnp.sum(now.weight * best)

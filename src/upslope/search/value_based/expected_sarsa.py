@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -17,6 +17,7 @@ from upslope.policies.tabular_epsilon_greedy import (
 )
 from upslope.policies.tabular_softmax import TabularSoftmax
 from upslope.search.value_based.tabular_method import (
+    Counts,
     TabularDiagnostics,
     TabularMethod,
     moved,
@@ -28,7 +29,7 @@ class ExpectedSarsaState(NamedTuple):
     """The table, and how long it has been learned."""
 
     values: Float[Array, "S A"]  # q
-    counts: Any  # [S, A] int: updates of each pair; () with a constant learning rate
+    counts: Counts  # [S, A] int: updates of each pair; () with a constant learning rate
     steps: Int[Array, ""]  # taken
 
 

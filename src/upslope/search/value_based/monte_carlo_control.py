@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -16,14 +16,14 @@ from upslope.objectives.objective import Objective
 from upslope.policies.tabular_epsilon_greedy import TabularEpsilonGreedy
 from upslope.policies.tabular_softmax import TabularSoftmax
 from upslope.sampling.experience import Episodes
-from upslope.search.value_based.tabular_method import TabularMethod, moved
+from upslope.search.value_based.tabular_method import Counts, TabularMethod, moved
 
 
 class MonteCarloState(NamedTuple):
     """The table, and how often each pair has been updated."""
 
     values: Float[Array, "S A"]  # q
-    counts: Any  # [S, A] int: returns that each pair has seen; () with a constant learning rate
+    counts: Counts  # [S, A] int: returns that each pair has seen; () with a constant learning rate
     steps: Int[Array, ""]  # taken
 
 
@@ -89,7 +89,7 @@ class MonteCarloControl(TabularMethod[MonteCarloState, Trajectories]):
         first = _first_visits(states, actions, valid, state.values.shape)
         used = first if self.first_visit else valid
 
-        def update(index: Array, carry: tuple[Array, Any]) -> tuple[Array, Any]:
+        def update(index: Array, carry: tuple[Array, Counts]) -> tuple[Array, Counts]:
             values, counts = carry
             pair = (states[index], actions[index])
             rate, counts = self.learning_rate_of(counts, *pair, used[index])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -18,14 +18,14 @@ from upslope.policies.tabular_epsilon_greedy import TabularEpsilonGreedy
 from upslope.policies.tabular_softmax import TabularSoftmax
 from upslope.search.value_based.dyna_q import DynaDiagnostics
 from upslope.search.value_based.observed_model import ObservedModel, no_observations, observe
-from upslope.search.value_based.tabular_method import TabularMethod, moved, only_transition
+from upslope.search.value_based.tabular_method import Counts, TabularMethod, moved, only_transition
 
 
 class SweepingState(NamedTuple):
     """The table, the model and the queue."""
 
     values: Float[Array, "S A"]  # q
-    counts: Any  # [S, A] int: updates of each pair; () with a constant learning rate
+    counts: Counts  # [S, A] int: updates of each pair; () with a constant learning rate
     model: ObservedModel
     priorities: Float[Array, "S A"]  # of the pairs in the queue; 0 of those that are not
     steps: Int[Array, ""]  # taken
@@ -35,7 +35,7 @@ class Sweep(NamedTuple):
     """A table under a sweep."""
 
     values: Float[Array, "S A"]
-    counts: Any
+    counts: Counts
     priorities: Float[Array, "S A"]
     first: tuple[Array, Array]  # the pair of the largest priority
     done: Int[Array, ""]  # updates
@@ -123,7 +123,7 @@ class PrioritizedSweeping(TabularMethod[SweepingState, Trajectories]):
     def _sweep(
         self,
         values: Float[Array, "S A"],
-        counts: Any,
+        counts: Counts,
         model: ObservedModel,
         priorities: Float[Array, "S A"],
         gamma: float | Array,

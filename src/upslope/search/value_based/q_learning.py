@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -14,6 +14,7 @@ from upslope.objectives.objective import Objective
 from upslope.policies.tabular_epsilon_greedy import TabularEpsilonGreedy
 from upslope.policies.tabular_softmax import TabularSoftmax
 from upslope.search.value_based.tabular_method import (
+    Counts,
     TabularDiagnostics,
     TabularMethod,
     moved,
@@ -25,7 +26,7 @@ class QLearningState(NamedTuple):
     """The table, and how long it has been learned."""
 
     values: Float[Array, "S A"]  # q
-    counts: Any  # [S, A] int: updates of each pair; () with a constant learning rate
+    counts: Counts  # [S, A] int: updates of each pair; () with a constant learning rate
     steps: Int[Array, ""]  # taken
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -20,14 +20,14 @@ from upslope.objectives.objective import Objective
 from upslope.policies.tabular_softmax import TabularSoftmax
 from upslope.sampling.experience import Dynamics
 from upslope.search.search_method import Defaults, ProblemSpec, SearchMethod
-from upslope.search.value_based.tabular_method import TabularMethod, moved
+from upslope.search.value_based.tabular_method import Counts, TabularMethod, moved
 
 
 class QPlanningState(NamedTuple):
     """The table."""
 
     values: Float[Array, "S A"]  # q
-    counts: Any  # [S, A] int: updates of each pair; () with a constant learning rate
+    counts: Counts  # [S, A] int: updates of each pair; () with a constant learning rate
 
 
 class QPlanningDiagnostics(NamedTuple):
@@ -120,7 +120,9 @@ class QPlanning(TabularMethod[QPlanningState, Environment]):
         continued = 1.0 if steps.discount is None else steps.discount
         bootstrap = objective.discount * jnp.where(steps.terminated, 0.0, continued)
 
-        def update(carry: tuple[Array, Any], now: Any) -> tuple[tuple[Array, Any], Any]:
+        def update(
+            carry: tuple[Array, Counts], now: tuple[Array, ...]
+        ) -> tuple[tuple[Array, Counts], tuple[Array, Array]]:
             values, counts = carry
             state, action, reward, successor, bootstrap = now
             error = reward + bootstrap * jnp.max(values[successor]) - values[state, action]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -20,6 +20,7 @@ from upslope.policies.tabular_epsilon_greedy import (
 )
 from upslope.policies.tabular_softmax import TabularSoftmax
 from upslope.search.value_based.tabular_method import (
+    Counts,
     TabularDiagnostics,
     TabularMethod,
     Transition,
@@ -42,7 +43,7 @@ class SarsaState(NamedTuple):
     """The table, and the steps that wait."""
 
     values: Float[Array, "S A"]  # q
-    counts: Any  # [S, A] int: updates of each pair; () with a constant learning rate
+    counts: Counts  # [S, A] int: updates of each pair; () with a constant learning rate
     window: Window
     steps: Int[Array, ""]  # taken
 
@@ -115,13 +116,18 @@ class Sarsa(TabularMethod[SarsaState, Trajectories]):
         return SarsaState(values, counts, window, state.steps + 1), diagnostics
 
     def _finish(
-        self, values: Array, counts: Any, window: Window, step: Transition, epsilon: float | Array
-    ) -> tuple[Array, Any, Window]:
+        self,
+        values: Array,
+        counts: Counts,
+        window: Window,
+        step: Transition,
+        epsilon: float | Array,
+    ) -> tuple[Array, Counts, Window]:
         """If the episode is over, all that wait are updated, in their order."""
         row = values[step.successor]
         returns = _returns(window, jnp.sum(epsilon_greedy_probabilities(row, epsilon) * row))
 
-        def update(index: Array, carry: tuple[Array, Any]) -> tuple[Array, Any]:
+        def update(index: Array, carry: tuple[Array, Counts]) -> tuple[Array, Counts]:
             values, counts = carry
             pair = (window.state[index], window.action[index])
             rate, counts = self.learning_rate_of(counts, *pair)

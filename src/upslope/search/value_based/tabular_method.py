@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeAlias
 
 import equinox as eqx
 import jax
@@ -19,6 +19,9 @@ from upslope.policies.tabular_softmax import TabularSoftmax
 from upslope.sampling.experience import ExperienceSpec, Steps
 from upslope.search.gradient.ascent import Schedule, check_schedule, remaining
 from upslope.search.search_method import Defaults, Experience, ProblemSpec, SearchMethod, State
+
+# Updates of each pair [S, A]; () where no learning rate asks for them.
+Counts: TypeAlias = Array | tuple[()]
 
 
 class Transition(NamedTuple):
@@ -112,13 +115,13 @@ class TabularMethod(SearchMethod[State, Experience]):
         """The values at the beginning."""
         return jnp.asarray(policy.logits) + self.initial_value
 
-    def start_counts(self, values: Float[Array, "S A"]) -> Any:
+    def start_counts(self, values: Float[Array, "S A"]) -> Counts:
         """How often each pair has been updated [S, A]; () where no learning rate asks for it."""
         return jnp.zeros(values.shape, int) if self.learning_rate_exponent else ()
 
     def learning_rate_of(
-        self, counts: Any, state: Array, action: Array, counted: Array | bool = True
-    ) -> tuple[Array, Any]:
+        self, counts: Counts, state: Array, action: Array, counted: Array | bool = True
+    ) -> tuple[Array, Counts]:
         """alpha / n^omega of a pair's next update, and the counts with that one.
 
         Where the update is not `counted`, the rate is 0 and the counts stay as they are.
@@ -126,6 +129,7 @@ class TabularMethod(SearchMethod[State, Experience]):
         rate = jnp.where(counted, jnp.asarray(self.learning_rate, float), 0.0)
         if not self.learning_rate_exponent:
             return rate, counts
+        assert isinstance(counts, Array)
         count = counts[state, action] + jnp.asarray(counted, int)
         rate = rate / jnp.maximum(count, 1).astype(rate.dtype) ** self.learning_rate_exponent
         return rate, counts.at[state, action].set(count)
