@@ -14,6 +14,7 @@ from upslope.environments import DomainRandomization, FullyObserved, LogUniform,
 SIZE = (160, 110)
 DRAWN = [
     "CartPole-v1",
+    "cartpole-swing-up",
     "Pendulum-v1",
     "Acrobot-v1",
     "MountainCar-v0",
@@ -54,6 +55,8 @@ def test_the_cart_is_where_it_is_and_the_pole_leans_as_it_leans():
     assert centre(left, BLUE)[0] < SIZE[0] / 2 < centre(right, BLUE)[0]
     leaning = picture("CartPole-v1", np.array([0, 0, 0.2, 0]))
     assert centre(leaning, ORANGE)[0] > SIZE[0] / 2
+    hanging = picture("cartpole-swing-up", np.array([0, 0, np.pi, 0]))
+    assert centre(hanging, ORANGE)[1] > centre(hanging, BLUE)[1]
 
 
 def test_angles_are_those_of_the_source():

@@ -10,12 +10,13 @@ from upslope.core.annotations import EnvironmentState
 from upslope.drawing.acrobot import draw_acrobot
 from upslope.drawing.board import draw_board
 from upslope.drawing.canvas import Canvas
-from upslope.drawing.cart_pole import draw_cart_pole
+from upslope.drawing.cart_pole import draw_cart_pole, draw_swing_up
 from upslope.drawing.grid import draw_changing_maze, draw_corridor, draw_maze
 from upslope.drawing.mountain_car import draw_mountain_car
 from upslope.drawing.pendulum import draw_pendulum
 from upslope.environments.classic.acrobot import Acrobot
 from upslope.environments.classic.cartpole import CartPole
+from upslope.environments.classic.cartpole_swing_up import CartPoleSwingUp
 from upslope.environments.classic.mountain_car import MountainCar
 from upslope.environments.classic.mountain_car_continuous import MountainCarContinuous
 from upslope.environments.classic.pendulum import Pendulum
@@ -34,6 +35,7 @@ Size = tuple[int, int]
 # What draws each class, and its steps in a second of a film; None: by its `timestep`.
 SCENES: dict[type[Environment], tuple[Callable[..., Canvas], float | None]] = {
     CartPole: (draw_cart_pole, None),
+    CartPoleSwingUp: (draw_swing_up, None),
     Pendulum: (draw_pendulum, None),
     Acrobot: (draw_acrobot, 15.0),
     MountainCar: (draw_mountain_car, 30.0),
