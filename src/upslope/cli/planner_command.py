@@ -8,7 +8,7 @@ from upslope.core.shell_command import shell_command
 
 
 def evaluate_planner(argv: Argv, name: str) -> int:
-    """`upslope evaluate ENV --planner NAME [--episodes N] [settings of the planner]`.
+    """`upslope evaluate ENV --planner NAME [--opponent WHO] [--episodes N] [planner's settings]`.
 
     Args:
       argv: the command line after the command, without the planner's flag.
@@ -25,6 +25,16 @@ def evaluate_planner(argv: Argv, name: str) -> int:
     of_environment = []
     if environment is not None and environment in ENVIRONMENTS:
         of_environment = settings_from(ENVIRONMENTS.get(environment))
+    base = []
+    if name == "rollout":
+        base = [
+            Setting(
+                "base",
+                str | None,
+                None,
+                "The base policy: a run's folder, or random (what none means) or a planner's name.",
+            )
+        ]
     parsed = parse(
         "upslope evaluate",
         f"Evaluate the planner {name!r}: it simulates the environment and needs no training.",
@@ -40,6 +50,14 @@ def evaluate_planner(argv: Argv, name: str) -> int:
                         None,
                         "The discount that the planner counts with; none or 1 for none.",
                     ),
+                    Setting(
+                        "opponent",
+                        str | None,
+                        None,
+                        "Play a game of two players, on both sides, against random, minimax, a "
+                        "planner (mcts, mcts-1000) or a run's folder.",
+                    ),
+                    *base,
                 ],
             ),
             Group(f"planner {name}", settings_from(target, hide=NOT_SETTINGS)),
@@ -53,15 +71,21 @@ def evaluate_planner(argv: Argv, name: str) -> int:
         raise UpslopeError(
             "upslope evaluate --planner needs an environment: upslope evaluate ENV --planner NAME"
         )
-    from upslope.cli.summary import print_evaluation
+    from upslope.cli.summary import print_evaluation, print_match
     from upslope.training.evaluate_planner import evaluate_planner as evaluate
+    from upslope.training.match import MatchEvaluation
 
     settings = {**parsed["evaluation"], **parsed[f"planner {name}"]}
     evaluation = evaluate(
         environment, name, environment_settings=parsed.get("environment", {}), **settings
     )
-    print_evaluation(evaluation, f"{name} planning in {environment}")
+    title = f"{name} planning in {environment}"
+    if isinstance(evaluation, MatchEvaluation):
+        print_match(evaluation, f"{name} against {settings['opponent']} in {environment}")
+    else:
+        print_evaluation(evaluation, title)
     print(
         f"steps    {int(evaluation.lengths.sum()):,} played, {evaluation.model_steps:,} simulated"
+        f"{' at most' if target.stops_early else ''}"
     )
     return 0

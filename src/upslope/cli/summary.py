@@ -15,6 +15,7 @@ from upslope.training.statistics import bootstrap_interval, interquartile_mean
 
 if TYPE_CHECKING:
     from upslope.training.config import RunConfig
+    from upslope.training.match import MatchEvaluation
 
 MAX_ROWS = 16
 
@@ -120,6 +121,36 @@ def evaluation_table(
             seed = int(order[round(share * (returns.size - 1))])
             add(f"{name}: {seed}", seed)
     return table
+
+
+def print_match(match: MatchEvaluation, title: str, console: Console | None = None) -> None:
+    """Won, drawn and lost games as first and as second player, with 95 % intervals."""
+    from upslope.training.match import SIDES
+
+    console = console or Console(highlight=False, soft_wrap=True)
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 3, 0, 0),
+        header_style="dim",
+    )
+    table.add_column("plays", no_wrap=True)
+    for name in ("games", "won", "drawn", "lost", "won, 95 %", "lost, 95 %"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for side, results in zip(SIDES, match.returns, strict=True):
+        shares = match.shares(side)
+        table.add_row(
+            side,
+            f"{results.size:,}",
+            *(f"{share.count:,}" for share in shares.values()),
+            *(f"{shares[end].low:.1%} to {shares[end].high:.1%}" for end in ("won", "lost")),
+        )
+    console.print(table)
+    means = " and ".join(f"{match.mean(side)[0]:+.3f} as {side}" for side in SIDES)
+    console.print(f"result   {means}: a win is +1, a loss -1; Wilson's intervals", markup=False)
 
 
 def interval_text(evaluation: Evaluation) -> str:

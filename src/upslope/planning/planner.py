@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 from jax import Array
@@ -35,8 +35,14 @@ class Planner(eqx.Module):
     Attributes:
       environment: in which it simulates.
       objective: whose discount it counts rewards with.
+      plays_for_both: whether it can plan in an `AlternatingGame`, where the next move may be the
+        opponent's. A class attribute.
+      stops_early: whether `model_steps` is the most, because simulations end with their episodes.
+        A class attribute.
     """
 
+    plays_for_both: ClassVar[bool] = False
+    stops_early: ClassVar[bool] = False
     environment: eqx.AbstractVar[Environment]
     objective: eqx.AbstractVar[Objective]
 

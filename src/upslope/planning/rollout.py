@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -70,6 +70,8 @@ class Rollout(Planner):
       Somekh (2013) for sequential halving.
     """
 
+    plays_for_both: ClassVar[bool] = True
+    stops_early: ClassVar[bool] = True
     environment: Environment
     objective: Objective = EpisodicReturn()
     base: Actor | None = None

@@ -158,7 +158,9 @@ def episode_rollout(
         state, observation = both(environment.reset)(keys(reset_key))
         memory = jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf[:, None], (count, episodes, *leaf.shape[1:])),
-            jax.vmap(lambda policy: jax.tree.map(jnp.asarray, policy.initial_memory()))(policies),
+            jax.vmap(
+                lambda policy: jax.tree.map(jnp.asarray, policy.initial_memory()), axis_size=count
+            )(policies),
         )
 
         def act(actor: Actor, key: Array, observation: Observation, memory: Memory) -> Act:

@@ -24,6 +24,7 @@ from upslope.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from upslope.environments.factory import EnvironmentLike
+    from upslope.training.match import MatchEvaluation
 
 # The number of an evaluation that no run makes, and how many of its episodes run at a time.
 HELD_OUT, BLOCK = 2**31 - 1, 20
@@ -39,11 +40,12 @@ def evaluate(
     seed: int = 0,
     planner: str | Planner | None = None,
     **settings: Any,
-) -> Evaluation:
+) -> Evaluation | MatchEvaluation:
     """Held-out episodes of the policies in a run folder, of all seeds; or of a planner.
 
         upslope.evaluate("runs/CartPole-v1/ppo")
         upslope.evaluate("Pendulum-v1", planner="cem", n_candidates=200)
+        upslope.evaluate("tic-tac-toe", planner="mcts", opponent="random")
 
     Args:
       path: the run folder; with a planner, an environment or its name.
@@ -56,7 +58,8 @@ def evaluate(
       seed: of the episodes; distinct from every stream of training.
       planner: acts in the place of trained policies, by simulating the environment
         (`upslope list planners`).
-      **settings: of the planner, by name; `gamma` and `environment_settings` too.
+      **settings: of the planner, by name; `gamma`, `environment_settings`, `opponent` and `base`
+        too (see `evaluate_planner`).
 
     Raises:
       StorageError: there is no policy in the folder.

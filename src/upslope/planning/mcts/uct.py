@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -116,9 +116,11 @@ class UCT(Planner):
       "Monte-Carlo Tree Search Solver"; Couetoux et al. (2011) for outcomes.
     """
 
+    plays_for_both: ClassVar[bool] = True
+    stops_early: ClassVar[bool] = True
     environment: Environment
     objective: Objective = EpisodicReturn()
-    n_simulations: int = eqx.field(static=True, default=400)
+    n_simulations: int = eqx.field(static=True, default=1000)
     exploration: float = UCB1
     value_range: float | None = None
     n_rollouts: int = eqx.field(static=True, default=1)
