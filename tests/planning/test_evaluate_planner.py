@@ -12,6 +12,7 @@ from upslope.planning import MPPI, PLANNERS, PlanningActor
 from upslope.training.settings import settings_of
 
 SEARCHES = ("mcts",)
+ON_MCTX = ("puct", "gumbel-mcts")
 
 
 @pytest.mark.slow
@@ -28,6 +29,7 @@ def test_cem_swings_up_the_pendulum():
 def test_every_planner_beats_doing_nothing(name):
     """CartPole without planning falls after about ten steps."""
     few = {"rollout": {"n_rollouts": 16, "horizon": 30}}
+    few |= {search: {"n_simulations": 40} for search in ON_MCTX}
     few |= {search: {"n_simulations": 40, "rollout_length": 20} for search in SEARCHES}
     found = upslope.evaluate(
         "CartPole-v1",

@@ -9,10 +9,18 @@ TABLE = {
     "CrossEntropyPlanner": Row(
         "shooting", "cem", "action sequences by the cross-entropy method, the elites' mean acts"
     ),
+    "GumbelMCTS": Row(
+        "mcts.network_search",
+        "gumbel-mcts",
+        "Gumbel MuZero's tree search by priors and values, on mctx",
+    ),
     "ImprovedCrossEntropyPlanner": Row(
         "icem", "icem", "the cross-entropy method with coloured noise and elites that are kept"
     ),
     "MPPI": Row("shooting", "mppi", "action sequences averaged by exponentiated returns"),
+    "PUCT": Row(
+        "mcts.network_search", "puct", "AlphaZero's tree search by priors and values, on mctx"
+    ),
     "RandomShooting": Row(
         "shooting", "random-shooting", "action sequences drawn at random, the best one acts"
     ),
@@ -30,6 +38,8 @@ TABLE = {
     "ILQRExtras": "ilqr",
     "KalmanFilterActor": "kalman_filter_actor",
     "LQRExtras": "lqr",
+    "NetworkSearch": "mcts.network_search",
+    "NetworkSearchExtras": "mcts.network_search",
     "PlanExtras": "planning_actor",
     "Planner": "planner",
     "PlannerOutput": "planner",
