@@ -147,3 +147,23 @@ def test_a_small_curve_is_scaled_and_keeps_its_shape():
     assert curve([0.0] * 50 + [1.0] * 50, 0, 1, 10) == "▁▁▁▁▁█████"
     assert curve([float("nan"), 1.0], 0, 1, 10) == " █"
     assert curve([2.0, 2.0], 2, 2, 10) == "▅▅"
+
+
+def test_lines_announce_an_evaluation_that_may_take_long(monkeypatch):
+    """The first, of which nothing is known, and those after one that took long."""
+    clock = [0.0]
+    monkeypatch.setattr("upslope.training.plain_display.time.monotonic", lambda: clock[0])
+    stream = io.StringIO()
+    display = PlainDisplay("it", stream)
+    for taken in (0.1, 5.0, 5.0):
+        display.phase("evaluating")
+        clock[0] += taken
+        display.evaluation(Evaluation(np.zeros(2), np.zeros((2, 1)), np.ones((2, 1))))
+        display.phase("searching")
+    kinds = ["evaluating" if "evaluating" in line else "evaluated" for line in lines_of(stream)]
+    assert kinds == ["evaluating", "evaluated", "evaluated", "evaluating", "evaluated"]
+
+
+def lines_of(stream):
+    """What was printed, without the title."""
+    return stream.getvalue().splitlines()[1:]

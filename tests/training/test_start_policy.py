@@ -6,6 +6,7 @@ import pytest
 
 from small_runs import InterruptAfter, Interruption, small_run, written
 from upslope.cli.main import main
+from upslope.cli.train_command import read_settings
 from upslope.core.checks import StorageError, UpslopeError
 from upslope.training.agent import load
 from upslope.training.build import build
@@ -119,3 +120,18 @@ def test_what_does_not_fit_is_refused(first, tmp_path):
         start_agent(7)
     with pytest.raises(StorageError):
         start_agent(tmp_path)
+
+
+@pytest.mark.slow
+def test_the_configuration_of_a_run_that_began_at_an_agent_begins_another(first, tmp_path):
+    """In Python the agent has no name: its policy is in the run's folder `start/`."""
+    options = dict(STILL, normalize_observations=True)
+    small_run("ppo", tmp_path / "one", start_from=load(first, seed=0), **options)
+    file = str(tmp_path / "one" / "config.yaml")
+    assert read_settings(tmp_path / "one" / "config.yaml").settings["start_from"].endswith("start")
+    assert main(["train", "--config", file, "--out", str(tmp_path / "two"), "--quiet"]) == 0
+    again, before = Run.load(tmp_path / "two"), Run.load(tmp_path / "one")
+    for ours, theirs in zip(leaves(again.policies), leaves(before.policies), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(UpslopeError, match="how a run records an agent"):
+        start_agent(before.config.start_from)

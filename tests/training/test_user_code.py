@@ -17,6 +17,7 @@ from upslope.environments.factory import known
 from upslope.environments.user_code import names_code
 from upslope.training.config import RunConfig
 from upslope.training.printed_command import printed_command
+from upslope.training.run import Run
 from upslope.training.train import resume, train
 
 MODULE = '''
@@ -284,3 +285,22 @@ def test_show_describes_other_environments(here, capsys):
     assert "5 steps" in shown
     assert "Try it: upslope train ./user_native.py:Still" in shown
     assert main(["show", "gymnasium:Nowhere-v0"]) == 2
+
+
+@pytest.mark.slow
+def test_held_out_episodes_in_an_environment_of_ones_own(here, capsys):
+    """`--evaluation-environment` names it; a run folder does not import it, and says how."""
+    other = "./user_corridor.py:Corridor"
+    words = ["train", other, "ppo", *BUDGET, "--evaluation-environment", other, "--out", "run"]
+    words += ["--n-envs", "2", "--n-steps", "30", "--batch-size", "30", "--no-preset"]
+    assert main(words) == 0
+    capsys.readouterr()
+    assert main(["resume", "run", "--total_timesteps", "120", "--env", other]) == 2
+    said = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert "--evaluation-environment" in said
+    again = ["--env", other, "--evaluation-environment", other]
+    assert main(["resume", "run", "--total_timesteps", "120", *again, "--plain"]) == 0
+    config = Run.load("run").config
+    assert printed_command("resume", "run", config).endswith(
+        f"--env {other} --evaluation-environment {other}"
+    )

@@ -46,6 +46,7 @@ def train(argv: list[str], began: float) -> int:
             import_seconds=imports,
             owns_process=True,
             environment=request.environment,
+            evaluation_environment=request.evaluation_environment,
             **place,
         )
     return finish(result, output["quiet"])
@@ -64,6 +65,12 @@ def resume(argv: list[str], began: float) -> int:
     run_flags = [
         Setting("total_timesteps", int, "the run's", "A larger budget: all steps of each seed."),
         Setting("env", str, "the run's", "The run's environment again, where it is your own code."),
+        Setting(
+            "evaluation_environment",
+            str,
+            "the run's",
+            "Likewise, where held-out episodes are played.",
+        ),
     ]
     output = [
         *(setting._replace(default="as the run had it") for setting in LOGGER_SETTINGS),
@@ -100,6 +107,7 @@ def resume(argv: list[str], began: float) -> int:
             path,
             total_timesteps=asked.get("total_timesteps"),
             environment=asked.get("env"),
+            evaluation_environment=asked.get("evaluation_environment"),
             reporter=reporter,
             loggers=loggers,
             import_seconds=imports,

@@ -76,6 +76,7 @@ class Request(NamedTuple):
     output: dict[str, Any]
     environment: Environment | GymnasiumSpec | None = None  # built, where it is the user's code
     notes: Sequence[str] = ()  # about a file of another library
+    evaluation_environment: Environment | GymnasiumSpec | None = None  # likewise
 
 
 def read_request(words: Sequence[str], imports: Sequence[str] = ()) -> Request:
@@ -148,9 +149,14 @@ def read_request(words: Sequence[str], imports: Sequence[str] = ()) -> Request:
     )
     if imports:
         config = dataclasses.replace(config, imports=list(imports))
-    if typed is None or not names_code(typed):
-        return Request(config, output, notes=file.notes)
-    return Request(config, output, make(typed, **config.environment_settings), file.notes)
+    # Code of the user's own is imported where a flag names it, and never because a file does.
+    built = evaluated = None
+    if typed is not None and names_code(typed):
+        built = make(typed, **config.environment_settings)
+    held_out = flags.get("evaluation_environment")
+    if held_out is not None and names_code(held_out):
+        evaluated = make(held_out, **config.evaluation_environment_settings)
+    return Request(config, output, built, file.notes, evaluated)
 
 
 def flag_groups(
@@ -427,6 +433,8 @@ def read_settings(
     settings |= {name.replace("-", "_"): value for name, value in values.items()}
     if settings.get("policy", ...) is None:
         del settings["policy"]
+    if complete and settings.get("start_from") is not None and (path.parent / "start").is_dir():
+        settings["start_from"] = str(path.parent / "start")  # the policy itself, kept by the run
     use_preset = settings.pop("preset", not complete)
     check_switch(str(path), "preset", use_preset)
     return FileSettings(environment, method, settings, of_environment, use_preset)

@@ -65,7 +65,8 @@ def known(name: EnvironmentLike, **settings: Any) -> Environment | GymnasiumSpec
         raise UpslopeError(
             f"{name!r} is code of your own, which is imported where you name it yourself and never "
             f"because a file does: give it again, with --env {shlex.quote(name)} on the command "
-            f"line or environment={name!r} in Python."
+            f"line or environment={name!r} in Python (--evaluation-environment, "
+            "evaluation_environment= for the one that held-out episodes are played in)."
         )
     prefix, colon, rest = name.partition(":")
     if not colon:

@@ -16,6 +16,8 @@ from upslope.training.statistics import interquartile_mean
 LONGEST_SILENCE = 10.0
 SHORTEST_SILENCE = 1.0
 SHARE = 0.1
+# Seconds of an evaluation that is announced, because the last one took as long; so is the first.
+WORTH_A_LINE = 0.2
 
 
 class PlainDisplay:
@@ -31,6 +33,8 @@ class PlainDisplay:
         self._phase = ""
         self._share = 0.0
         self._time = float("-inf")
+        self._began = time.monotonic()  # the phase
+        self._evaluation: float | None = None  # seconds of the last one
         self._shown: int | None = None
 
     def __enter__(self) -> PlainDisplay:
@@ -45,7 +49,9 @@ class PlainDisplay:
             self._line(self.title)
         if name != self._phase and name == "compiling":
             self._line("compiling ...")
-        self._phase = name
+        if name == "evaluating" and (self._evaluation is None or self._evaluation >= WORTH_A_LINE):
+            self._line("evaluating ...")
+        self._began, self._phase = time.monotonic(), name
 
     def progress(self, progress: Progress) -> None:
         """See `Reporter`."""
@@ -66,6 +72,7 @@ class PlainDisplay:
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """See `Reporter`."""
+        self._evaluation = time.monotonic() - self._began
         means = evaluation.returns.mean(axis=1)
         by_seed = " ".join(number(mean) for mean in means)
         each = f"  by seed {by_seed}" if 2 <= means.size <= 8 else ""

@@ -27,10 +27,18 @@ def printed_command(command: str, folder: str | Path, config: RunConfig | None =
     name = config.environment
     if command != "resume" and config.evaluation_environment is not None:
         name = config.evaluation_environment
-    if names_code(name):
-        words += ["--env", name]
-    elif name.startswith(f"{GIVEN}:"):
-        words += ["--env", f"FILE.py:{name.removeprefix(f'{GIVEN}:')}"]
+    words += flag_of("--env", name)
+    if command == "resume":
+        words += flag_of("--evaluation-environment", config.evaluation_environment)
     for module in config.imports:
         words += ["--import", module]
     return shell_command(*words)
+
+
+def flag_of(flag: str, name: str | None) -> list[str]:
+    """A flag that gives an environment again; [] where its name in a file does."""
+    if name is not None and names_code(name):
+        return [flag, name]
+    if name is not None and name.startswith(f"{GIVEN}:"):
+        return [flag, f"FILE.py:{name.removeprefix(f'{GIVEN}:')}"]
+    return []

@@ -50,6 +50,12 @@ def start_agent(start_from: object) -> Agent:
     """
     if isinstance(start_from, Agent):
         return start_from
+    if isinstance(start_from, str) and start_from.startswith("Agent("):
+        raise UpslopeError(
+            f"start_from={start_from!r:.80} is how a run records an agent that Python passed in: "
+            "give a run or policy folder instead (--start_from RUN); the run itself keeps the "
+            "policy in its folder start/."
+        )
     if isinstance(start_from, str | Path):
         return load(start_from)
     raise UpslopeError(
