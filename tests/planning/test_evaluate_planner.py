@@ -8,8 +8,7 @@ import upslope
 from upslope.cli.main import main
 from upslope.core.checks import UpslopeError
 from upslope.environments import Pendulum, TicTacToe
-from upslope.planning import MPPI, PLANNERS, PlanningActor
-from upslope.training.settings import settings_of
+from upslope.planning import MPPI, PlanningActor
 
 SEARCHES = ("mcts",)
 ON_MCTX = ("puct", "gumbel-mcts")

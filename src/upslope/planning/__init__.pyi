@@ -7,6 +7,11 @@ from upslope.core.registry import Registry
 from upslope.planning.action_sequences import CategoricalSequences as CategoricalSequences
 from upslope.planning.action_sequences import GaussianSequences as GaussianSequences
 from upslope.planning.icem import ImprovedCrossEntropyPlanner as ImprovedCrossEntropyPlanner
+from upslope.planning.ilqr import ILQR as ILQR
+from upslope.planning.ilqr import ILQRExtras as ILQRExtras
+from upslope.planning.kalman_filter_actor import KalmanFilterActor as KalmanFilterActor
+from upslope.planning.lqr import LQR as LQR
+from upslope.planning.lqr import LQRExtras as LQRExtras
 from upslope.planning.mcts.network_search import GumbelMCTS as GumbelMCTS
 from upslope.planning.mcts.network_search import NetworkSearch as NetworkSearch
 from upslope.planning.mcts.network_search import NetworkSearchExtras as NetworkSearchExtras
@@ -15,6 +20,7 @@ from upslope.planning.mcts.uct import SearchExtras as SearchExtras
 from upslope.planning.mcts.uct import UCT as UCT
 from upslope.planning.planner import Planner as Planner
 from upslope.planning.planner import PlannerOutput as PlannerOutput
+from upslope.planning.planning_actor import ModelPlanningActor as ModelPlanningActor
 from upslope.planning.planning_actor import PlanExtras as PlanExtras
 from upslope.planning.planning_actor import PlanningActor as PlanningActor
 from upslope.planning.rollout import Rollout as Rollout
