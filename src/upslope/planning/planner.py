@@ -69,7 +69,3 @@ class Planner(eqx.Module):
     def lookahead(self) -> int | None:
         """How many rewards `PlannerOutput.value` sums up; None: all until the episode's end."""
         return None
-
-    def prepared(self) -> Planner:
-        """The planner with what can be computed once for its environment, before it plans."""
-        return self

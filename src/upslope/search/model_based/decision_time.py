@@ -38,7 +38,7 @@ class DecisionTimePlanning(WayOfPlanning[tuple[()]]):
     def explorer(self, state: tuple[()], model: Model) -> Actor:
         fitted = model.for_planning()
         planner = eqx.tree_at(lambda planner: planner.environment, self.planner, fitted)
-        return ModelPlanningActor(planner.prepared())
+        return ModelPlanningActor(planner)
 
     def solution(self, state: tuple[()], model: Model) -> Actor:
         return self.explorer(state, model)
