@@ -20,7 +20,7 @@ from upslope.models.ensemble_errors import foreseen
 from upslope.models.ensemble_training import Batch, Learner, better_members, one_pass
 from upslope.models.model import FitReport
 from upslope.models.rows import checked_rows
-from upslope.models.starts import Starts, rows_that_start
+from upslope.models.starts import Starts
 from upslope.models.vector_spaces import check_fits, spaces_of
 
 if TYPE_CHECKING:
@@ -113,15 +113,8 @@ def _with_moments(model: M, data: Transitions) -> M:
     if model.spaces.n_actions is None:
         numbers = np.c_[observation, np.asarray(rows.action, np.float64).reshape(len(reward), -1)]
     targets = change if model.reward is not None else np.c_[change, reward]
-    began = np.flatnonzero(rows_that_start(rows))
     knowledge = model._known()
-    n_kept = knowledge.starts.rows.shape[0]
-    kept = np.random.default_rng(0).permutation(began)[:n_kept]
-    starts = Starts(
-        rows=knowledge.starts.rows.at[: len(kept)].set(jnp.asarray(observation[kept], float)),
-        count=jnp.asarray(len(kept), int),
-        awaited=jnp.ones((), bool),
-    )
+    starts = Starts.of_rows(rows, knowledge.starts.rows.shape[0])
     knowledge = knowledge._replace(
         inputs=_moments(numbers),
         targets=_moments(targets),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, cast
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Bool, Float
 
 from upslope.core.symmetric_eigen import symmetric_eigen
+
+BLOCK = 4096  # rows that are factorised at once
 
 
 class Comoments(NamedTuple):
@@ -95,39 +99,74 @@ def regress(moments: Comoments, n_inputs: int, ridge: float | Array) -> Regressi
     )
 
 
+@jax.jit
 def covariance_factor(covariance: Float[Array, "n n"]) -> Float[Array, "n n"]:
     """L with L L^T the covariance, whose negative eigenvalues are rounding."""
     values, vectors = symmetric_eigen(covariance)
     return vectors * jnp.sqrt(jnp.maximum(values, 0.0))[None]
 
 
-def exact_regression(inputs: np.ndarray, targets: np.ndarray, ridge: float) -> Regression:
-    """The same from the rows themselves, [N, X] and [N, Y], in double precision; not for programs.
+class Triangle(NamedTuple):
+    """Rows as their mean and the triangular factor of the centred ones: M = R^T R, uncomputed."""
 
-    It does not square the condition of the inputs, and its residuals are those of the rows.
-    """
-    n_rows, n_inputs = inputs.shape
-    mean, target_mean = inputs.mean(axis=0), targets.mean(axis=0)
-    centred, aim = inputs - mean, targets - target_mean
-    std = np.sqrt(np.mean(centred**2, axis=0))
-    eps = np.finfo(np.float64).eps
-    varies = std > 16.0 * eps * np.abs(mean)
-    inverse = np.where(varies, 1.0 / np.where(varies, std, 1.0), 0.0)
-    left, singular, right = np.linalg.svd(centred * inverse / np.sqrt(n_rows), full_matrices=False)
-    excited = singular > max(n_rows, n_inputs) * eps * max(singular.max(initial=0.0), 1.0)
-    gain = np.where(excited, singular / np.where(excited, singular**2 + ridge, 1.0), 0.0)
-    weights = inverse[:, None] * (right.T @ (gain[:, None] * (left.T @ aim))) / np.sqrt(n_rows)
-    rest = aim - centred @ weights
-    values = np.zeros(n_inputs)
-    values[: len(singular)] = np.where(excited, singular**2, 0.0)
-    vectors = np.linalg.svd(right, full_matrices=True)[2].T if len(singular) < n_inputs else right.T
-    if len(singular) < n_inputs:
-        vectors = np.c_[right.T, vectors[:, len(singular) :]]
-    found = (
-        target_mean - mean @ weights,
-        weights,
-        rest.T @ rest / max(n_rows - n_inputs - 1, 1),
-        values,
-        vectors,
-    )
-    return Regression(*(jnp.asarray(part, float) for part in found))
+    count: int
+    mean: np.ndarray  # [W]
+    factor: np.ndarray  # R [W, W]
+
+    @classmethod
+    def of(cls, rows: Callable[[slice], np.ndarray], count: int, width: int) -> Triangle:
+        """Of N rows [N, W] that are asked for in blocks, so that they are never all there."""
+        blocks = [slice(at, min(at + BLOCK, count)) for at in range(0, count, BLOCK)]
+        mean = sum((rows(block).sum(axis=0) for block in blocks), np.zeros(width)) / count
+        factor = np.zeros((width, width))
+        for block in blocks:
+            factor = _triangular(np.concatenate([factor, rows(block) - mean]))
+        return cls(count, mean, factor)
+
+    @property
+    def comoments(self) -> Comoments:
+        """The same as sums, which updates add to."""
+        parts = (self.count, self.mean, self.factor.T @ self.factor)
+        return Comoments(*(jnp.asarray(part, float) for part in parts))
+
+    def regress(self, n_inputs: int, first: int, n_targets: int, ridge: float) -> Regression:
+        """`regress` in double precision, without squaring the condition. Not for programs.
+
+        Args:
+          n_inputs: X, the components that come first.
+          first: where the targets begin.
+          n_targets: Y.
+          ridge: see `regress`.
+
+        References:
+          Demmel et al. (2012), "Communication-optimal Parallel and Sequential QR and LU
+          Factorizations", for the factor in blocks.
+        """
+        chosen = np.r_[np.arange(n_inputs), np.arange(first, first + n_targets)]
+        mean = self.mean[chosen]
+        factor = _triangular(self.factor[:, chosen])
+        inner, outer = factor[:n_inputs, :n_inputs], factor[:n_inputs, n_inputs:]
+        root = np.sqrt(self.count)
+        std = np.linalg.norm(inner, axis=0) / root
+        eps = np.finfo(np.float64).eps
+        varies = std > 16.0 * eps * np.abs(mean[:n_inputs])
+        inverse = np.where(varies, 1.0 / np.where(varies, std, 1.0), 0.0)
+        left, singular, right = np.linalg.svd(inner * inverse / root)
+        excited = singular > self.count * eps * max(singular.max(initial=0.0), 1.0)
+        gain = np.where(excited, singular / np.where(excited, singular**2 + ridge, 1.0), 0.0)
+        weights = inverse[:, None] * (right.T @ (gain[:, None] * (left.T @ outer))) / root
+        off, rest = outer - inner @ weights, factor[n_inputs:, n_inputs:]
+        residual = (off.T @ off + rest.T @ rest) / max(self.count - n_inputs - 1, 1)
+        found = (
+            mean[n_inputs:] - mean[:n_inputs] @ weights,
+            weights,
+            residual,
+            np.where(excited, singular**2, 0.0),
+            right.T,
+        )
+        return Regression(*(jnp.asarray(part, float) for part in found))
+
+
+def _triangular(rows: np.ndarray) -> np.ndarray:
+    """R with R^T R = rows^T rows."""
+    return cast(np.ndarray, np.linalg.qr(rows, mode="r"))

@@ -20,14 +20,14 @@ from upslope.core.static_function import as_module
 from upslope.models.least_squares import (
     Comoments,
     Regression,
+    Triangle,
     covariance_factor,
-    exact_regression,
     regress,
 )
 from upslope.models.model import FitReport, Model, ModelDiagnostics, not_configured, space_text
 from upslope.models.outcomes import RewardFunction, TerminationFunction, known_end, known_reward
 from upslope.models.rows import checked_rows
-from upslope.models.starts import Starts, rows_that_start
+from upslope.models.starts import Starts
 from upslope.models.vector_spaces import VectorSpaces, check_fits, checked_spaces, spaces_of
 
 if TYPE_CHECKING:
@@ -166,55 +166,35 @@ class LinearGaussianModel(Model):
             model = self.configure(*spaces_of(owner, data))
         data = check_fits(owner, data, model.spaces)
         self._check_rows(data, model.n_inputs)
-        observation, change, action, reward = (
-            np.asarray(column, np.float64)
-            for column in (
-                data.observation,
-                np.asarray(data.next_observation, np.float64) - np.asarray(data.observation),
-                np.reshape(data.action, (len(np.asarray(data.reward)), -1)),
-                np.asarray(data.reward)[:, None],
-            )
-        )
-        inputs = np.c_[observation, action]
-        centre = inputs.mean(axis=0)
-        z = inputs - centre
-        features = z if model.reward is not None else np.c_[z, _products(z)]
-        ridge = float(self.ridge)
-        dynamics = exact_regression(z, change, ridge)
-        joint = np.c_[features, change, reward]
-        mean = joint.mean(axis=0)
-        products = (joint - mean).T @ (joint - mean)
-        began = np.flatnonzero(rows_that_start(data))
-        kept = np.random.default_rng(0).permutation(began)[:N_STARTS]
-        empty = model._known().starts
-        starts = empty._replace(
-            rows=empty.rows.at[: len(kept)].set(jnp.asarray(observation[kept], float)),
-            count=jnp.asarray(len(kept), int),
-        )
+        n, d, p = model.spaces.n_observed, model.n_inputs, model.n_features
+        columns = jax.tree.map(np.asarray, data)
+        count = len(columns.reward)
+        inputs = np.c_[columns.observation, np.reshape(columns.action, (count, -1))]
+        centre = np.mean(inputs, axis=0, dtype=np.float64)
+
+        def rows(block: slice) -> np.ndarray:
+            z = np.asarray(inputs[block], np.float64) - centre
+            features = z if model.reward is not None else np.c_[z, _products(z)]
+            seen = np.asarray(columns.observation[block], np.float64)
+            change = np.asarray(columns.next_observation[block], np.float64) - seen
+            return np.c_[features, change, columns.reward[block]]
+
+        triangle, ridge = Triangle.of(rows, count, p + n + 1), float(self.ridge)
+        dynamics = triangle.regress(d, p, n, ridge)
         knowledge = LinearKnowledge(
             centre=jnp.asarray(centre, float),
-            moments=Comoments(*(jnp.asarray(x, float) for x in (len(joint), mean, products))),
+            moments=triangle.comoments,
             dynamics=dynamics,
-            rewards=exact_regression(features, reward, ridge),
+            rewards=triangle.regress(p, p + n, 1, ridge),
             noise_factor=covariance_factor(dynamics.residual),
-            starts=starts,
+            starts=Starts.of_rows(columns, N_STARTS),
         )
         model = dataclasses.replace(model, knowledge=knowledge)
-        rows = Transitions(
-            observation=jnp.asarray(observation, float),
-            action=jnp.asarray(action, float),
-            reward=jnp.asarray(reward[:, 0], float),
-            next_observation=jnp.asarray(observation + change, float),
-            terminated=jnp.asarray(data.terminated),
-            truncated=jnp.asarray(data.truncated),
-            weight=jnp.ones(len(reward)),
-        )
-        errors = _errors(model, rows, jnp.asarray(change, float), knowledge.moments)
         return model, FitReport(
-            n_transitions=len(joint),
+            n_transitions=count,
             n_held_out=0,
-            model_error=float(errors.model_error),
-            reward_error=float(errors.reward_error),
+            model_error=_relative(dynamics, triangle, d, p),
+            reward_error=_reward_error(model, columns, triangle),
             unknown=tuple(model._unknown()),
         )
 
@@ -375,6 +355,26 @@ def _part(moments: Comoments, n_inputs: int, start: int, n_targets: int) -> Como
     chosen = np.r_[np.arange(n_inputs), np.arange(start, start + n_targets)]
     products = moments.products[chosen[:, None], chosen[None]]
     return Comoments(moments.count, moments.mean[chosen], products)
+
+
+def _relative(found: Regression, triangle: Triangle, n_inputs: int, first: int) -> float:
+    """The residuals' root mean square in standard deviations of the targets."""
+    free = max(triangle.count - n_inputs - 1, 1)
+    left = np.diagonal(np.asarray(found.residual, np.float64)) * free
+    whole = np.sum(triangle.factor[:, first : first + len(left)] ** 2, axis=0)
+    return float(np.sqrt(np.mean(left / np.where(whole > 0, whole, 1.0))))
+
+
+def _reward_error(model: LinearGaussianModel, data: Transitions, triangle: Triangle) -> float:
+    p, n = model.n_features, model.spaces.n_observed
+    if model.reward is None:
+        return _relative(model._known().rewards, triangle, p, p + n)
+    function = model.reward
+    each = jax.jit(jax.vmap(lambda o, a, following: known_reward(function, o, a, following)))
+    columns = (data.observation, data.action, data.next_observation)
+    off = np.asarray(each(*(jnp.asarray(x, float) for x in columns))) - np.asarray(data.reward)
+    spread = float(np.std(np.asarray(data.reward)))
+    return float(np.sqrt(np.mean(off**2))) / (spread if spread > 0 else 1.0)
 
 
 def _products(z: np.ndarray) -> np.ndarray:

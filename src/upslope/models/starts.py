@@ -27,6 +27,17 @@ class Starts(NamedTuple):
         rows = jax.tree.map(lambda leaf: jnp.zeros((n_kept, *leaf.shape), leaf.dtype), like)
         return cls(rows, jnp.zeros((), int), jnp.ones((), bool))
 
+    @classmethod
+    def of_rows(cls, data: Transitions, n_kept: int) -> Starts:
+        """Of a data set of vectors, in NumPy: all that fit, or as many drawn from them."""
+        began = np.flatnonzero(rows_that_start(data))
+        kept = np.random.default_rng(0).permutation(began)[:n_kept]
+        first = np.asarray(data.observation)[kept]
+        rows = np.zeros((n_kept, *first.shape[1:]))
+        rows[: len(kept)] = first
+        count = jnp.asarray(len(kept), int)
+        return cls(jnp.asarray(rows, float), count, jnp.ones((), bool))
+
     def draw(self, key: Key) -> Observation:
         """One of those that are kept, each with the same probability. The key is consumed."""
         kept = jnp.minimum(self.count, jax.tree.leaves(self.rows)[0].shape[0])
