@@ -64,25 +64,32 @@ class SparseMDP(TabularEnvironment):
         time_limit: int | None = None,
     ):
         given = (successor, probability, reward, initial, terminal)
-        if not any(isinstance(leaf, Tracer) for leaf in given):
-            _check(
-                np.asarray(successor),
-                np.asarray(probability),
-                np.asarray(reward),
-                np.asarray(initial),
-                terminal,
-            )
-        self.initial = jnp.asarray(initial, float)
-        n_states = self.initial.shape[0]
-        ends = jnp.zeros(n_states, bool) if terminal is None else jnp.asarray(terminal, bool)
-        own = jnp.arange(n_states, dtype=jnp.int32)[:, None, None]
-        first = jnp.arange(np.shape(probability)[-1]) == 0
-        at_end = ends[:, None, None]
-        self.successor = jnp.where(at_end, own, jnp.asarray(successor, jnp.int32))
-        alone = jnp.broadcast_to(first[None, None].astype(float), np.shape(probability))
-        self.probability = jnp.where(at_end, alone, jnp.asarray(probability, float))
-        self.reward = jnp.where(ends[:, None], 0.0, jnp.asarray(reward, float))
-        self.terminal = ends
+        if any(isinstance(leaf, Tracer) for leaf in given):
+            self.initial = jnp.asarray(initial, float)
+            n_states = self.initial.shape[0]
+            ends = jnp.zeros(n_states, bool) if terminal is None else jnp.asarray(terminal, bool)
+            own = jnp.arange(n_states, dtype=jnp.int32)[:, None, None]
+            first = jnp.arange(np.shape(probability)[-1]) == 0
+            at_end = ends[:, None, None]
+            self.successor = jnp.where(at_end, own, jnp.asarray(successor, jnp.int32))
+            alone = jnp.broadcast_to(first[None, None].astype(float), np.shape(probability))
+            self.probability = jnp.where(at_end, alone, jnp.asarray(probability, float))
+            self.reward = jnp.where(ends[:, None], 0.0, jnp.asarray(reward, float))
+        else:
+            lists = np.asarray(successor), np.asarray(probability)
+            rewards = np.asarray(reward)
+            _check(*lists, rewards, np.asarray(initial), terminal)
+            ends = np.zeros(len(rewards), bool) if terminal is None else np.array(terminal, bool)
+            if ends.any():  # of millions of states no second copy is made without need
+                lists = np.array(lists[0]), np.array(lists[1])
+                lists[0][ends] = np.flatnonzero(ends)[:, None, None]
+                lists[1][ends] = np.arange(lists[1].shape[-1]) == 0
+                rewards = np.where(ends[:, None], 0.0, rewards)
+            self.initial = jnp.array(initial, float)
+            self.successor = jnp.array(lists[0], jnp.int32)
+            self.probability = jnp.array(lists[1], float)
+            self.reward = jnp.array(rewards, float)
+        self.terminal = jnp.asarray(ends)
         self.time_limit = time_limit
 
     @classmethod

@@ -110,7 +110,7 @@ def earning_forever(mdp: FiniteModel) -> np.ndarray:
     """The states that every action keeps and that pay for it: is one of them an end? [K]."""
     pays = (np.asarray(mdp.reward) != 0).any(axis=1) & ~np.asarray(mdp.terminal)
     if isinstance(mdp, SparseMDP):  # few states list themselves at all
-        pays &= (np.asarray(mdp.successor[:, 0]) == np.arange(len(pays))[:, None]).any(axis=1)
+        pays &= (np.asarray(mdp.successor)[:, 0] == np.arange(len(pays))[:, None]).any(axis=1)
     found: list[np.ndarray] = []
     for states in np.array_split(np.flatnonzero(pays), 1 + int(pays.sum()) // CHUNK):
         if isinstance(mdp, SparseMDP):

@@ -161,15 +161,14 @@ def backup_of(mdp: FiniteModel, dtype: np.dtype) -> Backup:
       dtype: float32, or float64 where JAX may have it (`jax.enable_x64`).
     """
     if isinstance(mdp, SparseMDP):
-        total = _row_sums(mdp.probability, dtype)
-        reward = mdp.reward.astype(dtype)
+        reward, total = _sparse(mdp.reward, mdp.probability, dtype)
         return SparseBackup(reward, mdp.terminal, mdp.successor, mdp.probability, total)
     return DenseBackup(*_dense(mdp.reward, mdp.terminal, mdp.transition, dtype))
 
 
 @jax.jit(static_argnames="dtype")
-def _row_sums(probability: Array, dtype: np.dtype) -> Array:
-    return jnp.sum(probability.astype(dtype), axis=-1)
+def _sparse(reward: Array, probability: Array, dtype: np.dtype) -> tuple[Array, Array]:
+    return reward.astype(dtype), jnp.sum(probability.astype(dtype), axis=-1)
 
 
 @jax.jit(static_argnames="dtype")

@@ -15,7 +15,13 @@ from upslope.planning.dynamic_programming.backup import Backup, FiniteModel, bac
 from upslope.planning.dynamic_programming.certificate import average_certificate
 from upslope.planning.dynamic_programming.proper import closed_classes, named
 from upslope.planning.dynamic_programming.solution import Solution
-from upslope.planning.dynamic_programming.solver import SHARES, Iterate, Solver, Stop
+from upslope.planning.dynamic_programming.solver import (
+    SHARES,
+    Iterate,
+    Solver,
+    Stop,
+    first_iterate,
+)
 
 
 class RelativeValueIteration(Solver):
@@ -94,7 +100,7 @@ class RelativeValueIteration(Solver):
         exact = backup if self.dtype == "float64" else backup_of(mdp, np.dtype("float64"))
         size = float(np.max(np.abs(np.asarray(mdp.reward)), initial=0.0)) or 1.0
         wanted = self.tolerance or SHARES[self.dtype] * size
-        iterate = self._advanced(backup, 1.0, Iterate.start(backup), self.goal(1.0, wanted))
+        iterate = self._advanced(backup, 1.0, first_iterate(backup), self.goal(1.0, wanted))
         differential = iterate.values.astype(jnp.float64)
         average, half_width, shifted, policy = average_certificate(exact, differential)
         best = jnp.max(shifted, axis=1)

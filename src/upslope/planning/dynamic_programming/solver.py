@@ -42,15 +42,6 @@ class Iterate(NamedTuple):
     best: Float[Array, ""]  # the smallest change so far
     idle: Int[Array, ""]  # iterations since it was the smallest; many of them: rounding has won
 
-    @classmethod
-    def start(cls, backup: Backup, policy: Array | None = None) -> Iterate:
-        """From values 0, and the policy that takes the largest reward at once."""
-        n_states, dtype = backup.reward.shape[0], backup.reward.dtype
-        infinite = jnp.asarray(jnp.inf, dtype)
-        zero = jnp.zeros((), jnp.int32)
-        first = greedy(backup.reward) if policy is None else policy
-        return cls(jnp.zeros(n_states, dtype), first, zero, infinite, infinite, zero)
-
     def moved(self, values: Array, policy: Array, change: Array) -> Iterate:
         """One iteration further."""
         better = change < self.best
@@ -64,12 +55,24 @@ class Iterate(NamedTuple):
         )
 
 
+@jax.jit
+def first_iterate(backup: Backup, policy: Int[Array, " S"] | None = None) -> Iterate:
+    """Values 0, with a policy: by default the one that takes the largest reward at once."""
+    n_states, dtype = backup.reward.shape[0], backup.reward.dtype
+    infinite = jnp.asarray(jnp.inf, dtype)
+    none = jnp.zeros((), jnp.int32)
+    if policy is None:
+        policy = jnp.argmax(backup.reward, axis=1)
+    values = jnp.zeros(n_states, dtype)
+    return Iterate(values, policy.astype(jnp.int32), none, infinite, infinite, none)
+
+
 class Stop(NamedTuple):
     """When a call of an iteration ends."""
 
     goal: Float[Array, ""]  # what the change has to come down to
-    last: Int[Array, ""]  # the number of the last iteration
-    patience: Int[Array, ""]  # iterations without a smaller change: rounding has won
+    last: Int[Array, ""] | np.int32  # the number of the last iteration
+    patience: Int[Array, ""] | np.int32  # iterations without a smaller change: rounding has won
 
     def going(self, iterate: Iterate) -> Bool[Array, ""]:
         """Whether to go on."""
@@ -150,7 +153,7 @@ class Solver(eqx.Module):
         dtype = np.dtype(self.precision)
         backup = backup_of(mdp, dtype)
         exact = backup if self.precision == "float64" else backup_of(mdp, np.dtype("float64"))
-        iterate = Iterate.start(backup, None if policy is None else jnp.asarray(policy, jnp.int32))
+        iterate = first_iterate(backup, policy)
         size = float(np.max(np.abs(np.asarray(mdp.reward)), initial=0.0)) or 1.0
         share = SHARES[self.precision]
         wanted = self.tolerance or share * size / (1.0 - gamma if gamma < 1.0 else 1.0)
@@ -184,11 +187,13 @@ class Solver(eqx.Module):
 
     def _certified(self, exact: Backup, iterate: Iterate, gamma: float) -> Certificate:
         """What an iterate is worth, in double precision."""
-        values = iterate.values.astype(jnp.float64)
+        values = iterate.values
+        if values.dtype != np.float64:
+            values = values.astype(jnp.float64)
         policy = None if self.acts_greedily else iterate.policy
         if gamma == 1.0:
             return undiscounted_certificate(exact, values, policy)
-        return discounted_certificate(exact, values, policy, jnp.asarray(gamma, jnp.float64))
+        return discounted_certificate(exact, values, policy, np.float64(gamma))
 
     @property
     def precision(self) -> str:
@@ -202,15 +207,15 @@ class Solver(eqx.Module):
 
     def _advanced(self, backup: Backup, gamma: float, iterate: Iterate, goal: float) -> Iterate:
         """`advance`, in calls short enough that the process hears Ctrl-C between them."""
-        chunk, dtype = FIRST_CHUNK, backup.reward.dtype
-        discount, aim = jnp.asarray(gamma, dtype), jnp.asarray(goal, dtype)
-        patience = jnp.asarray(self.patience(gamma), jnp.int32)
-        iterate = iterate._replace(idle=jnp.zeros((), jnp.int32))
+        chunk, number = FIRST_CHUNK, backup.reward.dtype.type
+        discount, aim = number(gamma), number(goal)  # of NumPy: they cost no dispatch of their own
+        patience = np.int32(self.patience(gamma))
+        iterate = iterate._replace(idle=np.int32(0))
         while True:
             done = int(iterate.iterations)
             last = min(done + chunk, self.max_iterations)
             began = time.perf_counter()
-            stop = Stop(aim, jnp.asarray(last, jnp.int32), patience)
+            stop = Stop(aim, np.int32(last), patience)
             iterate = self.advance(backup, discount, iterate, stop)
             if int(iterate.iterations) < last or last == self.max_iterations:
                 return iterate
@@ -242,15 +247,13 @@ class Solver(eqx.Module):
 def rounded(found: Certificate, dtype: str) -> tuple[float, np.ndarray, np.ndarray]:
     """Values and action values in a precision, with the bound that they have there."""
     wide = np.asarray(found.values)
-    values = wide.astype(dtype)
+    values = wide.astype(dtype, copy=False)
     cast = float(np.max(np.abs(values - wide), initial=0.0))
-    return float(found.bound) + cast, values, np.asarray(found.action_values).astype(dtype)
-
-
-@jax.jit
-def greedy(action_values: Float[Array, "S A"]) -> Int[Array, " S"]:
-    """The best action of each state, the first of equally good ones."""
-    return jnp.argmax(action_values, axis=1).astype(jnp.int32)
+    return (
+        float(found.bound) + cast,
+        values,
+        np.asarray(found.action_values).astype(dtype, copy=False),
+    )
 
 
 def check_size(mdp: FiniteModel) -> None:
