@@ -36,6 +36,32 @@ def test_seeds_and_means_are_drawn(run, tmp_path):
     assert (tmp_path / "a.svg").stat().st_size > 1000
 
 
+def test_episodes_are_counted_and_drawn(run):
+    """A row in which two ended gives each their mean; one in which none did gives nothing."""
+    ended, lengths = {0: (1, 0, 2), 1: (1, 1, 0)}, {0: (900.0, np.nan, 20.0), 1: (700, 30, np.nan)}
+    for name, values in (("episodes", ended), ("length", lengths), ("return", lengths)):
+        columns = run.history.columns
+        columns[name] = [values[seed][k] for k in range(3) for seed in (0, 1)]
+    assert [lengths.tolist() for lengths in run.episodes()] == [[900, 20, 20], [700, 30]]
+    with pytest.raises(UpslopeError, match="length"):
+        run.episodes("loss")
+    with pytest.raises(UpslopeError, match="not of training episodes"):
+        run_curves({"a": run}, ["loss"], against="episodes")
+    with pytest.raises(UpslopeError, match="against"):
+        run_curves({"a": run}, ["length"], against="time")
+    pytest.importorskip("matplotlib")
+    (axes,) = run_curves({"a": run}, ["length"], against="episodes", until=2).axes
+    first, second, mean = axes.lines
+    assert first.get_xdata().tolist() == [1, 2]
+    assert first.get_ydata().tolist() == [900, 20]
+    assert second.get_ydata().tolist() == [700, 30]
+    assert mean.get_ydata().tolist() == [800, 25]
+    assert axes.get_yscale() == "log"
+    (axes,) = run_curves({"a": run}, ["return"], against="episodes").axes
+    assert axes.lines[0].get_xdata().tolist() == [1, 2, 3]
+    assert axes.get_yscale() == "linear"
+
+
 def test_seeds_meet_on_one_grid():
     lines = [(np.array([0, 10]), np.array([0.0, 10.0])), (np.array([2, 8]), np.array([2.0, 8.0]))]
     grid, values = on_one_grid(lines)
