@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upslope.cli.importing import importing
+from upslope.cli.solve_linear import LINEAR, solve_linear
 from upslope.core.checks import StorageError, UpslopeError
 from upslope.core.shell_command import shell_command
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 ABOUT = (
     "Solve a finite problem whose dynamics are known: mazes, random MDPs, and Gymnasium's "
     "FrozenLake, Taxi and CliffWalking. The optimal policy and values, with a bound on their "
-    "error. Methods: {methods}."
+    "error. Methods: {methods}. Of linear-quadratic systems, the regulator by the Riccati equation."
 )
 
 
@@ -78,6 +79,8 @@ def solve(words: Sequence[str]) -> int:
     asked = parsed["solution"]
     targets = {name: _target(asked.get(name)) for name in ("plot", "json", "out")}
     settings = {**free, **parsed.get("environment", {})}
+    if method is None and environment in LINEAR:
+        return solve_linear(environment, asked.get("gamma"), settings, targets)
     return _solved(
         environment, method, asked, settings, parsed.get(f"method {method}", {}), targets
     )
