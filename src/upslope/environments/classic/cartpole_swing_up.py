@@ -34,15 +34,18 @@ class CartPoleSwingUp(Environment):
 
     The state is (position m, velocity m/s, angle rad, angular velocity rad/s), [4]; an angle of 0
     is upright and is not wrapped. The observation is (position, cos angle, sin angle, velocity,
-    angular velocity), [5]. The action is u in [-1, 1], [1], clipped, times `force`. The pole is a
-    uniform rod, and nothing rubs. The cart stands near the middle at first, the pole hangs, both
-    almost still. There is no rail to end at: it never terminates.
+    angular velocity), [5]. The action is u in [-1, 1], [1], clipped, times `force`. The cart stands
+    near the middle at first, the pole hangs, both almost still. The dynamics are those of
+    dm_control's model without its friction (5e-4 N s/m on the cart) and without its rail, so that
+    there is nothing to hit; it never terminates.
 
     Attributes:
       gravity: acceleration by gravity, m/s^2.
       cart_mass: mass of the cart, kg.
       pole_mass: mass of the pole, kg.
       half_length: half the pole's length, m.
+      pole_inertia: of the pole about its centre, kg m^2; the default is that of dm_control's
+        capsule (m l^2 / 3 is a thin rod's).
       force: of the action 1, N.
       timestep: step of the Runge-Kutta method of order four, s. dm_control's is half of it.
       time_limit: steps; 500 are dm_control's 10 s.
@@ -57,6 +60,7 @@ class CartPoleSwingUp(Environment):
         "cart_mass",
         "pole_mass",
         "half_length",
+        "pole_inertia",
         "force",
         "timestep",
     )
@@ -64,6 +68,7 @@ class CartPoleSwingUp(Environment):
     cart_mass: float = 1.0
     pole_mass: float = 0.1
     half_length: float = 0.5
+    pole_inertia: float = 0.00942457
     force: float = 10.0
     timestep: float = 0.02
     time_limit: int | None = eqx.field(static=True, default=500)
@@ -97,8 +102,9 @@ class CartPoleSwingUp(Environment):
         total_mass = self.cart_mass + self.pole_mass
         sine, cosine = jnp.sin(angle), jnp.cos(angle)
         drive = (push + self.pole_mass * self.half_length * jnp.square(spin) * sine) / total_mass
+        lever = self.pole_mass * self.half_length
         spin_rate = (self.gravity * sine - cosine * drive) / (
-            self.half_length * (4.0 / 3.0 - self.pole_mass * jnp.square(cosine) / total_mass)
+            self.pole_inertia / lever + self.half_length - lever * jnp.square(cosine) / total_mass
         )
         acceleration = drive - self.pole_mass * self.half_length * spin_rate * cosine / total_mass
         return jnp.stack([velocity, acceleration, spin, spin_rate])
