@@ -14,6 +14,7 @@ PEER_FLAGS = {
     "sb3": ("--sb3-python", "interpreter of the environment with Stable-Baselines3"),
     "rejax": ("--rejax-python", "interpreter of the environment with rejax and gymnax"),
     "evosax": ("--evosax-python", "interpreter of the environment with evosax and gymnax"),
+    "spiel": ("--spiel-python", "interpreter of the environment with open_spiel"),
     "purejaxrl": ("--purejaxrl-source", "PureJaxRL's folder with ppo.py and wrappers.py"),
 }
 

@@ -13,12 +13,12 @@ from upslope.training.match import wilson
 
 @pytest.mark.slow
 def test_mcts_against_perfect_play_and_random_moves():
-    """1,000 simulations: no game is lost to minimax; most are won from random moves."""
-    game = TicTacToe()
-    perfect = upslope.evaluate(game, planner="mcts", opponent="minimax", episodes=10)
+    """1,500 simulations: no game is lost to minimax; most are won from random moves."""
+    few = {"n_simulations": 1500, "exploration": 0.7}
+    perfect = upslope.evaluate(TicTacToe(), planner="mcts", opponent="minimax", episodes=6, **few)
     np.testing.assert_array_equal(perfect.returns, 0.0)
-    won = upslope.evaluate("tic-tac-toe", planner="mcts", opponent="random", episodes=20)
-    assert won.returns.shape == (2, 20)
+    won = upslope.evaluate("tic-tac-toe", planner="mcts", opponent="random", episodes=12)
+    assert won.returns.shape == (2, 12)
     assert won.returns.min() >= 0
     assert won.returns[0].mean() > 0.8
     assert won.shares("first")["won"].count == (won.returns[0] > 0).sum()

@@ -255,7 +255,7 @@ def test_it_never_loses_and_agrees_with_minimax_on_every_position(levels):
         own=jnp.asarray(own), other=jnp.asarray(other), mover=jnp.asarray(mover),
         over=jnp.zeros(len(boards), bool),
     )  # fmt: skip
-    planner = UCT(GAME, n_simulations=700, keep_tree=False)
+    planner = UCT(GAME, n_simulations=1000, exploration=0.7, keep_tree=False)
     plan = jax.jit(jax.vmap(planner.plan, (0, 0, None)))
     found = plan(jax.random.split(jax.random.key(0), len(boards)), states, ())
     worths, action = np.array(worths), np.asarray(found.action)
