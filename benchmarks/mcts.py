@@ -20,19 +20,19 @@ def main() -> int:
     report = Report("mcts", arguments)
     few = arguments.quick
     if arguments.only != "layer":
-        simulations = ["--simulations", "50" if few else "1000"]
+        simulations = ["--simulations", "100" if few else "1000"]
         programs = {
             "upslope": [sys.executable, str(PEERS / "upslope_mcts.py"), *simulations],
             "open_spiel": [
                 arguments.spiel_python, str(PEERS / "spiel_mcts.py"), *simulations,
-                "--searches", "10" if few else "256",
+                "--searches", "200" if few else "256",
             ],
         }  # fmt: skip
         ours, theirs = measure(report, arguments, "random rollouts", programs, "rollouts/s")
         report.at_least("rollouts per second over open_spiel's C++", ours / theirs, 2.0)
     if arguments.only != "rollouts":
         layer = [sys.executable, str(PEERS / "mctx_layer.py")]
-        searches = ["--searches", "2" if few else "40"]
+        searches = ["--searches", "10" if few else "40"]
         programs = {
             "upslope over mctx": [*layer, *searches],
             "mctx alone": [*layer, "--alone", *searches],

@@ -51,7 +51,10 @@ def recurrent(params, key, action, states):
     logits = jnp.where(out.observation["action_mask"], logits, lowest)
     discount = jnp.where(out.terminated, 0.0, -1.0)
     value = jnp.where(out.terminated, 0.0, value)
-    return mctx.RecurrentFnOutput(out.reward, discount, logits, value), states
+    output = mctx.RecurrentFnOutput(
+        reward=out.reward, discount=discount, prior_logits=logits, value=value
+    )
+    return output, states
 
 
 @jax.jit
@@ -59,7 +62,9 @@ def alone(key):
     """mctx itself."""
     batch = lambda leaf: jnp.broadcast_to(leaf, (arguments.games, *leaf.shape))  # noqa: E731
     logits, value = evaluate(start, first)
-    root = mctx.RootFnOutput(batch(logits), batch(value), jax.tree.map(batch, start))
+    root = mctx.RootFnOutput(
+        prior_logits=batch(logits), value=batch(value), embedding=jax.tree.map(batch, start)
+    )
     invalid = batch(~first["action_mask"])
     found = mctx.gumbel_muzero_policy(
         (), key, root, recurrent, arguments.simulations, invalid, gumbel_scale=0.0

@@ -40,7 +40,6 @@ class Nim(AlternatingGame):
     Attributes:
       heap: objects at the beginning. Static.
       max_take: k. Static.
-      time_limit: `heap` moves: each takes at least one object.
 
     Raises:
       UpslopeError: fewer than one object or move.
@@ -59,6 +58,7 @@ class Nim(AlternatingGame):
 
     @property
     def time_limit(self) -> int | None:
+        """In moves: each takes at least one object."""
         return self.heap
 
     def reset(self, key: Key) -> tuple[Heap, dict[str, Array]]:
