@@ -15,12 +15,12 @@ from jaxtyping import Float, Int
 
 from upslope.core.annotations import EnvironmentState, Key, Memory, Observation, PyTree
 from upslope.core.checks import UpslopeError, check_number
+from upslope.core.static_function import as_module
 from upslope.environments.environment import Environment
 from upslope.objectives.objective import EpisodicReturn, Objective
 from upslope.planning.model_checks import check_model, n_discrete_actions, steps_of_playouts
 from upslope.planning.planner import Planner, PlannerOutput
 from upslope.planning.playouts import play_out, transition_discount
-from upslope.planning.simulation import as_module
 
 if TYPE_CHECKING:
     import mctx
