@@ -149,12 +149,13 @@ class ConnectFour(AlternatingGame):
 
 def lowest_cells(column: Int[Array, ""]) -> tuple[Word, Word]:
     """The lowest cell of a column in both words; zero in the word that has not got it."""
-    left, right = column, column - FIRST_OF_RIGHT
     one = jnp.ones((), jnp.uint32)
-    return tuple(
-        jnp.where((at >= 0) & (at < 5), one << (ROWS * jnp.clip(at, 0, 4)).astype(jnp.uint32), 0)
-        for at in (left, right)
-    )
+
+    def lowest(place: Array) -> Array:
+        shift = (ROWS * jnp.clip(place, 0, 4)).astype(jnp.uint32)
+        return jnp.where((place >= 0) & (place < 5), one << shift, 0)
+
+    return lowest(column), lowest(column - FIRST_OF_RIGHT)
 
 
 def has_four(word: Word) -> Bool[Array, ""]:

@@ -45,6 +45,7 @@ def running_sum(values: Int[Array, " A"]) -> Int[Array, " A"]:
     """The cumulative sum, as elementwise operations that fuse with their neighbours."""
     distance, size = 1, values.shape[0]
     while distance < size:
-        values = values + jnp.pad(values, (distance, 0))[:size]
+        nothing = jnp.zeros_like(values[:distance])
+        values = values + jnp.concatenate([nothing, values[: size - distance]])
         distance *= 2
     return values
