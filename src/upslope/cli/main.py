@@ -6,6 +6,8 @@ import time
 
 STARTED = time.perf_counter()  # the first line that runs: imports are counted from here
 
+import contextlib  # noqa: E402
+import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 
@@ -62,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
       argv: the words after `upslope`; those of this process if None.
     """
-    began = STARTED if argv is None else time.perf_counter()
+    owns_process = argv is None
+    began = STARTED if owns_process else time.perf_counter()
     given = list(sys.argv[1:] if argv is None else argv)
     traceback = "--traceback" in given
     given = [word for word in given if word != "--traceback"]
@@ -71,6 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with lasting_outputs(goes_on) as outputs:
         code = run(given, began, traceback)
         outputs.out.flush()
+        if owns_process:
+            leave_computing(code)
         return code if goes_on else code_of(code, outputs)
 
 
@@ -90,6 +95,19 @@ def run(argv: list[str], began: float, traceback: bool) -> int:
         return getattr(error, "exit_code", 130)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 2
+
+
+def leave_computing(code: int) -> None:
+    """Ends the process now if an evaluation that was left is still being computed.
+
+    Everything is saved and closed by then; the interpreter's own end would wait for it.
+    """
+    waiting = sys.modules.get("upslope.engine.waiting")
+    if waiting is not None and waiting.still_computing():
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
 
 
 def code_of(code: int, outputs: Outputs) -> int:

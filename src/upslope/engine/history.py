@@ -44,7 +44,8 @@ class History:
             name: np.asarray(getattr(records.diagnostics, name), float)
             for name in records.diagnostics._fields
         }
-        values |= {f"{INFO}{name}": value for name, value in dict(records.infos).items()}
+        infos: dict[str, np.ndarray] = dict(records.infos)
+        values |= {f"{INFO}{name}": value for name, value in infos.items()}
         seeds = steps.size
         if self.iterations is None:
             self.iterations = np.zeros(seeds, np.int64)

@@ -18,6 +18,7 @@ from upslope.core.records import Returns
 from upslope.engine.executables import compiled
 from upslope.engine.iteration import stream_key
 from upslope.engine.kept_programs import EVALUATIONS, key_of
+from upslope.engine.waiting import fetched
 from upslope.environments.environment import Environment
 from upslope.objectives.objective import EpisodicReturn
 from upslope.sampling.episode_returns import (
@@ -65,7 +66,7 @@ class JaxEvaluator:
         run, environment = self._program(policies, deterministic), self._numbers()
         self.compile_seconds += time.perf_counter() - began
         blocks = [
-            jax.device_get(
+            fetched(
                 run(environment, (self._seed, np.int32(evaluation_index), np.int32(n)), policies)
             )
             for n in range(-(-episodes // self.block))
