@@ -28,7 +28,7 @@ RUN_HELP: dict[str, tuple[Any, str]] = {
     "final_episodes": (int, "Held-out episodes of each seed at the end."),
     "evaluation_share": (
         float | Literal["auto"] | None,
-        "At most this share of the search's steps for evaluations; auto: 0.25 on simulators.",
+        "Share of the search's steps that evaluations may take; auto: 0.25 on simulators.",
     ),
     "evaluation_limit": (
         int | Literal["auto"] | None,
