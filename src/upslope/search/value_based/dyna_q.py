@@ -26,7 +26,13 @@ from upslope.search.value_based.observed_model import (
     observe,
     simulate,
 )
-from upslope.search.value_based.tabular_method import Counts, TabularMethod, moved, only_transition
+from upslope.search.value_based.tabular_method import (
+    Counts,
+    TabularMethod,
+    entry,
+    moved,
+    only_transition,
+)
 
 
 class DynaState(NamedTuple):
@@ -111,16 +117,16 @@ class DynaQ(TabularMethod[DynaState, Trajectories]):
     ) -> tuple[DynaState, DynaDiagnostics]:
         step = only_transition(experience, objective)
         target = step.reward + step.bootstrap * jnp.max(state.values[step.successor])
-        error = target - state.values[step.state, step.action]
+        before = entry(state.values, step.state, step.action)
+        error = target - before
         rate, counts = self.learning_rate_of(state.counts, step.state, step.action)
         values = moved(state.values, step.state, step.action, rate, error)
-        learned = values[step.state, step.action]
         steps = state.steps + 1
         model = observe(state.model, step, steps, self.model)
         values, counts = self._plan(key, values, counts, model, steps, objective.discount)
         diagnostics = DynaDiagnostics(
             td_error=jnp.abs(error),
-            action_value=learned,
+            action_value=before + rate * error,
             reward=step.reward,
             model_steps=jnp.asarray(self.planning_steps, float),
             known_states=model.visited.n_states,

@@ -20,6 +20,7 @@ from upslope.search.value_based.tabular_method import (
     Counts,
     TabularDiagnostics,
     TabularMethod,
+    entry,
     moved,
     only_transition,
 )
@@ -72,7 +73,7 @@ class ExpectedSarsa(TabularMethod[ExpectedSarsaState, Trajectories]):
         after = state.values[step.successor]
         expected = jnp.sum(epsilon_greedy_probabilities(after, candidates.epsilon) * after)
         target = step.reward + step.bootstrap * expected
-        error = target - state.values[step.state, step.action]
+        error = target - entry(state.values, step.state, step.action)
         rate, counts = self.learning_rate_of(state.counts, step.state, step.action)
         values = moved(state.values, step.state, step.action, rate, error)
         diagnostics = TabularDiagnostics(

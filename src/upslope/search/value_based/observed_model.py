@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int, UInt32
 
-from upslope.search.value_based.tabular_method import Transition
+from upslope.search.value_based.tabular_method import Transition, entry
 
 ModelKind = Literal["last", "sampled", "expected"]
 MODEL_KINDS = ("last", "sampled", "expected")
@@ -70,11 +70,14 @@ def observe(model: ObservedModel, step: Transition, clock: Array, kind: ModelKin
         count outcomes, K of them: a new one beyond takes the place of the one seen least.
     """
     state, action = step.state, step.action
-    is_new = model.tried_at[state, action] == 0
+    before = entry(model.tried_at, state, action)
+    is_new = before == 0
+    # The clock is never behind; what is written depends on what was read, so that it comes after.
+    now = jnp.maximum(before, clock.astype(before.dtype))
     return ObservedModel(
         outcomes=_with_outcome(model.outcomes, step, kind),
         visited=_with_trial(model.visited, state, action, is_new),
-        tried_at=model.tried_at.at[state, action].set(clock.astype(model.tried_at.dtype)),
+        tried_at=model.tried_at.at[state, action].set(now),
     )
 
 
@@ -107,8 +110,10 @@ def _with_outcome(outcomes: Outcomes, step: Transition, kind: ModelKind) -> Outc
         same = same & (outcomes.continuation[at] == step.continuation)
         known = jnp.any(same)
         slot = jnp.where(known, jnp.argmax(same), jnp.argmin(counts))
-        count = jnp.where(known, counts[slot], 0.0) + 1.0
-        before = jnp.where(known, outcomes.reward[at][slot], 0.0)
+        # Sums over the row, for the reason that `entry` gives.
+        mine = known & (jnp.arange(counts.shape[0]) == slot)
+        count = jnp.sum(jnp.where(mine, counts, 0.0)) + 1.0
+        before = jnp.sum(jnp.where(mine, outcomes.reward[at], 0.0))
         reward = before + (step.reward - before) / count
     put = (*at, slot)
     return Outcomes(

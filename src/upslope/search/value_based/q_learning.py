@@ -17,6 +17,7 @@ from upslope.search.value_based.tabular_method import (
     Counts,
     TabularDiagnostics,
     TabularMethod,
+    entry,
     moved,
     only_transition,
 )
@@ -66,7 +67,7 @@ class QLearning(TabularMethod[QLearningState, Trajectories]):
     ) -> tuple[QLearningState, TabularDiagnostics]:
         step = only_transition(experience, objective)
         target = step.reward + step.bootstrap * jnp.max(state.values[step.successor])
-        error = target - state.values[step.state, step.action]
+        error = target - entry(state.values, step.state, step.action)
         rate, counts = self.learning_rate_of(state.counts, step.state, step.action)
         values = moved(state.values, step.state, step.action, rate, error)
         diagnostics = TabularDiagnostics(

@@ -24,6 +24,7 @@ from upslope.search.value_based.tabular_method import (
     TabularDiagnostics,
     TabularMethod,
     Transition,
+    entry,
     moved,
     only_transition,
 )
@@ -99,9 +100,9 @@ class Sarsa(TabularMethod[SarsaState, Trajectories]):
         values, counts, window = state.values, state.counts, state.window
         # The action of this step is the one that the oldest of a full window waited for.
         full = window.filled == self.n_step
-        target = _returns(window, values[step.state, step.action])[0]
+        target = _returns(window, entry(values, step.state, step.action))[0]
         oldest = (window.state[0], window.action[0])
-        error = target - values[oldest]
+        error = target - entry(values, *oldest)
         rate, counts = self.learning_rate_of(counts, *oldest, full)
         values = moved(values, *oldest, rate, error)
         window = _with_step(window, step, full)

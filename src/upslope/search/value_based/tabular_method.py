@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from gymnasium import spaces
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from upslope.core.checks import UpslopeError, check_number
 from upslope.core.records import Trajectories
@@ -174,3 +174,14 @@ def moved(
 ) -> Float[Array, "S A"]:
     """The table with q(s, a) moved by a share of its error."""
     return values.at[state, action].add(rate * error)
+
+
+def entry(table: Shaped[Array, "S A"], state: Array, action: Array) -> Shaped[Array, ""]:
+    """The entry of a pair, as the maximum over its row alone.
+
+    XLA computes a reduction once, where it would read a single entry again for each of its uses,
+    some of them after the table has changed: it would copy the whole table at every step.
+    """
+    row = table[state]
+    least = -jnp.inf if jnp.issubdtype(row.dtype, jnp.floating) else jnp.iinfo(row.dtype).min
+    return jnp.max(jnp.where(jnp.arange(row.shape[0]) == action, row, least))
