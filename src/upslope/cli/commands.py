@@ -149,6 +149,7 @@ def evaluate(argv: list[str], began: float) -> int:
     path = run_folder(folder, "evaluate")
     with importing():
         from upslope.cli.summary import print_evaluation
+        from upslope.engine.progress import Evaluation
         from upslope.training import train as training
         from upslope.training.configure import configure
 
@@ -156,6 +157,7 @@ def evaluate(argv: list[str], began: float) -> int:
 
     environment = parsed.pop("env", None)
     evaluation = training.evaluate(path, environment=environment, **parsed)
+    assert isinstance(evaluation, Evaluation)  # no planner: no match
     print_evaluation(evaluation, f"{path}" + (f" on {environment}" if environment else ""))
     return 0
 

@@ -124,13 +124,15 @@ class Run:
             raise UpslopeError("This run wrote no folder to evaluate: give train a folder (out=).")
         from upslope.training.evaluate_run import evaluate
 
-        return evaluate(
+        found = evaluate(
             self.folder,
             episodes=episodes,
             environment=environment,
             deterministic=deterministic,
             seed=seed,
         )
+        assert isinstance(found, Evaluation)  # no planner: no match
+        return found
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float, float]:
         """Interquartile mean of `returns` over seeds, and its bootstrap interval."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -21,9 +21,6 @@ from upslope.objectives.objective import EpisodicReturn, Objective
 from upslope.planning.model_checks import check_model, n_discrete_actions, steps_of_playouts
 from upslope.planning.planner import Planner, PlannerOutput
 from upslope.planning.playouts import play_out, transition_discount
-
-if TYPE_CHECKING:
-    import mctx
 
 # Logits [A] of the prior and the value, of a state and its observation.
 Evaluator = Callable[[EnvironmentState, Observation], tuple[Array, Array]]
@@ -70,11 +67,18 @@ class NetworkSearch(Planner):
     def search(
         self,
         key: Key,
-        root: mctx.RootFnOutput,
-        recurrent: Callable[..., tuple[mctx.RecurrentFnOutput, PyTree]],
+        root: PyTree,
+        recurrent: Callable[..., tuple[PyTree, PyTree]],
         invalid: Array,
-    ) -> mctx.PolicyOutput[PyTree]:
-        """mctx's search of a batch of one."""
+    ) -> PyTree:
+        """mctx's search of a batch of one: its `PolicyOutput`.
+
+        Args:
+          key: consumed.
+          root: mctx's `RootFnOutput`.
+          recurrent: the model and the evaluator, as mctx asks for them.
+          invalid: illegal actions [1, A].
+        """
 
     @property
     def model_steps(self) -> int:
@@ -82,7 +86,7 @@ class NetworkSearch(Planner):
         return self.n_simulations * (1 + rollout) + rollout
 
     def plan(self, key: Key, state: EnvironmentState, memory: Memory) -> PlannerOutput:
-        import mctx
+        mctx = mctx_module(type(self).__name__)
 
         root_key, search_key = jax.random.split(key)
         logits, value = self.evaluate(root_key, state, self._observe(state), jnp.zeros((), bool))
@@ -124,9 +128,9 @@ class NetworkSearch(Planner):
 
     def _recurrent(
         self, params: PyTree, key: Key, action: Array, states: PyTree
-    ) -> tuple[mctx.RecurrentFnOutput, PyTree]:
+    ) -> tuple[PyTree, PyTree]:
         """One step in the model, of a batch of one, as mctx asks for it."""
-        import mctx
+        mctx = mctx_module(type(self).__name__)
 
         state = jax.tree.map(lambda leaf: leaf[0], states)
         step_key, value_key = jax.random.split(key)
@@ -204,11 +208,11 @@ class PUCT(NetworkSearch):
     def search(
         self,
         key: Key,
-        root: mctx.RootFnOutput,
-        recurrent: Callable[..., tuple[mctx.RecurrentFnOutput, PyTree]],
+        root: PyTree,
+        recurrent: Callable[..., tuple[PyTree, PyTree]],
         invalid: Array,
-    ) -> mctx.PolicyOutput[PyTree]:
-        import mctx
+    ) -> PyTree:
+        mctx = mctx_module(type(self).__name__)
 
         return mctx.muzero_policy(
             params=(),
@@ -279,11 +283,11 @@ class GumbelMCTS(NetworkSearch):
     def search(
         self,
         key: Key,
-        root: mctx.RootFnOutput,
-        recurrent: Callable[..., tuple[mctx.RecurrentFnOutput, PyTree]],
+        root: PyTree,
+        recurrent: Callable[..., tuple[PyTree, PyTree]],
         invalid: Array,
-    ) -> mctx.PolicyOutput[PyTree]:
-        import mctx
+    ) -> PyTree:
+        mctx = mctx_module(type(self).__name__)
 
         transform = functools.partial(
             mctx.qtransform_completed_by_mix_value,
@@ -305,12 +309,17 @@ class GumbelMCTS(NetworkSearch):
         )
 
 
-def mctx_module(owner: str) -> None:
-    """Raises unless mctx is installed."""
+def mctx_module(owner: str) -> PyTree:
+    """The module mctx. Its classes are made at run time: no checker knows what they take.
+
+    Raises:
+      UpslopeError: it is not installed.
+    """
     try:
-        import mctx  # noqa: F401
+        import mctx
     except ImportError as missing:
         raise UpslopeError(
             f"{owner} searches with mctx, which is not installed: pip install 'upslope[planning]'. "
             "The planner 'mcts' needs nothing."
         ) from missing
+    return mctx
