@@ -17,7 +17,7 @@ LONGEST_SILENCE = 10.0
 SHORTEST_SILENCE = 1.0
 SHARE = 0.1
 # Seconds of an evaluation that is announced, because the last one took as long; so is the first.
-WORTH_A_LINE = 0.2
+WORTH_A_LINE = 1.0
 
 
 class PlainDisplay:
