@@ -25,7 +25,7 @@ def problem(size, branching=SUCCESSORS, dtype=np.float64):
     rng = np.random.default_rng(0)
     successor = rng.integers(0, size, (size, ACTIONS, branching), dtype=np.int32)
     probability = rng.standard_exponential((size, ACTIONS, branching), dtype=np.float32)
-    probability = probability.astype(dtype)
+    probability = probability.astype(dtype, copy=False)
     probability /= probability.sum(axis=-1, keepdims=True)
     return successor, probability, rng.uniform(size=(size, ACTIONS))
 

@@ -131,7 +131,9 @@ class SparseBackup(Backup):
         return self.successor.shape[-1]
 
     def expected(self, values: Float[Array, " S"]) -> Float[Array, "S A"]:
-        weight = self.probability.astype(values.dtype)
+        # Tied to the values: a loop would convert all probabilities once, and keep them twice.
+        probability, values = jax.lax.optimization_barrier((self.probability, values))
+        weight = probability.astype(values.dtype)
         return jnp.sum(weight * take(values, self.successor), axis=-1) / self.total
 
     def state_action_values(
