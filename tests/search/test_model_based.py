@@ -179,7 +179,7 @@ def test_the_maze_is_left_by_its_shortest_way():
 def test_it_begins_with_the_start_policy():
     objective = DiscountedReturn(gamma=GAMMA)
     environment = seeded_garnet(seed=0)
-    method = configured(environment, objective, n_steps=10, learning_starts=20)
+    method = configured(environment, objective, n_steps=10, learning_starts=20, start="policy")
     sure = TabularSoftmax(
         jnp.zeros((environment.n_states, environment.n_actions)).at[:, 1].set(1e3)
     )

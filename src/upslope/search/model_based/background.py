@@ -15,6 +15,7 @@ from upslope.core.records import Replayed, Trajectories
 from upslope.models.model import Model
 from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
+from upslope.sampling.experience import EpisodeReturns
 from upslope.sampling.jax_sampler import JaxSampler
 from upslope.search.model_based.foresight import EndedReturns, Foresight
 from upslope.search.model_based.way_of_planning import WayOfPlanning
@@ -26,13 +27,15 @@ class BackgroundState(NamedTuple):
 
     method: Any  # the method's own state
     predicted: Array  # scalar: mean return of the last episodes in the model, NaN before any
+    start: Policy  # where the search began
 
 
 class PolicySearchInModel(WayOfPlanning[BackgroundState]):
     """Improves a policy on simulated experience whenever the model has been refitted.
 
     The form of Dyna and of MBPO: real steps for the model, simulated ones for the policy, which
-    goes on from where the last fit left it.
+    goes on from where the last fit left it. A method that tries populations begins anew at the
+    start policy: where it has narrowed to belongs to the model before.
 
     Attributes:
       method: configured for the model.
@@ -43,14 +46,17 @@ class PolicySearchInModel(WayOfPlanning[BackgroundState]):
     iterations: int = eqx.field(static=True)
 
     def init(self, key: Key, policy: Policy, model: Model, objective: Objective) -> BackgroundState:
-        return BackgroundState(self.method.init(key, policy, objective), jnp.full((), jnp.nan))
+        nan = jnp.full((), jnp.nan)
+        return BackgroundState(self.method.init(key, policy, objective), nan, policy)
 
     def improve(
         self, key: Key, state: BackgroundState, model: Model, objective: Objective
     ) -> tuple[BackgroundState, Array]:
-        ask_key, start_key, loop_key = jax.random.split(key, 3)
-        method = self.method
-        actor = method.ask(ask_key, state.method)
+        ask_key, start_key, loop_key, init_key = jax.random.split(key, 4)
+        method, before = self.method, state.method
+        if isinstance(method.experience, EpisodeReturns):
+            before = method.init(init_key, state.start, objective)
+        actor = method.ask(ask_key, before)
         sampler = JaxSampler.create(start_key, model, method.experience, objective, actor)
 
         def iteration(
@@ -70,13 +76,11 @@ class PolicySearchInModel(WayOfPlanning[BackgroundState]):
             return (inner, sampler), (earned, seen.episodes, seen.steps)
 
         keys = jax.random.split(loop_key, self.iterations)
-        (inner, _), (earned, episodes, steps) = jax.lax.scan(
-            iteration, (state.method, sampler), keys
-        )
+        (inner, _), (earned, episodes, steps) = jax.lax.scan(iteration, (before, sampler), keys)
         last = max(self.iterations // 4, 1)  # of policies near the one that is kept
         predicted = jnp.sum(earned[-last:]) / jnp.sum(episodes[-last:])
         predicted = jnp.where(jnp.isnan(predicted), state.predicted, predicted)
-        return BackgroundState(inner, predicted), jnp.sum(steps).astype(float)
+        return BackgroundState(inner, predicted, state.start), jnp.sum(steps).astype(float)
 
     def explorer(self, state: BackgroundState, model: Model) -> Actor:
         return self.method.solution(state.method)

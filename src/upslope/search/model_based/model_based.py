@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -13,7 +13,7 @@ from jax import Array
 
 from upslope.core.actor import Actor
 from upslope.core.annotations import Key
-from upslope.core.checks import UpslopeError, check_number
+from upslope.core.checks import UpslopeError, check_choice, check_number
 from upslope.core.records import Replayed, Trajectories
 from upslope.models.model import Model
 from upslope.objectives.objective import Objective
@@ -29,7 +29,7 @@ from upslope.search.model_based.parts import (
     model_for,
     way_for,
 )
-from upslope.search.model_based.start import StartThen
+from upslope.search.model_based.start import RandomActions, StartThen
 from upslope.search.model_based.way_of_planning import AnyWay
 from upslope.search.search_method import Defaults, Part, ProblemSpec, SearchMethod
 
@@ -65,7 +65,7 @@ class ModelBased(SearchMethod[ModelBasedState, Any]):
               a_t = \text{plan}(\hat p_\theta, s_t), \qquad \text{and again}
 
     Every iteration takes `n_steps` in the environment, refits the model to everything seen so far
-    and plans in it. The first `learning_starts` steps are drawn from the start policy. The model
+    and plans in it. The first `learning_starts` steps are taken at random. The model
     and what plans in it are named; each has settings of its own (`--model.NAME`,
     `--planner.NAME`). A planner acts by planning at every step; a search method in its place is
     trained within the model after each fit (the form of Dyna and of MBPO). No guarantee: a policy
@@ -78,7 +78,10 @@ class ModelBased(SearchMethod[ModelBasedState, Any]):
       planner: a registered planner, `"value-iteration"`, or a search method; None for what fits the
         model. Static.
       n_steps: environment steps per iteration. Static.
-      learning_starts: steps by the start policy before anything is planned.
+      learning_starts: steps before anything is planned.
+      start: how these are taken: `"random"`, evenly over the actions, or by the start `"policy"`,
+        as with `start_from`. Static.
+      epsilon: share of random actions from then on, while it collects.
       buffer_size: steps kept, from which models that want batches draw. Static.
       iterations_per_fit: iterations of a search method in the model after each fit. Static.
       model_settings: of the model, by name. Static.
@@ -104,6 +107,8 @@ class ModelBased(SearchMethod[ModelBasedState, Any]):
     planner: str | None = eqx.field(static=True, default=None)
     n_steps: int = eqx.field(static=True, default=50)
     learning_starts: int | Array = 100
+    start: Literal["random", "policy"] = eqx.field(static=True, default="random")
+    epsilon: float | Array = 0.05
     buffer_size: int = eqx.field(static=True, default=100_000)
     iterations_per_fit: int = eqx.field(static=True, default=20)
     model_settings: Frozen = eqx.field(static=True, default=(), converter=frozen)
@@ -118,6 +123,8 @@ class ModelBased(SearchMethod[ModelBasedState, Any]):
         for name in ("n_steps", "buffer_size", "iterations_per_fit"):
             check_number("ModelBased", name, getattr(self, name), at_least=1, integer=True)
         check_number("ModelBased", "learning_starts", self.learning_starts, at_least=0)
+        check_number("ModelBased", "epsilon", self.epsilon, at_least=0, at_most=1)
+        check_choice("ModelBased", "start", self.start, ("random", "policy"))
 
     @property
     def experience(self) -> Steps | Replay:
@@ -127,7 +134,7 @@ class ModelBased(SearchMethod[ModelBasedState, Any]):
         return Replay(fresh, self.buffer_size, self.blank.n_batches, self.blank.batch_size)
 
     def configure(self, spec: ProblemSpec) -> ModelBased:
-        if getattr(spec.policy, "has_memory", False):
+        if self.start == "policy" and getattr(spec.policy, "has_memory", False):
             raise UpslopeError(
                 "ModelBased got a start policy with memory: models are of what is observed now. "
                 "Use a policy without, such as 'softmax' or 'gaussian'."
@@ -156,7 +163,10 @@ class ModelBased(SearchMethod[ModelBasedState, Any]):
     def ask(self, key: Key, state: ModelBasedState) -> StartThen:
         _, way = self._configured()
         actor = way.explorer(state.planning, state.model)
-        return StartThen(state.policy, actor, state.steps >= self.learning_starts)
+        anything = RandomActions.of(state.model)
+        first = state.policy if self.start == "policy" else anything
+        started = state.steps >= self.learning_starts
+        return StartThen(first, actor, anything, started, self.epsilon)
 
     def tell(
         self,

@@ -20,9 +20,8 @@ from upslope.models.model import Model
 from upslope.models.tabular import TabularModel
 from upslope.objectives.objective import DiscountedReturn, Objective
 from upslope.planning.dynamic_programming.backup import DenseBackup
-from upslope.planning.dynamic_programming.solver import Iterate, Stop
+from upslope.planning.dynamic_programming.solver import Stop, first_iterate
 from upslope.planning.dynamic_programming.value_iteration import jacobi_sweeps
-from upslope.policies.epsilon_greedy import EpsilonGreedy
 from upslope.policies.policy import Policy
 from upslope.policies.tabular_softmax import TabularSoftmax
 from upslope.search.model_based.foresight import Audit, EndedReturns, Foresight
@@ -39,19 +38,18 @@ class PlannedValues(NamedTuple):
 
 
 class GreedyInTable(WayOfPlanning[PlannedValues]):
-    r"""Acts greedily on the optimal action values of a finite model, epsilon-greedily to explore.
+    r"""Acts greedily on the optimal action values of a finite model.
 
     .. math:: q(s, a) \leftarrow \hat R(s, a) + \gamma \sum_{s'} \hat P(s' \mid s, a)
               \max_b q(s', b)
 
     Sweeps begin at the values of the last fit and end when no value can be off by more than
     `tolerance`, or after `max_sweeps`. With a model that is optimistic of what it has not seen this
-    is R-max, which explores without random actions (`epsilon` 0).
+    is R-max, which explores without random actions, too.
 
     Attributes:
       tolerance: bound on the error of the values, in units of the return.
       max_sweeps: at most so many after each fit. Static.
-      epsilon: share of random actions while it collects.
       truth: the environment's own MDP where it is known: what the model is compared with. Not a
         setting.
 
@@ -62,7 +60,6 @@ class GreedyInTable(WayOfPlanning[PlannedValues]):
     name: ClassVar[str] = "value-iteration"
     tolerance: float | Array = 1e-4
     max_sweeps: int = eqx.field(static=True, default=1000)
-    epsilon: float | Array = 0.0
     truth: FiniteMDP | None = eqx.field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,7 +68,6 @@ class GreedyInTable(WayOfPlanning[PlannedValues]):
     def __check_init__(self) -> None:
         check_number("value-iteration", "tolerance", self.tolerance, above=0)
         check_number("value-iteration", "max_sweeps", self.max_sweeps, at_least=1, integer=True)
-        check_number("value-iteration", "epsilon", self.epsilon, at_least=0, at_most=1)
 
     def configure(self, model: Model, spec: ProblemSpec) -> GreedyInTable:
         """The planner for a problem.
@@ -113,7 +109,7 @@ class GreedyInTable(WayOfPlanning[PlannedValues]):
         mdp = model.finite_mdp()
         gamma = jnp.asarray(objective.discount, mdp.reward.dtype)
         backup = DenseBackup(mdp.reward, mdp.terminal, mdp.transition)
-        begin = Iterate.start(backup)._replace(values=state.values)
+        begin = first_iterate(backup)._replace(values=state.values)
         most = jnp.asarray(self.max_sweeps, jnp.int32)
         goal = 2 * (1 - gamma) / jnp.maximum(gamma, 1e-6) * self.tolerance
         found = jacobi_sweeps(backup, gamma, begin, Stop(goal, most, most))
@@ -126,8 +122,7 @@ class GreedyInTable(WayOfPlanning[PlannedValues]):
         return PlannedValues(values, action_values, start), jnp.zeros(())
 
     def explorer(self, state: PlannedValues, model: Model) -> Actor:
-        n_actions = state.action_values.shape[-1]
-        return EpsilonGreedy(TabularSoftmax(state.action_values), self.epsilon, n_actions)
+        return TabularSoftmax(state.action_values).greedy()
 
     def solution(self, state: PlannedValues, model: Model) -> Actor:
         return TabularSoftmax(state.action_values)
