@@ -193,6 +193,7 @@ def initial_sequences(
       std: of numbers, in halves of the range between the bounds (in their own unit without
         bounds).
     """
+    kind = ActionKind(*kind)  # a saved planner comes back with a plain tuple
     if kind.n_actions is not None:
         return CategoricalSequences(jnp.full((horizon, kind.n_actions), 1.0 / kind.n_actions))
     bounds = environment.action_bounds()

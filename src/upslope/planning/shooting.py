@@ -83,8 +83,7 @@ class ShootingPlanner(Planner):
 
     def start(self) -> Sequences:
         """The distribution when nothing is known."""
-        kind = ActionKind(*self.actions)  # a plain tuple where the planner was loaded from a file
-        return initial_sequences(kind, self.environment, self.horizon, self.std)
+        return initial_sequences(self.actions, self.environment, self.horizon, self.std)
 
     def initial_memory(self) -> Memory:
         return self.start() if self.warm_start else ()

@@ -14,9 +14,10 @@ from upslope.core.annotations import Action, Key, Memory, Observation, PyTree
 from upslope.core.checks import UpslopeError, check_path
 from upslope.policies.actor import Actor
 from upslope.policies.twin.actor import generator
-from upslope.storage.policy_artifact import load_policy, save_policy
+from upslope.storage.policy_artifact import save_policy
 from upslope.training.observation_reader import ObservationReader
 from upslope.training.run_folder import RunFolder
+from upslope.training.saved_policy import load_policy
 
 if TYPE_CHECKING:
     from gymnasium import spaces

@@ -15,12 +15,13 @@ from upslope.engine.progress import Evaluation
 from upslope.environments import make
 from upslope.environments.environment import Environment
 from upslope.planning import Planner
-from upslope.storage.policy_artifact import LoadedPolicy, load_policy
+from upslope.storage.policy_artifact import LoadedPolicy
 from upslope.training.build import Built, build, same_kind
 from upslope.training.config import RunConfig, check_imports
 from upslope.training.given_environment import again, is_of_run, named
 from upslope.training.programs import make_evaluator
 from upslope.training.run_folder import RunFolder
+from upslope.training.saved_policy import load_policy
 
 if TYPE_CHECKING:
     from upslope.environments.factory import EnvironmentLike

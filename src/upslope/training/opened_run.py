@@ -12,11 +12,12 @@ from upslope.engine.history import History
 from upslope.engine.progress import Evaluation, Summary
 from upslope.storage import atomic_folder
 from upslope.storage.evaluations_file import read_evaluations
-from upslope.storage.policy_artifact import LoadedPolicy, load_policy
+from upslope.storage.policy_artifact import LoadedPolicy
 from upslope.training.config import RunConfig
 from upslope.training.recorder import name_in_history
 from upslope.training.run import Run
 from upslope.training.run_folder import RunFolder
+from upslope.training.saved_policy import load_policy
 
 
 def open_run(path: str | Path) -> Run:
