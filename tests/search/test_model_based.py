@@ -8,17 +8,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from upslope import exact
 from upslope.core.checks import UpslopeError
 from upslope.core.records import Trajectories
 from upslope.engine.iteration import iterate
 from upslope.environments import DynaMaze, Pendulum, seeded_garnet
+from upslope.models import LinearGaussianModel
 from upslope.objectives import DiscountedReturn, EpisodicReturn
 from upslope.policies import TabularSoftmax
 from upslope.sampling import JaxSampler
 from upslope.search import ModelBased, ProblemSpec
 from upslope.search.model_based.foresight import RunningReturns, go_on, returns_ahead
+from upslope.search.model_based.start import RandomActions
 
 GAMMA = 0.9
 
@@ -192,6 +195,20 @@ def test_it_begins_with_the_start_policy():
             for k in range(4)
         ]
         assert (acts == [1, 1, 1, 1]) is not started
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_random_actions_are_random(bounded):
+    """Over the whole range, or standard normal where there is none: bounds of 4.5 deviations."""
+    model = LinearGaussianModel()
+    space = spaces.Box(-2.0, 2.0, (1,)) if bounded else spaces.Box(-np.inf, np.inf, (1,))
+    actor = RandomActions.of(model.configure(spaces.Box(-np.inf, np.inf, (2,)), space))
+    keys = jax.random.split(jax.random.key(0), 2000)
+    drawn = jax.vmap(lambda key: actor.act(actor.noise(key), jnp.zeros(2), ()).action)(keys)
+    drawn = np.asarray(drawn)
+    deviation = 4 / np.sqrt(12) if bounded else 1.0
+    assert abs(drawn.mean()) < 4.5 * deviation / np.sqrt(2000)
+    assert abs(drawn.std() - deviation) < 4.5 * deviation / np.sqrt(2 * 2000)
 
 
 def test_what_does_not_fit_is_said_before_any_work():

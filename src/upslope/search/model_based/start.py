@@ -33,7 +33,8 @@ class RandomActions(Actor):
         return cls(initial_sequences(kind, model, horizon=1, std=1.0))
 
     def act(self, noise: Key, observation: Observation, memory: Memory) -> Act:
-        return Act(self.sequences.draw_evenly(noise, 1)[0, 0], memory)
+        # The first of numbers without bounds is their mean; the second is drawn.
+        return Act(self.sequences.draw_evenly(noise, 2)[1, 0], memory)
 
 
 class StartThen(Actor):
