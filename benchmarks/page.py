@@ -32,6 +32,7 @@ PARTS = {
     "populations": ("Populations, beside evosax", "populations.py --evosax-python EVOSAX"),
     "gradient_free": ("Presets of methods that see returns alone", "gradient_free.py"),
     "noise": ("The winner's curse", "noise.py"),
+    "model_based": ("Model-based search from a cold process", "model_based.py"),
     "gait": ("A quadruped's gait", "gait/experiment.py"),
     "cartpole_cold_start": (
         "CartPole from a cold process, beside Stable-Baselines3",
