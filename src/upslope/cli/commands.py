@@ -226,7 +226,7 @@ def tune(argv: list[str], began: float) -> int:
 
 
 def list_names(argv: list[str], began: float) -> int:
-    """`upslope list envs|methods|policies|objectives|estimators|planners|engines`."""
+    """`upslope list KIND`, of `listing.KINDS`."""
     from upslope.cli.listing import KINDS, listing
 
     usage = f"usage: upslope list {'|'.join(KINDS)}\n\nThe names there are, with a line about each."

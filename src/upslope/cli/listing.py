@@ -21,8 +21,15 @@ from upslope.core.checks import UpslopeError, nearest, unknown_name
 from upslope.core.registry import Registry
 from upslope.core.shell_command import shell_command
 
-KINDS = ("envs", "methods", "policies", "objectives", "estimators", "planners", "engines")
-NAMED = ("methods", "envs", "policies", "objectives", "planners", "estimators")  # what is shown
+KINDS = (
+    *("envs", "methods", "policies", "objectives", "estimators"),
+    *("planners", "solvers", "models", "engines"),
+)
+# What is shown, in this order where a name is of several kinds.
+NAMED = (
+    *("methods", "envs", "policies", "objectives"),
+    *("planners", "solvers", "models", "estimators"),
+)
 OTHER_NAMES = {
     "env": "envs",
     "environments": "envs",
@@ -32,6 +39,8 @@ OTHER_NAMES = {
     "objective": "objectives",
     "estimator": "estimators",
     "planner": "planners",
+    "solver": "solvers",
+    "model": "models",
     "engine": "engines",
 }
 
@@ -66,6 +75,14 @@ def registry(kind: str) -> Registry:
         from upslope.planning import PLANNERS
 
         return PLANNERS
+    if kind == "solvers":
+        from upslope.planning.dynamic_programming import SOLVERS
+
+        return SOLVERS
+    if kind == "models":
+        from upslope.models import MODELS
+
+        return MODELS
     if kind == "engines":
         from upslope.sampling import ENGINES
 
@@ -127,6 +144,7 @@ def card_of(kind: str, name: str, width: int) -> Iterator[str]:
         type_name,
         value_text,
     )
+    from upslope.training.settings import defaults_of
 
     entry = registry(kind).entry(name)
     thing = entry.load()
@@ -164,12 +182,18 @@ def card_of(kind: str, name: str, width: int) -> Iterator[str]:
             yield from wrapped(reference, width, indent="  ")
     if kind == "methods":
         yield ""
-        yield f"Try it: {shell_command('train', 'CartPole-v1', name)}"
+        yield f"Try it: {shell_command('train', defaults_of(thing).example, name)}"
     if kind == "envs" and not lacks_settings(thing):
         yield from accepted(name, thing(), width)
     if kind == "planners":
         yield ""
-        yield f"Try it: {shell_command('evaluate', 'Pendulum-v1', '--planner', name)}"
+        yield f"Try it: {shell_command('evaluate', thing.example, '--planner', name)}"
+    if kind == "solvers":
+        yield ""
+        yield f"Try it: {shell_command('solve', 'garnet', name)}"
+    if kind == "models":
+        yield ""
+        yield f"Try it: {shell_command('train', thing.example, 'model-based', '--model', name)}"
     if kind == "estimators":
         yield ""
         yield f"Try it: {shell_command('gradcheck', 'short-corridor', '--estimators', name)}"

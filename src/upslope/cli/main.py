@@ -28,7 +28,7 @@ COMMANDS = {
     "report": "RUN...         one page about a run, or runs against each other",
     "export": "RUN            a policy for programs without Upslope",
     "tune": "ENV [METHOD]   settings found by trials, checked on fresh seeds",
-    "list": "envs|methods|policies|objectives|estimators",
+    "list": "envs|methods|policies|objectives|estimators|planners|solvers|models",
     "show": "NAME           equation, settings and reference of a method; what an ENV accepts",
 }
 WITHOUT_OUTPUT = {  # what has to be done whoever looks on

@@ -94,6 +94,7 @@ class LinearGaussianModel(Model):
     """
 
     name: ClassVar[str] = "linear-gaussian"
+    example: ClassVar[str] = "linear-quadratic"
     n_batches: ClassVar[int] = 0
     batch_size: ClassVar[int] = 0
     ridge: float | Float[Array, ""] = 0.0

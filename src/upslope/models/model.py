@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import equinox as eqx
 from jax import Array
@@ -81,12 +81,14 @@ class Model(Environment):
     loop.
 
     Attributes:
+      example: an environment that it can be fitted to. A class attribute.
       n_batches: replayed batches that an `update` wants; 0 for none. Static.
       batch_size: steps of each. Static.
       observation_json: the space of observations; None before `configure`. Static.
       action_json: likewise of actions. Static.
     """
 
+    example: ClassVar[str] = "Pendulum-v1"
     n_batches: eqx.AbstractVar[int]
     batch_size: eqx.AbstractVar[int]
     observation_json: eqx.AbstractVar[str | None]

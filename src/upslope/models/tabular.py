@@ -78,6 +78,7 @@ class TabularModel(Model):
     """
 
     name: ClassVar[str] = "tabular"
+    example: ClassVar[str] = "dyna-maze"
     n_batches: ClassVar[int] = 0
     batch_size: ClassVar[int] = 0
     estimate: Estimate = eqx.field(static=True, default="maximum-likelihood")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 from jax import Array
@@ -50,6 +50,7 @@ class LQR(Planner):
       Bertsekas (2017), sections 3.1 and 4.2; Dean et al. (2020), for certainty equivalence.
     """
 
+    example: ClassVar[str] = "linear-quadratic"
     environment: Environment
     objective: Objective = EpisodicReturn()
     horizon: int | None = eqx.field(static=True, default=100)

@@ -35,6 +35,7 @@ class Planner(eqx.Module):
     Attributes:
       environment: in which it simulates.
       objective: whose discount it counts rewards with.
+      example: an environment in which it can be tried. A class attribute.
       plays_for_both: whether it can plan in an `AlternatingGame`, where the next move may be the
         opponent's. A class attribute.
       stops_early: whether `model_steps` is the most, because simulations end with their episodes.
@@ -43,6 +44,7 @@ class Planner(eqx.Module):
 
     plays_for_both: ClassVar[bool] = False
     stops_early: ClassVar[bool] = False
+    example: ClassVar[str] = "Pendulum-v1"
     environment: eqx.AbstractVar[Environment]
     objective: eqx.AbstractVar[Objective]
 

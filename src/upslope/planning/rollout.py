@@ -72,6 +72,7 @@ class Rollout(Planner):
 
     plays_for_both: ClassVar[bool] = True
     stops_early: ClassVar[bool] = True
+    example: ClassVar[str] = "CartPole-v1"
     environment: Environment
     objective: Objective = EpisodicReturn()
     base: Actor | None = None

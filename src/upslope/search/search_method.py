@@ -46,6 +46,7 @@ class Defaults(NamedTuple):
       objective: a registered name.
       objective_settings: its fields.
       total_timesteps: environment steps per seed.
+      example: an environment in which it can be tried.
       seeds: how many searches run side by side.
       evaluations: how often the solutions are evaluated on the way.
       evaluation_episodes: held-out episodes each time.
@@ -62,6 +63,7 @@ class Defaults(NamedTuple):
     evaluations: int = 10
     evaluation_episodes: int = 20
     final_episodes: int = 100
+    example: str = "CartPole-v1"
     divides: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 

@@ -45,6 +45,7 @@ class NetworkSearch(Planner):
     """
 
     plays_for_both: ClassVar[bool] = True
+    example: ClassVar[str] = "CartPole-v1"
     environment: eqx.AbstractVar[Environment]
     objective: eqx.AbstractVar[Objective]
     evaluator: eqx.AbstractVar[Evaluator | None]

@@ -118,6 +118,7 @@ class UCT(Planner):
 
     plays_for_both: ClassVar[bool] = True
     stops_early: ClassVar[bool] = True
+    example: ClassVar[str] = "CartPole-v1"
     environment: Environment
     objective: Objective = EpisodicReturn()
     n_simulations: int = eqx.field(static=True, default=1000)

@@ -68,7 +68,7 @@ class ExactGradientAscent(SearchMethod[ExactGradientState, Environment]):
     """
 
     name: ClassVar[str] = "exact-gradient"
-    defaults: ClassVar[Defaults] = Defaults(total_timesteps=1000)
+    defaults: ClassVar[Defaults] = Defaults(total_timesteps=1000, example="short-corridor")
     learning_rate: float | Array = 0.1
     optimizer: Optimizer = eqx.field(static=True, default="sgd")
     max_grad_norm: float | Array | None = None
@@ -189,7 +189,7 @@ class ExactNaturalGradient(ExactGradientAscent):
     """
 
     name: ClassVar[str] = "natural-gradient"
-    defaults: ClassVar[Defaults] = Defaults(total_timesteps=100)
+    defaults: ClassVar[Defaults] = Defaults(total_timesteps=100, example="short-corridor")
     damping: float = eqx.field(static=True, default=0.0)
 
     def __check_init__(self) -> None:

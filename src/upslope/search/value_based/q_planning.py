@@ -63,7 +63,10 @@ class QPlanning(TabularMethod[QPlanningState, Environment]):
 
     name: ClassVar[str] = "q-planning"
     defaults: ClassVar[Defaults] = Defaults(
-        policy="tabular-softmax", objective="discounted", total_timesteps=1000
+        policy="tabular-softmax",
+        objective="discounted",
+        total_timesteps=1000,
+        example="dyna-maze",
     )
     learning_rate: float | Array = 1.0
     learning_rate_exponent: float = eqx.field(static=True, default=0.7)

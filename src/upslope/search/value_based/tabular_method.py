@@ -64,7 +64,9 @@ class TabularMethod(SearchMethod[State, Experience]):
       total_timesteps: the budget, for epsilon's schedule.
     """
 
-    defaults: ClassVar[Defaults] = Defaults(policy="tabular-softmax", objective="discounted")
+    defaults: ClassVar[Defaults] = Defaults(
+        policy="tabular-softmax", objective="discounted", example="dyna-maze"
+    )
     writes_by_index: ClassVar[bool] = True
     learning_rate: float | Array = 0.1
     learning_rate_exponent: float = eqx.field(static=True, default=0.0)
