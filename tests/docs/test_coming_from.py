@@ -13,7 +13,7 @@ from upslope.training.config import OBJECTIVE_SETTINGS, POLICY_SETTINGS, RUN_SET
 from upslope.training.settings import method_settings
 
 PAGE = (ROOT / "docs" / "coming-from.md").read_text()
-ROW = re.compile(r"^\| ((?:`\w+`(?:, )?)+) \| `(\w+)` \|$", re.MULTILINE)
+ROW = re.compile(r"^\| ((?:`[\w+]+`(?:, )?)+) \| `([\w-]+)` \|$", re.MULTILINE)
 FLAGS = re.compile(r"^\| `--([\w-]+)[^`|]*`[^|]* \| `--([\w-]+)", re.MULTILINE)
 
 
@@ -25,7 +25,7 @@ def section(title, text=PAGE):
 def listed(text):
     """What the page calls each name of elsewhere."""
     return {
-        name: ours for names, ours in ROW.findall(text) for name in re.findall(r"`(\w+)`", names)
+        name: ours for names, ours in ROW.findall(text) for name in re.findall(r"`([\w+]+)`", names)
     }
 
 
@@ -73,4 +73,4 @@ def test_what_is_the_same_is_a_setting(library):
 
 def test_the_targets_of_names_exist():
     optimization = {"budget", "target"}  # of `minimize`
-    assert set(ALIASES.values()) <= settings() | optimization
+    assert set(ALIASES.values()) <= settings() | optimization | set(METHODS.names())
