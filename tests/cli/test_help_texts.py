@@ -13,7 +13,7 @@ from upslope.cli.setting import method_settings_from, settings_from
 from upslope.cli.train_command import OUTPUT, POLICY_HELP, RUN_HELP
 
 ROOT = Path(__file__).parents[2]
-KINDS = ("methods", "policies", "objectives", "envs", "planners")
+KINDS = ("methods", "policies", "objectives", "envs", "planners", "models")
 SPACES = {"key", "observation_space", "action_space"}
 # Words without which a text still has to say what the setting is.
 SYMBOLS = {"alpha", "beta", "gamma", "epsilon", "lambda", "sigma", "theta", "none", "even"}

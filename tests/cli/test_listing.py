@@ -1,11 +1,15 @@
 """`upslope list` and `upslope show`."""
 
+import re
+
 import pytest
 
 from upslope.cli.equation import terminal_math
 from upslope.cli.main import main
 from upslope.environments import ENVIRONMENTS
+from upslope.models import MODELS
 from upslope.objectives import OBJECTIVES
+from upslope.planning import PLANNERS
 from upslope.policies import POLICIES
 from upslope.search import METHODS
 
@@ -17,6 +21,8 @@ from upslope.search import METHODS
         ("methods", METHODS),
         ("policies", POLICIES),
         ("objectives", OBJECTIVES),
+        ("planners", PLANNERS),
+        ("models", MODELS),
     ],
 )
 def test_every_name_has_its_line(kind, registry, capsys):
@@ -31,7 +37,9 @@ def test_every_name_has_its_line(kind, registry, capsys):
 def test_a_method_shows_equation_settings_and_reference(name, capsys):
     assert main(["show", name]) == 0
     text = capsys.readouterr().out
-    equations = [line for line in text.splitlines() if line.startswith("    ") and "θ" in line]
+    equations = [
+        line for line in text.splitlines() if line.startswith("    ") and re.search("[θQ]", line)
+    ]
     assert equations
     assert "References" in text
     assert "(" in text.split("References")[1]
@@ -60,6 +68,17 @@ def test_a_name_of_two_kinds_shows_both(capsys):
     assert "--population-size" in method
     assert "--horizon  int  = 20" in planner
     assert "--planner cem" in planner
+
+
+def test_a_model_shows_its_flags_and_the_items_of_its_lists(capsys):
+    assert main(["show", "ensemble"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.endswith("b = 1, …, E") for line in lines)
+    items = [i for i, line in enumerate(lines) if line.startswith("- ")]
+    assert [lines[i].split(":")[0] for i in items] == ['- "ts-infinity"', '- "ts1"', '- "mean"']
+    assert all(lines[i].startswith("  ") for i in range(items[0], items[1]) if i not in items)
+    assert "  --model.n-members  int  = 5" in lines
+    assert not any("json" in line for line in lines)
 
 
 def test_an_unknown_name_gets_the_near_ones_and_the_way_to_all(capsys):

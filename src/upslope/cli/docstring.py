@@ -14,7 +14,8 @@ class Docstring(NamedTuple):
 
     Attributes:
       summary: its first line.
-      body: the paragraphs between the first line and the sections, without equations.
+      body: the paragraphs between the first line and the sections, without equations; the items of
+        a list one by one.
       equations: what stands under `.. math::`, as LaTeX.
       settings: the meaning of each attribute or argument, one line each.
       references: where it comes from.
@@ -41,7 +42,12 @@ def read_docstring(thing: object) -> Docstring:
             blocks[section].append(line)
     paragraphs = [p for p in re.split(r"\n\s*\n", "\n".join(blocks[""])) if p.strip()]
     equations = [join(p.split("::", 1)[1]) for p in paragraphs if p.startswith(".. math::")]
-    prose = [join(p) for p in paragraphs if not p.startswith(".. math::")]
+    prose = [
+        join(part)
+        for p in paragraphs
+        if not p.startswith(".. math::")
+        for part in re.split(r"\n(?=- )", p)
+    ]
     settings = {**entries(blocks.get("Args", [])), **entries(blocks.get("Attributes", []))}
     references = [r.strip() for r in join("\n".join(blocks.get("References", []))).split(";")]
     return Docstring(

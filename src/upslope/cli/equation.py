@@ -12,9 +12,9 @@ lambda λ  mu μ  nu ν  xi ξ  pi π  rho ρ  sigma σ  tau τ  phi φ  varphi 
 omega ω  Gamma Γ  Delta Δ  Theta Θ  Lambda Λ  Sigma Σ  Phi Φ  Psi Ψ  Omega Ω  nabla ∇
 partial ∂  sum Σ  prod Π  int ∫  infty ∞  leftarrow ←  rightarrow →  to →  mapsto ↦
 Rightarrow ⇒  sim ~  approx ≈  propto ∝  le ≤  leq ≤  ge ≥  geq ≥  ne ≠  neq ≠  in ∈  cdot ·
-times ×  pm ±  mid |  vert |  Vert ‖  ell ℓ  top ᵀ  dots …  ldots …  cdots …  circ ∘  odot ⊙
-cup ∪  cap ∩  langle ⟨  rangle ⟩  lfloor ⌊  rfloor ⌋  forall ∀  exists ∃  prime ′  star *
-ast *
+times ×  pm ±  mid |  vert |  Vert ‖  lVert ‖  rVert ‖  ell ℓ  top ᵀ  dots …  ldots …
+cdots …  circ ∘  odot ⊙  cup ∪  cap ∩  langle ⟨  rangle ⟩  lfloor ⌊  rfloor ⌋  forall ∀  exists ∃
+prime ′  star *  ast *
 """
 SYMBOLS: dict[str, str] = dict(zip(_SYMBOLS.split()[::2], _SYMBOLS.split()[1::2], strict=True))
 ACCENTS = {"hat": "\u0302", "bar": "\u0304", "tilde": "\u0303", "dot": "\u0307", "ddot": "\u0308"}
@@ -36,7 +36,7 @@ def terminal_math(latex: str) -> str:
     text = re.sub(r"\\(qquad|quad)\b", "\u2003", text)
     text = re.sub(r"\\[,;: ]|~", " ", text).replace(r"\!", "").replace(r"\|", "‖")
     text = re.sub(r"\\frac\s*([\w])\s*([\w])", r"\1/\2", text)
-    text = re.sub(r"\\(hat|bar|tilde|dot|ddot)\s*(\\\w+|\w)", r"\\\1{\2}", text)
+    text = re.sub(r"\\(hat|bar|tilde|dot|ddot)(?![A-Za-z])\s*(\\\w+|\w)", r"\\\1{\2}", text)
     text = re.sub(r"\\(mathcal|mathbb|mathbf|mathrm|boldsymbol)\s+(\w)", r"\2", text)
     before = ""
     while before != text:  # from the innermost braces outwards

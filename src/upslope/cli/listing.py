@@ -161,14 +161,17 @@ def card_of(kind: str, name: str, width: int) -> Iterator[str]:
         from upslope.training.evaluate_planner import NOT_SETTINGS
 
         hide |= set(NOT_SETTINGS)
+    if kind == "models":
+        hide |= {"observation_json", "action_json"}  # `configure` finds them
     read = method_settings_from if kind == "methods" else settings_from
     rows = [] if kind == "estimators" else read(thing, hide=hide)
     if rows:
         yield ""
         yield "Settings"
         head = [f"--{row.name.replace('_', '-')}" for row in rows]
-        if kind == "envs":
-            head = [f"--env.{flag.removeprefix('--')}" for flag in head]
+        if kind in ("envs", "models"):
+            prefix = {"envs": "--env.", "models": "--model."}[kind]
+            head = [prefix + flag.removeprefix("--") for flag in head]
         for flag, row in zip(head, rows, strict=True):
             line = f"{flag}  {type_name(row.type)}  = {value_text(row.default)}"
             yield from wrapped(line, width, indent="  ", hang="    ")  # where choices are many
@@ -244,9 +247,13 @@ def essay(source: Docstring, width: int) -> Iterator[str]:
     for equation in source.equations:
         yield ""
         yield from statements(equation, width)
+    within_list = False
     for paragraph in source.body:
-        yield ""
-        yield from wrapped(paragraph, width)
+        item = paragraph.startswith("- ")
+        if not (item and within_list):
+            yield ""
+        yield from wrapped(paragraph, width, hang="  " if item else "")
+        within_list = item
 
 
 def statements(equation: str, width: int) -> list[str]:

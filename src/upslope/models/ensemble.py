@@ -84,13 +84,13 @@ class EnsembleModel(Model):
     It does not know that it is wrong far from its data: look at `model_error` on fresh steps.
 
     Attributes:
-      n_members: E. Static.
+      n_members: networks of the ensemble, E. Static.
       hidden: sizes of the hidden layers. Static.
-      activation: of the hidden layers. Static.
-      learning_rate: of Adam.
+      activation: function of the hidden layers, such as silu or tanh. Static.
+      learning_rate: step size of Adam.
       weight_decay: share of the weights that is taken off per step, times the learning rate.
       beta: 0 for the likelihood; towards 1 noisy places count as much as clear ones.
-      propagation: see above. Static.
+      propagation: how uncertainty is carried through a simulation, see above. Static.
       noise: draw successors and ends from what is predicted; False takes the means and what is
         more likely, which makes plans cheaper. Static.
       n_batches: gradient steps per `update`. Static.
@@ -101,8 +101,8 @@ class EnsembleModel(Model):
       reward: r(o, a, o') of one's own; None learns it.
       termination: whether (o, a, o') terminates; None learns it.
       time_limit: steps; None for never. Static.
-      observation_json: see `Model`. Static.
-      action_json: see `Model`. Static.
+      observation_json: space of the observations, see `Model`. Static.
+      action_json: space of the actions, see `Model`. Static.
       knowledge: what was learnt; None before `configure`.
 
     Raises:

@@ -82,8 +82,8 @@ class LinearGaussianModel(Model):
       reward: r(x, u, x') of one's own; None fits a quadratic function.
       termination: whether (x, u, x') terminates; None for never.
       time_limit: steps; None for never. Static.
-      observation_json: see `Model`. Static.
-      action_json: see `Model`. Static.
+      observation_json: space of the observations, see `Model`. Static.
+      action_json: space of the actions, see `Model`. Static.
       knowledge: what was learnt; None before `configure`.
 
     Raises:

@@ -56,16 +56,16 @@ class TabularModel(Model):
     Attributes:
       estimate: `"maximum-likelihood"`; or `"last-value"`, the model of a deterministic world that
         may change: what happened last is what happens. Static.
-      unvisited: see above. Static.
+      unvisited: what happens where nothing was seen, see above. Static.
       prior: alpha, imaginary observations of every successor of a visited pair.
-      optimistic_reward: at least what `"optimistic"` promises; the largest reward seen if that is
-        more.
+      optimistic_reward: reward that `"optimistic"` promises, at least; the largest one seen if that
+        is more.
       end_state: a terminated step leads to one more state, numbered S, instead of the one that was
         observed; for environments in which the same state is sometimes the end and sometimes not.
         Static.
       time_limit: steps; None for never. Static.
-      observation_json: see `Model`. Static.
-      action_json: see `Model`. Static.
+      observation_json: space of the observations, see `Model`. Static.
+      action_json: space of the actions, see `Model`. Static.
       statistics: what was counted; None before `configure`.
 
     Raises:

@@ -52,7 +52,7 @@ class ImprovedCrossEntropyPlanner(Planner):
       environment: in which it simulates; its actions are numbers.
       objective: whose discount it counts rewards with.
       n_candidates: N, sequences of the first round. Static.
-      n_elites: K. Static.
+      n_elites: best sequences of a round, K, to which the next is fitted. Static.
       n_iterations: rounds. Static.
       horizon: H, actions of a sequence. Static.
       n_particles: simulations per candidate, whose returns are averaged. Static.

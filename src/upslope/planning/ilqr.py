@@ -83,10 +83,11 @@ class ILQR(Planner):
       environment: in which it simulates, and whose steps it differentiates.
       objective: whose discount it counts rewards with.
       horizon: H, steps of a plan. Static.
-      n_iterations: at most; a plan stops when it has converged. Static.
+      n_iterations: iterations at most; a plan stops when it has converged. Static.
       n_line_search: how many alpha are tried, all at once. Static.
-      std: of the normal noise on the first plan's first controls, in halves of the range of the
-        actions (in their own unit without bounds): a plan that rests on a ridge must leave it.
+      std: standard deviation of the noise on the first plan's first controls, in halves of the
+        range of the actions (in their own unit without bounds): a plan that rests on a ridge must
+        leave it.
       tolerance: a plan has converged when its return grows by less than this, relative to its size.
       warm_start: whether a plan begins where the last one ended. Static.
       terminal_value: V(state, observation) after the last action, twice differentiable; None for

@@ -44,9 +44,9 @@ class CartPoleSwingUp(Environment):
       cart_mass: mass of the cart, kg.
       pole_mass: mass of the pole, kg.
       half_length: half the pole's length, m.
-      pole_inertia: of the pole about its centre, kg m^2; the default is that of dm_control's
-        capsule (m l^2 / 3 is a thin rod's).
-      force: of the action 1, N.
+      pole_inertia: inertia of the pole about its centre, kg m^2; the default is that of
+        dm_control's capsule (m l^2 / 3 is a thin rod's).
+      force: force of the action 1, N.
       timestep: step of the Runge-Kutta method of order four, s. dm_control's is half of it.
       time_limit: steps; 500 are dm_control's 10 s.
 

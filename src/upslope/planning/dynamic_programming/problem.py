@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from upslope.core.checks import UpslopeError
+from upslope.core.shell_command import shell_command
 from upslope.environments import make
 from upslope.environments.adaptors.gymnasium import GymnasiumSpec
 from upslope.environments.adaptors.toy_text import table_of
@@ -95,7 +96,7 @@ def as_mdp(
         raise UpslopeError(
             f"solve got {name}, an environment without a finite table of transitions: it solves "
             "finite MDPs (dyna-maze, garnet, FrozenLake-v1, Taxi-v4, CliffWalking-v1, arrays of "
-            f"your own). Search for a policy instead: upslope train {name}."
+            f"your own). Search for a policy instead: {shell_command('train', name)}."
         )
     mdp = tabular(environment)
     notes: tuple[str, ...] = ()

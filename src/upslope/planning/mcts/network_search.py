@@ -170,12 +170,12 @@ class PUCT(NetworkSearch):
       evaluator: logits of the prior P and the value, of (state, observation); None for even priors
         and a random rollout.
       n_simulations: per plan. Static.
-      max_depth: of the tree; None for no limit. Static.
-      c_init: c_1.
-      c_base: c_2.
+      max_depth: depth of the tree at most; None for no limit. Static.
+      c_init: weight of exploration, c_1.
+      c_base: visits from which exploration counts for more, c_2.
       dirichlet_fraction: share of noise in the root's prior; 0 for play.
-      dirichlet_alpha: of the noise.
-      temperature: of the choice among visits.
+      dirichlet_alpha: concentration of the noise; smaller is more uneven.
+      temperature: temperature of the choice among visits; 0 takes the most visited.
 
     Raises:
       UpslopeError: no simulation, numbers out of their range, actions that are not discrete, or
@@ -249,9 +249,9 @@ class GumbelMCTS(NetworkSearch):
       evaluator: logits of the prior and the value, of (state, observation); None for even priors
         and a random rollout.
       n_simulations: per plan. Static.
-      max_depth: of the tree; None for no limit. Static.
+      max_depth: depth of the tree at most; None for no limit. Static.
       max_considered: how many actions are compared at the root. Static.
-      gumbel_scale: of g: 1 to draw, 0 for play without chance.
+      gumbel_scale: scale of the noise g: 1 to draw, 0 for play without chance.
       value_scale: c_scale.
       c_visit: visits that count before there are any.
       rescale_values: whether Q is scaled to [0, 1] by the tree's own values. Static.

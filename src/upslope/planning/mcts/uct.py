@@ -91,7 +91,7 @@ class UCT(Planner):
         with discrete actions.
       objective: whose discount it counts rewards with.
       n_simulations: per plan. Static.
-      exploration: c.
+      exploration: weight of exploration, c.
       value_range: Delta, the greatest possible return less the lowest; None: 2 in games, elsewhere
         the width of the returns in the tree.
       n_rollouts: from each new node; their mean counts. Static.
