@@ -8,11 +8,11 @@ import numpy as np
 
 from upslope.core.records import Trajectories
 from upslope.engine.executables import compiled
-from upslope.engine.iteration import iterate
 from upslope.environments import FiniteMDP
 from upslope.objectives import DiscountedReturn
 from upslope.policies import TabularSoftmax
 from upslope.sampling import JaxSampler
+from upslope.search.iteration import iterate
 
 GAMMA = 0.9
 OBJECTIVE = DiscountedReturn(GAMMA)

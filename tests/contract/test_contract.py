@@ -17,7 +17,6 @@ import pytest
 from small_policies import Affine
 from tabular_steps import optimal_action_values
 from upslope.core.actor import Actor
-from upslope.engine.iteration import iterate
 from upslope.environments import CartPole, FiniteMDP
 from upslope.environments.probes import (
     ActionProbe,
@@ -32,6 +31,7 @@ from upslope.policies import SoftmaxNetwork, TabularSoftmax
 from upslope.sampling import Dynamics, EpisodeReturns, JaxSampler, Replay, Replayed
 from upslope.sampling.episode_returns import sample_returns
 from upslope.search import METHODS, ModelBased, ProblemSpec, SearchMethod
+from upslope.search.iteration import iterate
 from upslope.search.value_based.tabular_method import TabularMethod
 
 # Settings that make a method small, and a number and a size of it that may be changed.

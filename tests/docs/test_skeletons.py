@@ -12,10 +12,10 @@ import pytest
 from environment_checks import check_environment, check_randomness
 
 import upslope
-from upslope.engine.iteration import iterate
 from upslope.objectives import DiscountedReturn, EpisodicReturn
 from upslope.policies import TabularSoftmax, default_policy
 from upslope.sampling import JaxSampler
+from upslope.search.iteration import iterate
 
 SKELETONS = Path(__file__).parents[2] / "docs" / "skeletons"
 

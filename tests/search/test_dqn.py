@@ -12,13 +12,13 @@ import upslope
 from upslope.core.checks import UpslopeError
 from upslope.core.distributions import Categorical
 from upslope.core.records import Trajectories
-from upslope.engine.iteration import iterate
 from upslope.environments import ConstantProbe, FiniteMDP
 from upslope.objectives.objective import DiscountedReturn
 from upslope.policies import EpsilonGreedy, SoftmaxNetwork, TabularSoftmax, default_policy
 from upslope.policies.heads.discrete import DuelingHead
 from upslope.sampling import JaxSampler
 from upslope.search import DQN
+from upslope.search.iteration import iterate
 from upslope.search.value_based.targets import bootstrap_values, huber, n_step_returns
 
 GAMMA = 0.9

@@ -13,13 +13,13 @@ from gymnasium import spaces
 from upslope import exact
 from upslope.core.checks import UpslopeError
 from upslope.core.records import Trajectories
-from upslope.engine.iteration import iterate
 from upslope.environments import DynaMaze, Pendulum, seeded_garnet
 from upslope.models import LinearGaussianModel
 from upslope.objectives import DiscountedReturn, EpisodicReturn
 from upslope.policies import TabularSoftmax
 from upslope.sampling import JaxSampler
 from upslope.search import ModelBased, ProblemSpec
+from upslope.search.iteration import iterate
 from upslope.search.model_based.foresight import RunningReturns, go_on, returns_ahead
 from upslope.search.model_based.start import RandomActions
 

@@ -9,13 +9,13 @@ import pytest
 
 from small_policies import Affine, Rememberer, Table
 from small_worlds import Endless, Recall
-from upslope.engine.iteration import iterate
 from upslope.objectives import AverageReward, DiscountedReturn, EpisodicReturn
 from upslope.policies import RecurrentSoftmax
 from upslope.sampling import JaxSampler, Steps
 from upslope.search import PPO
 from upslope.search.gradient.minibatches import minibatches
 from upslope.search.gradient.reward_scale import RewardScale
+from upslope.search.iteration import iterate
 
 
 @jax.jit

@@ -22,7 +22,7 @@ from upslope.core.records import EpisodeStatistics, Returns
 from upslope.engine.devices import DeviceLayout, layout_for, memory_bytes, place_empty
 from upslope.engine.evaluator import EVALUATION_LIMIT, Evaluator
 from upslope.engine.executables import batches_seeds, compiled
-from upslope.engine.iteration import iterate, iteration_key, may_stop, stream_key
+from upslope.engine.iteration import iteration_key, may_stop, stream_key
 from upslope.engine.jax_evaluator import JaxEvaluator
 from upslope.engine.kept_programs import SEARCHES, key_of
 from upslope.engine.problem import Problem
@@ -41,6 +41,7 @@ from upslope.objectives.objective import Objective
 from upslope.sampling.experience import Dynamics, Replay, Steps
 from upslope.sampling.jax_sampler import JaxSampler, episode_limit
 from upslope.sampling.replay import bytes_of, refilled, refuse_beyond_memory, saves_replay
+from upslope.search.iteration import iterate
 from upslope.search.search_method import SearchMethod
 from upslope.storage.leaves import MayBeAbsent
 

@@ -11,12 +11,13 @@ from jax import Array
 
 from upslope.core.actor import Actor
 from upslope.core.annotations import Key
-from upslope.core.records import Replayed, Trajectories
+from upslope.core.records import Trajectories
 from upslope.models.model import Model
 from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import EpisodeReturns
 from upslope.sampling.jax_sampler import JaxSampler
+from upslope.search.iteration import iterate
 from upslope.search.model_based.foresight import EndedReturns, Foresight
 from upslope.search.model_based.way_of_planning import WayOfPlanning
 from upslope.search.search_method import SearchMethod
@@ -62,15 +63,7 @@ class PolicySearchInModel(WayOfPlanning[BackgroundState]):
         def iteration(
             carry: tuple[Any, JaxSampler], key: Array
         ) -> tuple[tuple[Any, JaxSampler], tuple[Array, Array, Array]]:
-            inner, sampler = carry
-            ask_key, sample_key, tell_key = jax.random.split(key, 3)
-            candidates = method.ask(ask_key, inner)
-            experience, sampler = sampler.sample(sample_key, candidates)
-            inner, _ = method.tell(tell_key, inner, candidates, experience, objective)
-            if isinstance(experience, Replayed):
-                priorities = method.priorities(inner)
-                if priorities is not None:
-                    sampler = sampler.set_priorities(experience, priorities)
+            inner, sampler, _ = iterate(key, method, objective, *carry)
             seen = sampler.statistics
             earned = jnp.where(seen.episodes > 0, seen.returns * seen.episodes, 0.0)
             return (inner, sampler), (earned, seen.episodes, seen.steps)
