@@ -23,14 +23,16 @@ def test_all_methods_have_the_largest_budget_of_their_presets():
     [
         ("CartPole-v1 ppo", "two methods"),
         ("CartPole-v1 ppo ppo", "a method twice"),
-        ("CartPole-v1 ppo cmaes", "Did you mean 'cma-es'"),
+        ("CartPole-v1 ppo cma-se", "Did you mean 'cma-es'"),
         ("CartPol-v1 ppo cem", "Did you mean 'CartPole-v1'"),
         ("CartPole-v1 ppo cem --sedes 3", "Did you mean --seed"),
     ],
 )
-def test_refusals(words, reason):
+def test_refusals(words, reason, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(UpslopeError, match=reason):
         bench(words.split())
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
