@@ -394,7 +394,7 @@ def test_one_player_against_exact_values():
         found = plan(jax.random.key(state), jnp.asarray(state), ())
         assert q[state, int(found.action)] > values[state] - 0.05
         assert float(found.value) <= values[state] + 1e-4
-        assert float(found.value) > values[state] - 2.0, "an average over what was explored"
+        assert float(found.value) > values[state] - 3.0, "an average over what was explored"
 
 
 @pytest.mark.slow

@@ -60,9 +60,9 @@ class Defaults(NamedTuple):
     objective_settings: Mapping[str, Any] = MappingProxyType({})
     total_timesteps: int = 100_000
     seeds: int = 4
-    evaluations: int = 10
-    evaluation_episodes: int = 20
-    final_episodes: int = 100
+    evaluations: int | None = None
+    evaluation_episodes: int | None = None
+    final_episodes: int | None = None
     example: str = "CartPole-v1"
     divides: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 

@@ -365,6 +365,7 @@ def resolve(
         tuned = {name: value for name, value in tuned.items() if name not in lacking}
     tuned = without_misfits(tuned, given, method_names, defaults)
     usual = choose(defaults._asdict(), RUN_SETTINGS)
+    usual = {name: value for name, value in usual.items() if value is not None}
     merged = {**usual, **tuned, **given}
     for part in getattr(target, "parts", ()):
         merged |= settings_of_part(part, tuned, given)

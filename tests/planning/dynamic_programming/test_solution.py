@@ -51,7 +51,7 @@ def test_a_policy_over_a_horizon_depends_on_the_time():
 
 def test_unknown_names_and_settings_are_refused():
     with pytest.raises(UpslopeError, match="Did you mean 'policy-iteration'"):
-        upslope.solve("garnet", "policy_iteration")
+        upslope.solve("garnet", "policy-iterations")
     with pytest.raises(UpslopeError, match="has no setting 'n_sweep'"):
         upslope.solve("garnet", "modified-policy-iteration", n_sweep=3)
     for settings in ({"tolerance": 0.0}, {"max_iterations": 0}, {"dtype": "float16"}):
