@@ -7,6 +7,7 @@ import zlib
 import jax
 from jax import Array
 
+from upslope.search.iteration import iterate as iterate  # part of the loop's interface
 from upslope.search.search_method import SearchMethod
 from upslope.search.wrappers.method_wrapper import MethodWrapper
 
