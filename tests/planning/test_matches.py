@@ -7,7 +7,7 @@ import upslope
 from upslope.cli.main import main
 from upslope.core.checks import UpslopeError
 from upslope.environments import AgainstOpponent, Nim, RandomLegal, TicTacToe
-from upslope.planning import UCT, Rollout
+from upslope.planning import UCT
 from upslope.training.match import wilson
 
 
@@ -17,7 +17,7 @@ def test_mcts_against_perfect_play_and_random_moves():
     few = {"n_simulations": 1500, "exploration": 0.7}
     perfect = upslope.evaluate(TicTacToe(), planner="mcts", opponent="minimax", episodes=6, **few)
     np.testing.assert_array_equal(perfect.returns, 0.0)
-    won = upslope.evaluate("tic-tac-toe", planner="mcts", opponent="random", episodes=12)
+    won = upslope.evaluate(TicTacToe(), planner="mcts", opponent="random", episodes=12, **few)
     assert won.returns.shape == (2, 12)
     assert won.returns.min() >= 0
     assert won.returns[0].mean() > 0.8
@@ -48,10 +48,6 @@ def test_opponents_and_bases_by_name(tmp_path):
     assert found.returns.shape == (2, 4)
     with pytest.raises(UpslopeError, match=r"was trained with observation_space.*Nim has"):
         upslope.evaluate("nim", planner="mcts", opponent=run)
-    same = upslope.evaluate(
-        TicTacToe(), planner=Rollout(TicTacToe(), n_rollouts=4), opponent=RandomLegal(), episodes=3
-    )
-    assert same.lengths.shape == (2, 3)
 
 
 def test_wilsons_interval():
@@ -94,9 +90,6 @@ def test_the_commands(capsys):
     assert rows["first"][1] == rows["second"][1] == "5"
     assert sum(int(count) for count in rows["first"][2:5]) == 5
     assert "simulated at most" in printed
-    words = "evaluate CartPole-v1 --planner rollout --episodes 2 --n_rollouts 8"
-    assert main(words.split()) == 0
-    assert "rollout planning in CartPole-v1" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -34,11 +34,12 @@ def test_terms_of_the_reward_are_curves_of_the_run(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["ppo", "dqn"])
-def test_a_resumed_run_logs_the_same_curves(method, tmp_path):
-    """One row of dqn's log sums up several iterations where the budget is large."""
+def test_a_resumed_run_logs_the_same_curves(method, tmp_path, monkeypatch):
+    """A row of dqn's log sums up several iterations, as where the budget is large."""
     options = {"environment": NAME, "workers": 0}
     if method == "dqn":
-        options |= {"total_timesteps": 9_000, "gradient_steps": 1, "evaluations": 9}
+        monkeypatch.setattr("upslope.engine.rows.MAX_LOGGED_ROWS", 90)
+        options |= {"total_timesteps": 400, "gradient_steps": 1, "evaluations": 9}
     small_run(method, tmp_path / "whole", **options)
     with pytest.raises(Interruption):
         small_run(method, tmp_path / "cut", InterruptAfter(2), **options)
