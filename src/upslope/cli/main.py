@@ -18,7 +18,7 @@ from upslope.core.checks import StorageError, UpslopeError, unknown_name  # noqa
 COMMANDS = {
     "train": "ENV [METHOD]   train several seeds and evaluate them",
     "resume": "RUN            resume a run that was interrupted, or go further",
-    "evaluate": "RUN            held-out episodes of a run's policies",
+    "evaluate": "RUN            held-out episodes of a run's policies, or of a planner",
     "solve": "ENV [METHOD]   optimal policy and values of a finite problem",
     "gradcheck": "ENV            gradient estimators against the exact gradient",
     "compare": "RUN...         runs against each other, with intervals",
