@@ -20,6 +20,7 @@ from upslope.policies import TabularSoftmax
 from upslope.sampling import JaxSampler
 from upslope.search import ModelBased, ProblemSpec
 from upslope.search.iteration import iterate
+from upslope.search.model_based.audit import audit
 from upslope.search.model_based.foresight import RunningReturns, go_on, returns_ahead
 from upslope.search.model_based.start import RandomActions
 
@@ -96,6 +97,34 @@ def test_returns_go_on_from_one_call_to_the_next():
     ]
     _, single = go_on(RunningReturns.start(1), trajectories(reward[:, :1], ends[:, :1]), GAMMA)
     assert float(single.discounted) == pytest.approx(np.mean(by_hand), rel=1e-5)
+
+
+def test_the_audit_is_that_of_the_exact_layer():
+    truth, model = (exact.as_finite_mdp(seeded_garnet(seed=seed)) for seed in (0, 1))
+    actions = jnp.arange(truth.n_states) % truth.n_actions
+    found = audit(actions, truth, model, GAMMA)
+    policy = jax.nn.one_hot(actions, truth.n_actions)
+    gap = exact.simulation_gap(policy, truth, model, GAMMA)
+    bound = exact.simulation_error_bound(policy, truth, model, GAMMA)
+    np.testing.assert_allclose(found.gap, gap.left, rtol=1e-4)
+    np.testing.assert_allclose(found.gap_by_lemma, gap.right, rtol=1e-4)
+    np.testing.assert_allclose(found.bound, bound, rtol=1e-4)
+    assert abs(float(found.gap)) < float(found.bound)
+    mixed = exact.simulation_gap(policy, model, truth, GAMMA)  # the wrong way round
+    assert abs(float(found.gap - mixed.left)) > 0.1 * abs(float(found.gap))
+
+
+def test_no_seed_waits_for_lapack():
+    """Seeds side by side: a program with LAPACK calls in it can wait for itself for ever."""
+    method = configured(seeded_garnet(seed=0), DiscountedReturn(gamma=GAMMA), n_steps=4)
+    policy = even(seeded_garnet(seed=0))
+    state = jax.eval_shape(method.init, jax.random.key(0), policy, DiscountedReturn(gamma=GAMMA))
+
+    def audited(state):
+        way = method.way
+        return way.audit(state.planning, state.model, DiscountedReturn(gamma=GAMMA))
+
+    assert "lapack" not in jax.jit(audited).lower(state).as_text().lower()
 
 
 def even(environment) -> TabularSoftmax:

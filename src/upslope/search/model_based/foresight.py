@@ -19,14 +19,6 @@ class Foresight(NamedTuple):
     obtained_return: Array  # scalar
 
 
-class Audit(NamedTuple):
-    """The simulation lemma for the present solution; NaN where the truth is not known."""
-
-    gap: Array  # scalar: value in the model minus the true value
-    gap_by_lemma: Array  # scalar: the same, from the errors of single steps
-    bound: Array  # scalar: what the absolute gap is never above
-
-
 def returns_ahead(
     steps: Trajectories, discount: float | Array, horizon: int | None
 ) -> tuple[Float[Array, "T N"], Bool[Array, "T N"]]:

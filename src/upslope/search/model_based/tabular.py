@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
@@ -24,7 +23,8 @@ from upslope.planning.dynamic_programming.solver import Stop, first_iterate
 from upslope.planning.dynamic_programming.value_iteration import jacobi_sweeps
 from upslope.policies.policy import Policy
 from upslope.policies.tabular_softmax import TabularSoftmax
-from upslope.search.model_based.foresight import Audit, EndedReturns, Foresight
+from upslope.search.model_based.audit import Audit, audit
+from upslope.search.model_based.foresight import EndedReturns, Foresight
 from upslope.search.model_based.way_of_planning import WayOfPlanning
 from upslope.search.search_method import ProblemSpec
 
@@ -138,11 +138,7 @@ class GreedyInTable(WayOfPlanning[PlannedValues]):
         truth, mdp, gamma = self.truth, model.finite_mdp(), objective.discount
         if truth is None or truth.n_states != mdp.n_states:
             return super().audit(state, model, objective)
-        best = jnp.argmax(state.action_values, axis=1)
-        policy = jax.nn.one_hot(best, mdp.n_actions, dtype=mdp.reward.dtype)
-        gap = exact.simulation_gap(policy, truth, mdp, gamma)
-        bound = exact.simulation_error_bound(policy, truth, mdp, gamma)
-        return Audit(gap.left, gap.right, bound)
+        return audit(jnp.argmax(state.action_values, axis=1), truth, mdp, gamma)
 
     @property
     def steps_per_action(self) -> int:

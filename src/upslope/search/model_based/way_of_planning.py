@@ -15,7 +15,8 @@ from upslope.core.records import Trajectories
 from upslope.models.model import Model
 from upslope.objectives.objective import Objective
 from upslope.policies.policy import Policy
-from upslope.search.model_based.foresight import Audit, EndedReturns, Foresight
+from upslope.search.model_based.audit import Audit
+from upslope.search.model_based.foresight import EndedReturns, Foresight
 
 State = TypeVar("State")
 
