@@ -74,6 +74,13 @@ PARTS = {
     ),
     "tic_tac_toe": ("Masked moves: tic-tac-toe against random moves", "tic_tac_toe.py"),
     "dyna_q": ("Dyna-Q's steps per second, beside a plain NumPy loop", "dyna_q.py"),
+    **{
+        f"ladder_{name}": (
+            f"The ladder: regret to the exact optimum, {name}",
+            f"ladder.py --only {name}",
+        )
+        for name in ("dyna-maze", "frozen-lake", "slippery-lake", "linear-quadratic")
+    },
     "dqn": (
         "DQN and its buffer, beside Stable-Baselines3, rejax and flashbax",
         "dqn.py --sb3-python SB3 --rejax-python REJAX",
