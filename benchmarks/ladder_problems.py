@@ -220,7 +220,10 @@ PROBLEMS = {
         0.98,
         (
             Rung("gradient-free", "cma-es", 300_000, {"policy": "deterministic-linear"}),
-            Rung("policy gradient", "ppo", 300_000, {"policy": "gaussian-linear"}),
+            Rung(
+                "policy gradient", "reinforce", 300_000,
+                {"policy": "gaussian-linear", "n_episodes": 16, "learning_rate": 0.05},
+            ),
             Rung(
                 "fitted model, planning", "model-based", 3_000,
                 {"model": "linear-gaussian", "planner": "lqr", "n_steps": 10},

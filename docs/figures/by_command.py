@@ -1,4 +1,4 @@
-"""Pictures that Upslope's own commands draw: `python docs/figures/by_command.py [NAME...]`.
+"""Pictures that commands draw: `python docs/figures/by_command.py [NAME...]`.
 
 The commands are those under the pictures in the README and in `docs/gallery.md`.
 """
@@ -62,6 +62,10 @@ PICTURES = {
         "dyna-q.png",
         tuple(MAZE.format(n) for n in (0, 5, 50)),
     ),
+    "ladder.png": Picture(
+        "python benchmarks/ladder.py --stored --figure ladder.png",
+        "ladder.png",
+    ),
     "gradcheck.png": Picture(
         "upslope gradcheck garnet --episodes 20000 --plot gradcheck.png --estimators "
         "reward-to-go,rloo,value-baseline,gae,dice,spsa,standardized,grpo",
@@ -71,12 +75,16 @@ PICTURES = {
 
 
 def run(command: str, folder: str) -> None:
-    """Runs a command of Upslope's in a folder.
+    """Runs a command of Upslope's, or `python FILE` with a file of the repository, in a folder.
 
     Raises:
       subprocess.CalledProcessError: it failed.
     """
-    argv = [sys.executable, "-m", *shlex.split(command)]
+    program, *rest = shlex.split(command)
+    if program == "python":
+        argv = [sys.executable, str(HERE.parents[1] / rest[0]), *rest[1:]]
+    else:
+        argv = [sys.executable, "-m", program, *rest]
     subprocess.run(argv, cwd=folder, check=True, env=os.environ | {"COLUMNS": "100"})
 
 
