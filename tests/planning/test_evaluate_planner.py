@@ -14,6 +14,7 @@ SEARCHES = ("mcts",)
 ON_MCTX = ("puct", "gumbel-mcts")
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_cem_swings_up_the_pendulum():
     """At least -160 over 100 episodes: 200 candidates, 4 rounds, horizon 20."""

@@ -195,6 +195,7 @@ def test_batched_equals_single():
     assert "lapack" not in program
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_swings_up():
     """The pendulum about as well as CEM does, and the cart-pole from every start."""

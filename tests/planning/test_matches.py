@@ -11,6 +11,7 @@ from upslope.planning import UCT
 from upslope.training.match import wilson
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_mcts_against_perfect_play_and_random_moves():
     """1,500 simulations: no game is lost to minimax; most are won from random moves."""

@@ -220,6 +220,7 @@ def test_the_fixed_point_of_dyna_is_the_optimum_of_the_maze():
     np.testing.assert_allclose(np.asarray(state.values)[tried], best[tried], atol=1e-5)
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_the_books_learning_curves():
     """Thirty runs: n = 50 is near 14 steps from episode 3 on, n = 0 far away until episode 10."""
@@ -257,6 +258,7 @@ def test_the_bonus_is_for_planning_and_its_clock_never_restarts():
     np.testing.assert_allclose(bonus, 0.5 * np.sqrt([10, 1]), rtol=1e-6)
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_only_dyna_q_plus_finds_the_shortcut():
     """It opens at step 3000: ten steps to the goal instead of 16. Means of the last 1,000 steps."""

@@ -358,6 +358,7 @@ def test_names_that_people_type():
             METHODS.get(typed)
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_simulators_with_numbered_states_are_learned():
     """FrozenLake without slipping, in Gymnasium: the way of six steps, by the host program."""
