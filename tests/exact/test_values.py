@@ -254,3 +254,11 @@ def test_any_distribution_with_log_probabilities_will_do(x64):
     assert not np.any(slope.logits[:, 1])
     natural = exact.natural_gradient(masked, mdp, DiscountedReturn(GAMMA))
     assert np.all(np.isfinite(natural.logits))
+
+
+def test_a_policy_of_a_run_is_read():
+    """Its leaves are NumPy arrays."""
+    mdp = random_mdp(0, 3, 2)
+    logits = np.log(np.asarray(random_policy(0, 3, 2).logits) ** 2 + 0.1)
+    read = exact.policy_table(TabularSoftmax(logits), mdp)
+    np.testing.assert_allclose(read, exact.policy_table(TabularSoftmax(jnp.asarray(logits)), mdp))

@@ -163,6 +163,8 @@ def _log_probabilities(policy: MemorylessPolicy, mdp: FiniteMDP | SparseMDP, see
         )
 
     _check_table_size(policy, seen)
+    # A run's policies hold NumPy arrays, which a traced state cannot index.
+    policy = jax.tree.map(_as_jax, policy)
 
     def row(observation: Array) -> Array:
         distribution = policy(observation)
@@ -172,6 +174,10 @@ def _log_probabilities(policy: MemorylessPolicy, mdp: FiniteMDP | SparseMDP, see
         return logs
 
     return jax.vmap(row)(seen)
+
+
+def _as_jax(leaf: object) -> object:
+    return jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf
 
 
 def _check_table_size(policy: MemorylessPolicy, seen: Array) -> None:
