@@ -250,9 +250,9 @@ def test_an_import_needs_a_name(words, capsys):
 
 def test_known_namespaces_name_what_installs_them(monkeypatch):
     monkeypatch.setitem(sys.modules, "ale_py", None)
-    with pytest.raises(UpslopeError, match="pip install ale-py"):
+    with pytest.raises(UpslopeError, match=r"pip install 'upslope\[atari\]'"):
         import_namespace("ALE/Nothing-v0")
-    with pytest.raises(UpslopeError, match="pip install ale-py"):
+    with pytest.raises(UpslopeError, match=r"pip install 'upslope\[atari\]'"):
         make("ALE/Nothing-v0")
 
 

@@ -39,6 +39,7 @@ def card_elsewhere(name: str, width: int) -> Iterator[str]:
     """
     from upslope.cli.setting import value_text
     from upslope.environments import make
+    from upslope.environments.adaptors.atari import REPLACED, settings_of_frames
     from upslope.environments.adaptors.gymnasium import GymnasiumSpec, keywords_of
 
     environment = make(name)
@@ -50,6 +51,9 @@ def card_elsewhere(name: str, width: int) -> Iterator[str]:
         yield "Settings"
         settings = {**keywords_of(environment.id), "time_limit": environment.time_limit}
         settings.pop("render_mode", None)  # nobody watches training
+        if environment.atari is not None:
+            shown = {name: value for name, value in settings.items() if name not in REPLACED}
+            settings = {**settings_of_frames(environment.atari), **shown}
         for setting, default in settings.items():
             yield f"  --env.{setting.replace('_', '-')}  = {value_text(default)}"
     yield from accepted(name, environment, width)

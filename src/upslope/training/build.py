@@ -141,7 +141,7 @@ def build(
     )
     problem = Problem(environment, policy, method, objective)
     if evaluation_environment is None and config.evaluation_environment is None:
-        return Built(problem, observation_space, action_space, environment)
+        return Built(problem, observation_space, action_space, held_out(environment))
     if evaluation_environment is None:
         assert config.evaluation_environment is not None
         settings = config.evaluation_environment_settings
@@ -149,7 +149,12 @@ def build(
     if isinstance(evaluation_environment, Environment):
         check_environment(evaluation_environment)
     check_same_spaces(config, (observation_space, action_space), spaces_of(evaluation_environment))
-    return Built(problem, observation_space, action_space, evaluation_environment)
+    return Built(problem, observation_space, action_space, held_out(evaluation_environment))
+
+
+def held_out(environment: Environment | GymnasiumSpec) -> Environment | GymnasiumSpec:
+    """What held-out episodes are played in: an Atari game ends with the game, not with a life."""
+    return environment.held_out() if isinstance(environment, GymnasiumSpec) else environment
 
 
 def method_of(config: RunConfig) -> SearchMethod:

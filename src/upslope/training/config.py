@@ -21,6 +21,7 @@ from upslope.core.checks import (
 )
 from upslope.core.counts import whole
 from upslope.core.shell_command import shell_command
+from upslope.environments.adaptors.atari import completed
 from upslope.environments.adaptors.gymnasium import GIVEN
 from upslope.environments.factory import spelled
 from upslope.objectives import OBJECTIVES
@@ -379,12 +380,16 @@ def resolve(
     )
     run.setdefault("evaluation_share", None if counted else AUTO)
     run.setdefault("evaluation_limit", AUTO)
-    run[of_evaluation] = plain(check_table("train()", of_evaluation, run.get(of_evaluation)))
+    of_evaluation_given = check_table("train()", of_evaluation, run.get(of_evaluation))
+    if isinstance(held_out := run.get("evaluation_environment"), str):
+        of_evaluation_given = completed(held_out, of_evaluation_given)
+    run[of_evaluation] = plain(of_evaluation_given)
+    of_environment = check_table("train()", "environment_settings", environment_settings)
     own = choose(merged, set(method_names) - set(RUN_SETTINGS))
     return RunConfig(
         environment=environment,
         method=method,
-        environment_settings=check_table("train()", "environment_settings", environment_settings),
+        environment_settings=completed(environment, of_environment),
         method_settings=plain(own),
         policy=kind,
         policy_settings=plain(choose(merged, set(policy_names) - {"policy"})),

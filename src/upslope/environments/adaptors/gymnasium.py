@@ -24,6 +24,14 @@ from upslope.core.checks import (
 )
 from upslope.core.own_frame import raised
 from upslope.core.said_once import close_quietly
+from upslope.environments.adaptors.atari import (
+    AtariFrames,
+    hush_emulator,
+    is_atari,
+    names_of_settings,
+    settings_of_frames,
+    taken,
+)
 
 if TYPE_CHECKING:
     from gymnasium import Env, spaces
@@ -49,6 +57,7 @@ class GymnasiumSpec:
       factory: builds the simulator instead of `gymnasium.make`, for environments passed in.
       action_mask: observe `info["action_mask"]` as the field `action_mask`, which actions are
         allowed (Taxi tells it there).
+      atari: what policies see of an Atari game; None for raw frames, and for all other simulators.
       engine: which engine samples it (`upslope.sampling.ENGINES`). A class attribute.
     """
 
@@ -57,13 +66,14 @@ class GymnasiumSpec:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     factory: Callable[[], Env] | None = field(default=None, repr=False)
     action_mask: bool = False
+    atari: AtariFrames | None = None
 
     @classmethod
     def registered(cls, id: str, settings: Mapping[str, Any] | None = None) -> GymnasiumSpec:
         """The environment that Gymnasium has registered under an id.
 
-        `time_limit` becomes Gymnasium's `max_episode_steps` and `action_mask` is ours; other
-        settings are passed on.
+        `time_limit` becomes Gymnasium's `max_episode_steps`; `action_mask`, and of Atari games
+        `preprocessing` and the fields of `AtariFrames`, are ours; other settings are passed on.
 
         Raises:
           UpslopeError: an id that is not registered or a setting that it does not have (the
@@ -81,7 +91,12 @@ class GymnasiumSpec:
         masked = kwargs.pop("action_mask", False)
         if not isinstance(masked, bool):
             raise UpslopeError(f"{id} got action_mask={masked!r}: it must be True or False.")
+        atari = None
+        if is_atari(id):
+            atari, kwargs = taken(id, kwargs)
         _check_package(id)
+        if atari is not None and importlib.util.find_spec("cv2") is None:
+            raise missing_extra(id, "opencv-python-headless", "atari")
         if kwargs:
             _check_keywords(id, kwargs)
         if "time_limit" in kwargs:
@@ -90,7 +105,7 @@ class GymnasiumSpec:
                 check_number(id, "time_limit", limit, at_least=1, integer=True)
             # Gymnasium reads None as "the id's own limit" and -1 as "no limit"
             kwargs["max_episode_steps"] = -1 if limit is None else int(limit)
-        return cls(id, kwargs, action_mask=masked)
+        return cls(id, kwargs, action_mask=masked, atari=atari)
 
     @classmethod
     def of(cls, env: Env) -> GymnasiumSpec:
@@ -164,7 +179,9 @@ class GymnasiumSpec:
             settings["time_limit"] = None if limit == -1 else limit
         if self.action_mask:
             settings["action_mask"] = True
-        return settings
+        if self.atari is not None:
+            settings.pop("frameskip", None)
+        return {**settings_of_frames(self.atari), **settings} if is_atari(self.id) else settings
 
     def build(self) -> Env:
         """A new simulator.
@@ -176,12 +193,16 @@ class GymnasiumSpec:
         """
         import gymnasium
 
+        if is_atari(self.id):
+            hush_emulator()
         try:
             with _quiet_bindings():
                 if self.factory is None:
                     env = gymnasium.make(self.id, **self.kwargs)
                 else:
                     env = self.factory()
+                if self.atari is not None:
+                    env = self.atari.wrap(env)
                 if self.action_mask:
                     env = _with_action_mask(env)
         except (Exception, SystemExit) as error:
@@ -195,6 +216,13 @@ class GymnasiumSpec:
                 f"{self.id} built a {type(env).__name__}: it must be a gymnasium.Env."
             )
         return env
+
+    def held_out(self) -> GymnasiumSpec:
+        """The recipe of what held-out episodes are played in: whole games, not single lives."""
+        if self.atari is None or not self.atari.terminal_on_life_loss:
+            return self
+        whole = dataclasses.replace(self.atari, terminal_on_life_loss=False)
+        return dataclasses.replace(self, atari=whole)
 
     def rendering(self) -> GymnasiumSpec:
         """The recipe of the same simulator with `render_mode="rgb_array"`.
@@ -236,7 +264,8 @@ class GymnasiumSpec:
         return _described(self)[2]
 
     def __hash__(self) -> int:
-        return hash((self.id, repr(sorted(self.kwargs.items())), self.factory, self.action_mask))
+        kwargs = repr(sorted(self.kwargs.items()))
+        return hash((self.id, kwargs, self.factory, self.action_mask, self.atari))
 
 
 def _limited(environment: type[Env], limit: int, kwargs: Mapping[str, Any]) -> Env:
@@ -263,7 +292,7 @@ def is_class(thing: object) -> TypeGuard[type[Env]]:
 
 # Prefixes of ids that a package registers: the module, what of it is called, and what installs it.
 NAMESPACES = {
-    "ALE": ("ale_py", None, "pip install ale-py"),
+    "ALE": ("ale_py", None, "pip install 'upslope[atari]'"),
     "MinAtar": ("minatar.gym", "register_envs", "pip install minatar"),
     "dm_control": ("shimmy", None, "pip install 'shimmy[dm-control]'"),
 }
@@ -326,7 +355,9 @@ def _check_keywords(id: str, settings: Mapping[str, Any]) -> None:
     parameters = _parameters(id)
     if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         usual = _registry()[id].kwargs
-        check_settings(id, settings, [*parameters, *usual, "time_limit", "action_mask"])
+        ours = names_of_settings() if is_atari(id) else []
+        known = [*parameters, *usual, *ours, "time_limit", "action_mask"]
+        check_settings(id, settings, known)
 
 
 def keywords_of(id: str) -> dict[str, Any]:

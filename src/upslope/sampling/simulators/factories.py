@@ -70,10 +70,13 @@ def parcel_of(environment: Any) -> dict[str, Any]:
         spec = portable(gymnasium.spec(str(environment.id)))
     elif isinstance(factory, functools.partial) and len(parts) == 1 and is_spec(parts[0]):
         spec, factory, kwargs = portable(parts[0]), None, {}
+    atari = getattr(environment, "atari", None)
     return {
         "spec": spec,
         "factory": factory,
         "kwargs": kwargs,
+        # plain values: the class has another name where JAX must not be imported
+        "atari": None if atari is None else dataclasses.asdict(atari),
         "action_mask": bool(getattr(environment, "action_mask", False)),
         "registered": registrations(),
     }

@@ -6,6 +6,7 @@ Relative imports keep it so, because the package is not imported by its public n
 
 from __future__ import annotations
 
+import functools
 import json
 import mmap
 import os
@@ -167,8 +168,14 @@ def unpacked(parcel: bytes) -> Callable[[], Any]:
     def bare() -> Any:
         return factory() if spec is None else gymnasium.make(spec, **kwargs)
 
-    if not parts["action_mask"]:
-        return bare
-    from ...environments.adaptors.action_mask import ActionMaskObservation
+    wrappers: list[Callable[[Any], Any]] = []
+    if parts["atari"] is not None:
+        from ...environments.adaptors.atari import AtariFrames, hush_emulator
 
-    return lambda: ActionMaskObservation(bare())
+        hush_emulator()
+        wrappers.append(AtariFrames(**parts["atari"]).wrap)
+    if parts["action_mask"]:
+        from ...environments.adaptors.action_mask import ActionMaskObservation
+
+        wrappers.append(ActionMaskObservation)
+    return lambda: functools.reduce(lambda env, wrap: wrap(env), wrappers, bare())
