@@ -13,6 +13,7 @@ import pytest
 import upslope
 from upslope.core.lazy_names import TABLES
 from upslope.environments import ENVIRONMENTS
+from upslope.environments.adaptors.atari import names_of_settings
 from upslope.search import METHODS
 from upslope.training.config import OBJECTIVE_SETTINGS, POLICY_SETTINGS, RUN_SETTINGS
 from upslope.training.settings import method_settings, settings_of
@@ -62,6 +63,7 @@ def run_settings() -> set[str]:
     """What `train` takes, by whatever method, policy, objective and environment."""
     signature = set(inspect.signature(upslope.train).parameters)
     settings = signature | {*RUN_SETTINGS, *OBJECTIVE_SETTINGS, *POLICY_SETTINGS, "time_limit"}
+    settings |= set(names_of_settings())
     for name in METHODS.names():
         settings |= set(method_settings(METHODS.get(name)))
     for name in ENVIRONMENTS.names():
