@@ -240,6 +240,7 @@ def test_a_game_that_is_passed_in_stays_as_it_is():
 def test_other_environments_get_no_settings():
     assert atari.completed("CartPole-v1", {}) == {}
     assert atari.completed("given:ALE/Pong-v5", {}) == {}
+    assert atari.completed("gymnasium:PongNoFrameskip-v4", {})["frame_skip"] == 4
     assert atari.completed("ale_py:ALE/Pong-v5", {})["frame_skip"] == 4
 
 

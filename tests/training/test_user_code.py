@@ -254,6 +254,8 @@ def test_known_namespaces_name_what_installs_them(monkeypatch):
         import_namespace("ALE/Nothing-v0")
     with pytest.raises(UpslopeError, match=r"pip install 'upslope\[atari\]'"):
         make("ALE/Nothing-v0")
+    with pytest.raises(UpslopeError, match=r"pip install 'upslope\[atari\]'"):
+        make("NothingNoFrameskip-v4")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from ...core.checks import UpslopeError, check_number, check_switch
 if TYPE_CHECKING:
     from gymnasium import Env
 
-NAMESPACE = "ALE/"
+# What marks the id of a game, now and in the emulator's versions 0 to 4.
+NAMESPACE, EARLIER = "ALE/", "NoFrameskip-v"
 
 # The switch of all of it, beside the fields of AtariFrames.
 PREPROCESSING = "preprocessing"
@@ -124,9 +125,8 @@ def is_atari(id: str) -> bool:
     spec = gymnasium.registry.get(id)
     if spec is not None and spec.kwargs.get("obs_type") == "ram":
         return False
-    return id.startswith(NAMESPACE) or (
-        spec is not None and str(spec.entry_point).startswith("ale_py.")
-    )
+    marked = id.startswith(NAMESPACE) or EARLIER in id
+    return marked or (spec is not None and str(spec.entry_point).startswith("ale_py."))
 
 
 def names_of_settings() -> list[str]:

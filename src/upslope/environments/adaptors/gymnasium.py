@@ -25,6 +25,7 @@ from upslope.core.checks import (
 from upslope.core.own_frame import raised
 from upslope.core.said_once import close_quietly
 from upslope.environments.adaptors.atari import (
+    EARLIER,
     AtariFrames,
     hush_emulator,
     is_atari,
@@ -299,12 +300,14 @@ NAMESPACES = {
 
 
 def import_namespace(id: str) -> None:
-    """Imports the package that registers ids of a known prefix, such as `ALE/`.
+    """Imports the package that registers ids of a known prefix, such as `ALE/`, or of Atari games.
 
     Raises:
       UpslopeError: it is not installed; says how to.
     """
     prefix, slash, _ = id.partition("/")
+    if EARLIER in id:  # the ids of games that have no prefix
+        prefix, slash = "ALE", "/"
     if not slash or prefix not in NAMESPACES or id in _registry():
         return
     module, function, install = NAMESPACES[prefix]
