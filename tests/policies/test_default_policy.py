@@ -140,7 +140,7 @@ def test_integer_boxes_are_no_actions_for_a_policy():
 def test_unknown_kinds_and_settings_are_named():
     seen, done = OBSERVATIONS["vector"], ACTIONS["discrete"]
     with pytest.raises(UpslopeError, match="Did you mean 'softmax'"):
-        default_policy(KEY, seen, done, kind="soft-max")
+        default_policy(KEY, seen, done, kind="softmaxx")
     with pytest.raises(UpslopeError, match="no setting 'log_std_init'"):
         default_policy(KEY, seen, done, log_std_init=0.0)
     with pytest.raises(UpslopeError, match="Did you mean 'out_gain'"):

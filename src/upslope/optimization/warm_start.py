@@ -113,7 +113,9 @@ def warm_settings(
             f"{OWNER} got {word} with method={method!r}, which cannot begin with a step "
             f"size and a covariance: {ABLE} can. Begin at the point alone: x0=result.x."
         )
-    separable = method == "sep-cma-es" or settings.get("covariance") == "separable"
+    # A method without the setting has no choice: it is the separable one.
+    covariance = settings.get("covariance", known.get("covariance", "separable"))
+    separable = covariance == "separable"
     if told is not None:
         points, values = searched_points(told, coordinates, x)
         std = settings.get("std", known["std"])

@@ -158,7 +158,13 @@ class ModelBased(SearchMethod[ModelBasedState, Any]):
         model_key, plan_key = jax.random.split(key)
         model = blank.initialize(model_key)
         planning = way.init(plan_key, policy, model, objective)
-        return ModelBasedState(policy, model, planning, jnp.zeros((), int), RunningReturns.start(1))
+        return ModelBasedState(
+            policy=policy,
+            model=model,
+            planning=planning,
+            steps=jnp.zeros((), int),
+            running=RunningReturns.start(1),
+        )
 
     def ask(self, key: Key, state: ModelBasedState) -> StartThen:
         _, way = self._configured()
@@ -199,7 +205,8 @@ class ModelBased(SearchMethod[ModelBasedState, Any]):
             simulation_bound=audit.bound,
         )
         steps = state.steps + self.n_steps
-        return ModelBasedState(state.policy, model, planning, steps, running), diagnostics
+        after = state._replace(model=model, planning=planning, steps=steps, running=running)
+        return after, diagnostics
 
     def solution(self, state: ModelBasedState) -> Actor:
         _, way = self._configured()
