@@ -188,7 +188,13 @@ def simulate(
         weight = _shares(outcomes.count[at])
         reward = jnp.sum(weight * outcomes.reward[at], axis=-1)
         continued = weight * outcomes.continuation[at]
-        return Simulated(state, action, reward, outcomes.successor[at], continued)
+        return Simulated(
+            state=state,
+            action=action,
+            reward=reward,
+            successor=outcomes.successor[at],
+            weight=continued,
+        )
     if kind == "last":
         put = (*at, jnp.zeros_like(state))
     else:

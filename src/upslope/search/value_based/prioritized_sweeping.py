@@ -117,7 +117,13 @@ class PrioritizedSweeping(TabularMethod[SweepingState, Trajectories]):
             epsilon=candidates.epsilon,
             learning_rate=jnp.asarray(self.learning_rate, float),
         )
-        swept = SweepingState(after.values, after.counts, model, after.priorities, steps)
+        swept = SweepingState(
+            values=after.values,
+            counts=after.counts,
+            model=model,
+            priorities=after.priorities,
+            steps=steps,
+        )
         return swept, diagnostics
 
     def _sweep(
@@ -153,9 +159,21 @@ class PrioritizedSweeping(TabularMethod[SweepingState, Trajectories]):
             change = jnp.abs(reward + discount * best - values)
             leads = tried & (successor == pair[0]) & (change > self.theta)
             priorities = jnp.where(leads, change, priorities)
-            return Sweep(values, counts, priorities, first_of(priorities), sweep.done + 1)
+            return Sweep(
+                values=values,
+                counts=counts,
+                priorities=priorities,
+                first=first_of(priorities),
+                done=sweep.done + 1,
+            )
 
-        start = Sweep(values, counts, priorities, first_of(priorities), jnp.zeros((), int))
+        start = Sweep(
+            values=values,
+            counts=counts,
+            priorities=priorities,
+            first=first_of(priorities),
+            done=jnp.zeros((), int),
+        )
         return jax.lax.while_loop(waits, update, start)
 
     def solution(self, state: SweepingState) -> TabularSoftmax:

@@ -82,7 +82,9 @@ class Sarsa(TabularMethod[SarsaState, Trajectories]):
     def init(self, key: Key, policy: TabularSoftmax, objective: Objective) -> SarsaState:
         values = self.start_table(policy)
         none, zeros = jnp.zeros(self.n_step, int), jnp.zeros(self.n_step)
-        window = Window(none, none, zeros, zeros, jnp.zeros((), int))
+        window = Window(
+            state=none, action=none, reward=zeros, bootstrap=zeros, filled=jnp.zeros((), int)
+        )
         return SarsaState(values, self.start_counts(values), window, jnp.zeros((), int))
 
     def ask(self, key: Key, state: SarsaState) -> TabularEpsilonGreedy:
