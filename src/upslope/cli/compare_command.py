@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upslope.cli.importing import importing
+from upslope.cli.result_table import result_table
 from upslope.core.checks import UpslopeError
 
 if TYPE_CHECKING:
@@ -122,13 +123,11 @@ def print_comparison(comparison: Comparison) -> None:
 
 def print_group(console: Console, group: Group) -> None:
     """The table of one group."""
-    from rich.table import Table
     from rich.text import Text
 
     from upslope.comparison.comparison import interval_text
 
-    look: dict[str, Any] = dict(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    table = Table(title=Text(group.title), title_justify="left", title_style="bold", **look)
+    table = result_table(Text(group.title))
     for column in group.columns():
         table.add_column(column, justify="left" if column == "run" else "right", no_wrap=True)
     for row in group.rows():
@@ -136,7 +135,7 @@ def print_group(console: Console, group: Group) -> None:
     print_whole(console, table)
     if not group.improvement:
         return
-    table = Table(title="Probability of improvement", title_justify="left", **look)
+    table = result_table("Probability of improvement", title_style=None)
     for column in ("a seed of", "is better than one of", "probability"):
         table.add_column(column, justify="right" if column == "probability" else "left")
     order = {one.label: place for place, one in enumerate(group.contenders)}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from upslope.cli.importing import importing
+from upslope.cli.result_table import result_table
 
 if TYPE_CHECKING:
     from upslope.exporting.export_result import Export
@@ -76,7 +77,6 @@ def default_folder(path: Path) -> Path:
 def print_export(result: Export, best: bool) -> None:
     """A table of the files, and which seed it is."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     from upslope.cli.compare_command import print_whole
@@ -84,15 +84,7 @@ def print_export(result: Export, best: bool) -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     chosen = " (the best final evaluation)" if best and result.seed_index is not None else ""
-    table = Table(
-        title=Text(f"{result.title}{chosen}"),
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        padding=(0, 3, 0, 0),
-        header_style="dim",
-    )
+    table = result_table(Text(f"{result.title}{chosen}"))
     for k, heading in enumerate(HEADINGS):
         table.add_column(heading, justify="left" if k < 2 else "right", no_wrap=True)
     for row in result.rows():

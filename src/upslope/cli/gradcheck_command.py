@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from upslope.cli.file_to_write import file_to_write
 from upslope.cli.importing import importing
 from upslope.core.checks import StorageError, UpslopeError
 from upslope.storage.atomic import write_bytes
@@ -59,7 +60,7 @@ def gradcheck(words: Sequence[str]) -> int:
     check, objective = parsed["gradient check"], parsed["objective"]
     if environment is None:
         raise UpslopeError("upslope gradcheck needs an environment: upslope gradcheck ENV")
-    files = {name: target(check.get(name)) for name in ("json", "plot")}
+    files = {name: file_to_write(check.get(name)) for name in ("json", "plot")}
     if files["plot"] is not None:
         check_drawable(files["plot"])
     with importing():
@@ -103,20 +104,6 @@ def known_dynamics(environment: Environment | GymnasiumSpec) -> Environment | Gy
     if isinstance(environment, GymnasiumSpec) and has_table(environment):
         return finite_mdp_of(environment)
     return environment
-
-
-def target(name: str | None) -> Path | None:
-    """A file to write, whose folder is there.
-
-    Raises:
-      StorageError: it is not.
-    """
-    if name in (None, "none"):
-        return None
-    path = Path(str(name))
-    if not path.parent.is_dir():
-        raise StorageError(f"{path} cannot be written: the folder {path.parent} does not exist.")
-    return path
 
 
 def check_drawable(path: Path) -> None:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from upslope.cli.file_to_write import file_to_write
 from upslope.cli.importing import importing
 from upslope.cli.solve_linear import LINEAR, solve_linear
-from upslope.core.checks import StorageError, UpslopeError
+from upslope.core.checks import UpslopeError
 from upslope.core.shell_command import shell_command
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def solve(words: Sequence[str]) -> int:
             "CliffWalking-v1."
         )
     asked = parsed["solution"]
-    targets = {name: _target(asked.get(name)) for name in ("plot", "json", "out")}
+    targets = {name: file_to_write(asked.get(name)) for name in ("plot", "json", "out")}
     settings = {**free, **parsed.get("environment", {})}
     if method is None and environment in LINEAR:
         return solve_linear(environment, asked.get("gamma"), settings, targets)
@@ -235,20 +236,6 @@ def _described(environment: str, solution: Solution, *, arrays: bool) -> dict[st
         for name in ("policy", "values", "action_values"):
             found[name] = getattr(solution, name).tolist()
     return found
-
-
-def _target(name: str | None) -> Path | None:
-    """A file to write, whose folder is there.
-
-    Raises:
-      StorageError: it is not.
-    """
-    if name in (None, "none"):
-        return None
-    path = Path(str(name))
-    if not path.parent.is_dir():
-        raise StorageError(f"{path} cannot be written: the folder {path.parent} does not exist.")
-    return path
 
 
 def _check_drawable(environment: str, layout: GridLayout | None, path: Path) -> None:

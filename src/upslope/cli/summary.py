@@ -8,6 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from upslope.cli.result_table import result_table
 from upslope.core.number_text import number, rate, seconds
 from upslope.engine.progress import Evaluation, Summary
 from upslope.training.printed_command import printed_command
@@ -86,15 +87,7 @@ def evaluation_table(
     """
     returns, lengths = evaluation.returns.mean(axis=1), evaluation.lengths.mean(axis=1)
     spread = evaluation.returns.std(axis=1)
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        padding=(0, 3, 0, 0),
-        header_style="dim",
-    )
+    table = result_table(title)
     seen = ("best seen",) if best_seen is not None else ()
     steps = ("steps",) if evaluation.steps.any() else ()  # what acts untrained has taken none
     for name in ("seed", "return", "± episodes", "worst", *seen, "length", *steps):
@@ -128,15 +121,7 @@ def print_match(match: MatchEvaluation, title: str, console: Console | None = No
     from upslope.training.match import SIDES
 
     console = console or Console(highlight=False, soft_wrap=True)
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        padding=(0, 3, 0, 0),
-        header_style="dim",
-    )
+    table = result_table(title)
     table.add_column("plays", no_wrap=True)
     for name in ("games", "won", "drawn", "lost", "won, 95 %", "lost, 95 %"):
         table.add_column(name, justify="right", no_wrap=True)

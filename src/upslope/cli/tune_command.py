@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upslope.cli.importing import importing
+from upslope.cli.result_table import result_table
 from upslope.core.checks import UpslopeError, nearest
 
 if TYPE_CHECKING:
@@ -163,7 +164,6 @@ def short(value: object) -> str:
 def print_tuning(result: Tuning) -> None:
     """Winner and start on fresh seeds, and what to do next."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     from upslope.cli.compare_command import print_whole
@@ -173,8 +173,7 @@ def print_tuning(result: Tuning) -> None:
     print()
     console = Console(highlight=False, soft_wrap=True)
     title = Text(f"{result.title}, {len(result.trials)} trials")
-    look: dict[str, Any] = dict(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    table = Table(title=title, title_justify="left", title_style="bold", **look)
+    table = result_table(title)
     for k, heading in enumerate(HEADINGS):
         table.add_column(heading, justify="right" if k else "left", no_wrap=True)
     for row in result.rows():
