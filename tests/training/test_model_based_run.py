@@ -118,6 +118,15 @@ def test_parts_have_flags_of_their_own():
     assert merged["n_candidates"] == 40
 
 
+def test_the_help_shows_the_presets_settings_of_its_own_parts_alone(capsys):
+    """n_candidates is 40 for the preset's iCEM, and MPPI's own default for MPPI."""
+    for planner, shown in (("icem", "of the preset: 40"), ("mppi", "default: 400")):
+        words = ["train", "Pendulum-v1", "model-based", "--planner", planner, "--help"]
+        assert main(words) == 0
+        text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+        assert shown in text.split("--planner.n-candidates")[1].split("--planner.")[0]
+
+
 def test_wrong_parts_are_refused_with_what_there_is(capsys):
     assert main(["train", "Pendulum-v1", "model-based", "--planner", "icemm"]) == 2
     assert "icem" in capsys.readouterr().err

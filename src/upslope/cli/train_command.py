@@ -245,6 +245,7 @@ def part_groups(
 ) -> list[Group]:
     """Flags such as `--planner.horizon`, of what each part of the method is."""
     from upslope.search import METHODS
+    from upslope.training.config import settings_of_part
 
     known = getattr(METHODS.get(defaults.method), "parts", {})
     groups = []
@@ -252,13 +253,12 @@ def part_groups(
         if name is None:
             continue
         settings = settings_from(known[part].find(name), hide=known[part].hide)
-        of_part = f"{part}_settings"
+        tuned = settings_of_part(part, defaults.method_settings, {part: name})
         shown = {
-            setting: (value, "of the preset")
-            for setting, value in dict(defaults.method_settings.get(of_part) or {}).items()
+            setting: (value, source)
+            for table, source in ((tuned, "of the preset"), (file.settings, f"in {path}"))
+            for setting, value in dict(table.get(f"{part}_settings") or {}).items()
         }
-        given = file.settings.get(of_part) or {}
-        shown |= {setting: (value, f"in {path}") for setting, value in dict(given).items()}
         groups.append(Group(f"{part} {name}", settings, part, shown))
     return groups
 
