@@ -14,6 +14,8 @@ from upslope.cli.train_command import read_request
 from upslope.core.checks import UpslopeError
 from upslope.environments import LinearQuadratic
 from upslope.planning import LQR
+from upslope.search.model_based.background import PolicySearchInModel
+from upslope.training.build import build
 from upslope.training.config import resolve
 
 SMALL = dict(
@@ -116,6 +118,23 @@ def test_parts_have_flags_of_their_own():
     merged = kept.config.method_settings["planner_settings"]
     assert merged["horizon"] == 7
     assert merged["n_candidates"] == 40
+
+
+def test_the_settings_of_the_presets_part_go_with_it():
+    """Named alone, another planner has its own defaults."""
+    other = resolve("CartPole-v1", "model-based", {"planner": "ppo"}).method_settings
+    assert "planner_settings" not in other
+    same = resolve("CartPole-v1", "model-based", {"planner": "cma-es"}).method_settings
+    assert same["planner_settings"]["population_size"] == 16
+
+
+def test_a_policy_without_score_is_for_what_follows_none():
+    """The preset of CartPole searches for a deterministic policy; ppo in the model cannot."""
+    small = {"total_timesteps": 100, "seeds": 1, "progress": False}
+    with pytest.raises(UpslopeError, match="ppo follows the gradient of log pi"):
+        upslope.train("CartPole-v1", "model-based", planner="ppo", **small)
+    built = build(resolve("CartPole-v1", "model-based"))
+    assert isinstance(built.problem.method.way, PolicySearchInModel)
 
 
 def test_the_help_shows_the_presets_settings_of_its_own_parts_alone(capsys):

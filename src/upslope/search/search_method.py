@@ -18,7 +18,7 @@ from upslope.environments.environment import Environment
 from upslope.objectives.objective import Objective
 from upslope.policies.actor import Actor
 from upslope.policies.policy import Policy
-from upslope.sampling.experience import ExperienceSpec
+from upslope.sampling.experience import EpisodeReturns, ExperienceSpec
 
 if TYPE_CHECKING:
     from gymnasium import spaces
@@ -104,6 +104,11 @@ class SearchMethod(eqx.Module, Generic[State, Experience]):
     @abc.abstractmethod
     def experience(self) -> ExperienceSpec:
         """What the method wants back; static."""
+
+    @property
+    def follows_score(self) -> bool:
+        """Whether it needs the gradient of log pi, which not every policy has."""
+        return not isinstance(self.experience, EpisodeReturns)
 
     def configure(self, spec: ProblemSpec) -> SearchMethod[State, Experience]:
         """The method fitted to a problem: sizes that depend on it are set here.

@@ -26,6 +26,7 @@ from upslope.policies.policy import Policy
 from upslope.sampling.experience import Dynamics, EpisodeReturns
 from upslope.sampling.jax_sampler import refuse_endless
 from upslope.search import METHODS
+from upslope.search.score import check_score
 from upslope.search.search_method import ProblemSpec, SearchMethod
 from upslope.search.wrappers.wrapped import wrapped, wrapper_settings
 from upslope.training.config import RunConfig
@@ -185,21 +186,6 @@ def tries_populations(config: RunConfig) -> bool:
         return isinstance(method_of(config).experience, EpisodeReturns)
     except UpslopeError:
         return False
-
-
-def check_score(name: str, method: SearchMethod, policy: object, kind: str | None) -> None:
-    """Refuses a method that follows scores a policy that has none.
-
-    Raises:
-      UpslopeError: names methods that can search it.
-    """
-    if isinstance(method.experience, EpisodeReturns) or getattr(policy, "differentiable", True):
-        return
-    raise UpslopeError(
-        f"{name} follows the gradient of log pi, and the policy {kind or type(policy).__name__!r} "
-        "has none: its actions jump. Use a gradient-free method (cma-es, cem, openai-es, "
-        "hill-climbing, genetic-algorithm), or a stochastic policy."
-    )
 
 
 def name_of(environment: object) -> tuple[str, dict[str, Any]]:

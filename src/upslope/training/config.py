@@ -369,6 +369,7 @@ def resolve(
     usual = {name: value for name, value in usual.items() if value is not None}
     merged = {**usual, **tuned, **given}
     for part in getattr(target, "parts", ()):
+        merged.pop(f"{part}_settings", None)
         merged |= settings_of_part(part, tuned, given)
 
     objective, objective_settings = resolve_objective(f"Training with {method!r}", merged, defaults)

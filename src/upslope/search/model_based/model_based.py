@@ -89,7 +89,8 @@ class ModelBased(SearchMethod[ModelBasedState, Any]):
 
     Raises:
       UpslopeError: from `configure`: an unknown name or setting, a model that cannot be of these
-        spaces, a planner that cannot plan in the model, a start policy with memory.
+        spaces, a planner that cannot plan in the model, a start policy with memory, or one without
+        the score that a search method in the model follows.
 
     References:
       Sutton and Barto (2018), chapter 8; Deisenroth et al. (2013), section 3; Chua et al. (2018)
@@ -132,6 +133,11 @@ class ModelBased(SearchMethod[ModelBasedState, Any]):
         if self.blank is None or not self.blank.n_batches:
             return fresh
         return Replay(fresh, self.buffer_size, self.blank.n_batches, self.blank.batch_size)
+
+    @property
+    def follows_score(self) -> bool:
+        """Itself never; a search method within the model is asked in `configure`."""
+        return False
 
     def configure(self, spec: ProblemSpec) -> ModelBased:
         if self.start == "policy" and getattr(spec.policy, "has_memory", False):

@@ -88,6 +88,7 @@ def way_for(name: str | None, settings: Frozen, model: Model, spec: ProblemSpec,
     from upslope.search.model_based.background import PolicySearchInModel
     from upslope.search.model_based.decision_time import DecisionTimePlanning
     from upslope.search.model_based.tabular import GreedyInTable
+    from upslope.search.score import check_score
 
     if name is None:
         name = default_planner(model)
@@ -103,6 +104,7 @@ def way_for(name: str | None, settings: Frozen, model: Model, spec: ProblemSpec,
             f"ModelBased got planner={name!r}, which fits a model itself: name a planner (cem, "
             "mppi, value-iteration) or a search method such as ppo or cma-es."
         )
+    check_score(name, method, spec.policy, None)
     return PolicySearchInModel(method.configure(spec._replace(environment=model)), n)
 
 
