@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from upslope.core.annotations import Key
-from upslope.core.records import Trajectories
-from upslope.objectives.objective import Objective
-from upslope.policies.tabular_epsilon_greedy import (
-    TabularEpsilonGreedy,
-    epsilon_greedy_probabilities,
-)
-from upslope.policies.tabular_softmax import TabularSoftmax
-from upslope.search.value_based.tabular_method import (
-    Counts,
-    TabularDiagnostics,
-    TabularMethod,
-    entry,
-    moved,
-    only_transition,
-)
+from upslope.policies.tabular_epsilon_greedy import epsilon_greedy_probabilities
+from upslope.search.value_based.one_step_control import OneStepControl
 
 
-class ExpectedSarsaState(NamedTuple):
-    """The table, and how long it has been learned."""
-
-    values: Float[Array, "S A"]  # q
-    counts: Counts  # [S, A] int: updates of each pair; () with a constant learning rate
-    steps: Int[Array, ""]  # taken
-
-
-class ExpectedSarsa(TabularMethod[ExpectedSarsaState, Trajectories]):
+class ExpectedSarsa(OneStepControl):
     r"""Expected SARSA: towards the mean, over the policy, of the values that follow.
 
     .. math:: Q(S, A) \leftarrow Q(S, A) + \alpha \Big[R + \gamma \sum_a \pi(a \mid S') Q(S', a)
@@ -54,36 +32,7 @@ class ExpectedSarsa(TabularMethod[ExpectedSarsaState, Trajectories]):
 
     name: ClassVar[str] = "expected-sarsa"
 
-    def init(self, key: Key, policy: TabularSoftmax, objective: Objective) -> ExpectedSarsaState:
-        values = self.start_table(policy)
-        return ExpectedSarsaState(values, self.start_counts(values), jnp.zeros((), int))
-
-    def ask(self, key: Key, state: ExpectedSarsaState) -> TabularEpsilonGreedy:
-        return self.actor(state.values, state.steps)
-
-    def tell(
-        self,
-        key: Key,
-        state: ExpectedSarsaState,
-        candidates: TabularEpsilonGreedy,
-        experience: Trajectories,
-        objective: Objective,
-    ) -> tuple[ExpectedSarsaState, TabularDiagnostics]:
-        step = only_transition(experience, objective)
-        after = state.values[step.successor]
-        expected = jnp.sum(epsilon_greedy_probabilities(after, candidates.epsilon) * after)
-        target = step.reward + step.bootstrap * expected
-        error = target - entry(state.values, step.state, step.action)
-        rate, counts = self.learning_rate_of(state.counts, step.state, step.action)
-        values = moved(state.values, step.state, step.action, rate, error)
-        diagnostics = TabularDiagnostics(
-            td_error=jnp.abs(error),
-            action_value=values[step.state, step.action],
-            reward=step.reward,
-            epsilon=candidates.epsilon,
-            learning_rate=rate,
-        )
-        return ExpectedSarsaState(values, counts, state.steps + 1), diagnostics
-
-    def solution(self, state: ExpectedSarsaState) -> TabularSoftmax:
-        return TabularSoftmax(state.values)
+    def value_after(
+        self, values: Float[Array, " A"], epsilon: float | Float[Array, ""]
+    ) -> Float[Array, ""]:
+        return jnp.sum(epsilon_greedy_probabilities(values, epsilon) * values)

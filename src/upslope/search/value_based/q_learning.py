@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from upslope.core.annotations import Key
-from upslope.core.records import Trajectories
-from upslope.objectives.objective import Objective
-from upslope.policies.tabular_epsilon_greedy import TabularEpsilonGreedy
-from upslope.policies.tabular_softmax import TabularSoftmax
-from upslope.search.value_based.tabular_method import (
-    Counts,
-    TabularDiagnostics,
-    TabularMethod,
-    entry,
-    moved,
-    only_transition,
-)
+from upslope.search.value_based.one_step_control import OneStepControl
 
 
-class QLearningState(NamedTuple):
-    """The table, and how long it has been learned."""
-
-    values: Float[Array, "S A"]  # q
-    counts: Counts  # [S, A] int: updates of each pair; () with a constant learning rate
-    steps: Int[Array, ""]  # taken
-
-
-class QLearning(TabularMethod[QLearningState, Trajectories]):
+class QLearning(OneStepControl):
     r"""Q-learning: off-policy control by one-step temporal differences.
 
     .. math:: Q(S, A) \leftarrow Q(S, A) + \alpha \big[R + \gamma \max_a Q(S', a) - Q(S, A)\big]
@@ -50,34 +30,7 @@ class QLearning(TabularMethod[QLearningState, Trajectories]):
 
     name: ClassVar[str] = "q-learning"
 
-    def init(self, key: Key, policy: TabularSoftmax, objective: Objective) -> QLearningState:
-        values = self.start_table(policy)
-        return QLearningState(values, self.start_counts(values), jnp.zeros((), int))
-
-    def ask(self, key: Key, state: QLearningState) -> TabularEpsilonGreedy:
-        return self.actor(state.values, state.steps)
-
-    def tell(
-        self,
-        key: Key,
-        state: QLearningState,
-        candidates: TabularEpsilonGreedy,
-        experience: Trajectories,
-        objective: Objective,
-    ) -> tuple[QLearningState, TabularDiagnostics]:
-        step = only_transition(experience, objective)
-        target = step.reward + step.bootstrap * jnp.max(state.values[step.successor])
-        error = target - entry(state.values, step.state, step.action)
-        rate, counts = self.learning_rate_of(state.counts, step.state, step.action)
-        values = moved(state.values, step.state, step.action, rate, error)
-        diagnostics = TabularDiagnostics(
-            td_error=jnp.abs(error),
-            action_value=values[step.state, step.action],
-            reward=step.reward,
-            epsilon=candidates.epsilon,
-            learning_rate=rate,
-        )
-        return QLearningState(values, counts, state.steps + 1), diagnostics
-
-    def solution(self, state: QLearningState) -> TabularSoftmax:
-        return TabularSoftmax(state.values)
+    def value_after(
+        self, values: Float[Array, " A"], epsilon: float | Float[Array, ""]
+    ) -> Float[Array, ""]:
+        return jnp.max(values)
