@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -88,7 +88,7 @@ class ImprovedCrossEntropyPlanner(Planner):
     noise_beta: float = eqx.field(static=True, default=2.0)
     keep_elites: float = eqx.field(static=True, default=0.3)
     decay: float = eqx.field(static=True, default=1.25)
-    act_by: str = eqx.field(static=True, default="best")
+    act_by: Literal["best", "mean"] = eqx.field(static=True, default="best")
     warm_start: bool = eqx.field(static=True, default=True)
     terminal_value: TerminalValue | None = eqx.field(converter=as_module, default=None)
     actions: ActionKind = eqx.field(init=False, static=True)

@@ -22,6 +22,7 @@ from upslope.planning.action_sequences import (
     action_kind,
     initial_sequences,
 )
+from upslope.planning.model_checks import check_model
 from upslope.planning.planner import Planner, PlannerOutput
 from upslope.planning.simulation import TerminalValue, candidate_returns
 
@@ -54,12 +55,8 @@ class ShootingPlanner(Planner):
     actions: ActionKind = eqx.field(init=False, static=True)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.environment, Environment):
-            raise UpslopeError(
-                f"{type(self).__name__} got environment={self.environment!r:.80}: it must be an "
-                "upslope Environment, in which a program can simulate."
-            )
-        self.actions = action_kind(type(self).__name__, self.environment)
+        owner = type(self).__name__
+        self.actions = action_kind(owner, check_model(owner, self.environment))
 
     def __check_init__(self) -> None:
         owner = type(self).__name__
