@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import upslope
 from upslope import exact
-from upslope.environments import Environment, FiniteMDP, LinearQuadratic
+from upslope.environments import Environment, FiniteMDP, LinearQuadratic, Pendulum
 from upslope.objectives import DiscountedReturn
 
 # Differences below this, relative to the optimum, are rounding.
@@ -60,6 +61,12 @@ def toy_text(name: str, **settings: Any) -> FiniteMDP:
     return exact.as_finite_mdp(environment)
 
 
+def newest(name: str) -> str:
+    """The id of the newest version of a simulator that the installed Gymnasium registers."""
+    versions = [spec.version for spec in gymnasium.registry.values() if spec.name == name]
+    return f"{name}-v{max(version for version in versions if version is not None)}"
+
+
 def cart_on_a_line() -> LinearQuadratic:
     """A mass that a force pushes, ten steps a second: position and speed go to zero."""
     return LinearQuadratic(
@@ -68,6 +75,45 @@ def cart_on_a_line() -> LinearQuadratic:
         Q=[[1.0, 0.0], [0.0, 0.1]],
         R=[[0.1]],
         noise_factor=0.05 * np.eye(2),
+    )
+
+
+def pendulum_on_a_grid(n_angles: int = 25, n_speeds: int = 21) -> FiniteMDP:
+    """Pendulum-v1 on a grid of angles and speeds, with the torques -2, 0 and 2 N m.
+
+    A step is the pendulum's own; where it ends between grid points the state is one of the four
+    around it, drawn with the weights of bilinear interpolation, so that its mean is exact. Angles
+    go round. Episodes begin as the pendulum's do, at any angle with at most 1 rad/s.
+    """
+    pendulum = upslope.make("Pendulum-v1")
+    assert isinstance(pendulum, Pendulum)
+    angles = np.linspace(-np.pi, np.pi, n_angles, endpoint=False)
+    speeds = np.linspace(-pendulum.max_speed, pendulum.max_speed, n_speeds)
+    states = jnp.asarray(np.stack(np.meshgrid(angles, speeds, indexing="ij"), -1).reshape(-1, 2))
+    torques = jnp.array([[-2.0], [0.0], [2.0]])
+    step = lambda state, torque: pendulum.step(jax.random.key(0), state, torque)  # noqa: E731
+    after, out = jax.vmap(jax.vmap(step, (None, 0)), (0, None))(states, torques)
+    along = (np.asarray(after, float) - [-np.pi, -pendulum.max_speed]) / [
+        2 * np.pi / n_angles,
+        2 * pendulum.max_speed / (n_speeds - 1),
+    ]
+    corner = np.floor(along).astype(int)
+    share = along - corner
+    transition = np.zeros((*after.shape[:2], len(states)))
+    state, torque = np.indices(after.shape[:2])
+    for right in (0, 1):
+        for up in (0, 1):
+            angle = (corner[..., 0] + right) % n_angles
+            speed = np.minimum(corner[..., 1] + up, n_speeds - 1)
+            weight = np.prod(np.where([right, up], share, 1 - share), axis=-1)
+            np.add.at(transition, (state, torque, angle * n_speeds + speed), weight)
+    begins = (np.abs(np.asarray(states)[:, 1]) <= 1.0).astype(float)
+    return FiniteMDP(
+        transition=transition,
+        reward=out.reward,
+        initial=begins / begins.sum(),
+        terminal=np.zeros(len(states), bool),
+        time_limit=pendulum.time_limit,
     )
 
 
@@ -180,21 +226,26 @@ SEARCH = {"policy": "tabular-softmax"}
 PLAN = {"model": "tabular", "planner": "value-iteration", "epsilon": 0.0}
 
 
-def tabular_rungs(learning: int, blind: int, fits: int) -> tuple[Rung, ...]:
+def tabular_rungs(
+    learning: int, blind: int, fits: int, share: float = 0.25, **model: float
+) -> tuple[Rung, ...]:
     """The rungs of a finite problem.
 
     Args:
       learning: budget of the methods that learn from single steps.
       blind: budget of those that learn from whole returns.
-      fits: how often the fitted model is planned in, on a quarter of `learning`.
+      fits: how often the fitted model is planned in.
+      share: of `learning` that the fitted model gets.
+      model: settings of the fitted model.
     """
-    planned = learning // 4
+    planned = int(share * learning)
+    fitted = PLAN | {"n_steps": planned // fits, "model_settings": model}
     return (
         Rung("gradient-free", "cem", blind, SEARCH),
         Rung("policy gradient", "reinforce", blind, SEARCH | {"n_episodes": 16}),
         Rung("Q-learning", "q-learning", learning),
         Rung("Dyna", "dyna-q", learning, {"planning_steps": 50}, 50),
-        Rung("fitted model, planning", "model-based", planned, PLAN | {"n_steps": planned // fits}),
+        Rung("fitted model, planning", "model-based", planned, fitted),
     )
 
 
@@ -212,7 +263,16 @@ PROBLEMS = {
         "FrozenLake-v1, slippery",
         lambda: toy_text("FrozenLake-v1"),
         0.99,
-        tabular_rungs(50_000, 300_000, 100),
+        tabular_rungs(50_000, 300_000, 100, known_after=10),
+    ),
+    "taxi": KnownProblem(
+        "Taxi", lambda: toy_text(newest("Taxi")), 0.95, tabular_rungs(200_000, 1_000_000, 50)
+    ),
+    "pendulum-grid": KnownProblem(
+        "the pendulum on a grid",
+        pendulum_on_a_grid,
+        0.97,
+        tabular_rungs(200_000, 1_000_000, 50, optimistic_reward=0.0),
     ),
     "linear-quadratic": KnownProblem(
         "linear-quadratic: a mass on a line",

@@ -64,3 +64,17 @@ def test_a_policy_above_the_optimum_is_an_error(ladder):
     with pytest.raises(AssertionError, match="above the optimum"):
         ladder.regret_of(np.array([1.0, 1.1]), 1.0)
     assert ladder.regret_of(np.array([1.0 - 1e-12]), 1.0) == 0.0
+
+
+def test_the_pendulum_on_a_grid_moves_as_the_pendulum_on_average(ladder):
+    mdp = ladder.pendulum_on_a_grid(n_angles=24, n_speeds=9)
+    np.testing.assert_allclose(np.sum(mdp.transition, axis=2), 1.0, atol=1e-6)
+    angles, speeds = -np.pi + np.arange(24) * 2 * np.pi / 24, np.linspace(-8, 8, 9)
+    # From a quarter turn, at 2 rad/s, without torque; -15 / 2 sin(-pi / 2) more after a step.
+    state = 6 * 9 + 5
+    row = np.asarray(mdp.transition[state, 1]).reshape(24, 9)
+    speed = 2.0 - 15.0 * 0.05
+    assert row.sum(axis=0) @ speeds == pytest.approx(speed, abs=1e-5)
+    assert row.sum(axis=1) @ angles == pytest.approx(-np.pi / 2 + 0.05 * speed, abs=1e-5)
+    assert mdp.reward[state, 1] == pytest.approx(-((np.pi / 2) ** 2 + 0.1 * 4.0), rel=1e-5)
+    assert np.count_nonzero(row) == 4

@@ -173,6 +173,22 @@ def test_unvisited_pairs_are_what_their_name_says():
     assert int(fits["refuse"].step(KEY, jnp.asarray(0), jnp.asarray(0))[0]) == 1
 
 
+def test_a_pair_is_known_after_so_many_visits():
+    data = rows([0, 0, 0, 1, 1, 1], [0] * 6, [0.0, 0.0, 3.0, 0.0, 1.0, 0.0], [1, 1, 0, 0, 0, 0])
+    three, report = TabularModel(known_after=3, unvisited="absorbing").fit(KEY, data)
+    four, doubtful = TabularModel(known_after=4, unvisited="absorbing").fit(KEY, data)
+    np.testing.assert_allclose(three.finite_mdp().transition[0, 0], [1 / 3, 2 / 3], rtol=1e-6)
+    np.testing.assert_allclose(three.finite_mdp().reward[:, 0], [1.0, 1 / 3], rtol=1e-6)
+    np.testing.assert_array_equal(four.finite_mdp().transition[:, 0], np.eye(2))
+    np.testing.assert_array_equal(four.finite_mdp().reward[:, 0], [0.0, 0.0])
+    assert not any("tried less" in sentence for sentence in report.unknown)
+    assert "2 of 2 actions in the states seen were tried less than 4 times" in doubtful.unknown[0]
+    with pytest.raises(UpslopeError, match=r"seen less than 4 times action 0 in state 1"):
+        dataclasses.replace(four, unvisited="refuse").step(KEY, jnp.asarray(1), jnp.asarray(0))
+    with pytest.raises(UpslopeError, match="known_after=0"):
+        TabularModel(known_after=0)
+
+
 def spaces(n_states, n_actions):
     """Of numbered states and actions."""
     return Discrete(n_states), Discrete(n_actions)

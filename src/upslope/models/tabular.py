@@ -46,7 +46,7 @@ class TabularModel(Model):
     its own samples, never by that of all. A pair sampled N times has
     :math:`E \lVert \hat P - P \rVert_1 \le \sqrt{S / N}`. Where a terminated step led is terminal.
 
-    What happens where nothing was seen has a name, `unvisited`:
+    What happens where nothing was seen, or less than `known_after` times, has a name, `unvisited`:
 
     - `"optimistic"`: the pair stays where it is and earns `optimistic_reward` for ever, so that
       planning goes and looks (R-max);
@@ -57,6 +57,8 @@ class TabularModel(Model):
       estimate: `"maximum-likelihood"`; or `"last-value"`, the model of a deterministic world that
         may change: what happened last is what happens. Static.
       unvisited: what happens where nothing was seen, see above. Static.
+      known_after: how often a pair must have been tried until its estimate counts. Where outcomes
+        are random one look says little: with 1, planning never returns to what began badly.
       prior: alpha, imaginary observations of every successor of a visited pair.
       optimistic_reward: reward that `"optimistic"` promises, at least; the largest one seen if that
         is more.
@@ -83,6 +85,7 @@ class TabularModel(Model):
     batch_size: ClassVar[int] = 0
     estimate: Estimate = eqx.field(static=True, default="maximum-likelihood")
     unvisited: Unvisited = eqx.field(static=True, default="optimistic")
+    known_after: int | Int[Array, ""] = 1
     prior: float | Float[Array, ""] = 0.0
     optimistic_reward: float | Float[Array, ""] = 1.0
     end_state: bool = eqx.field(static=True, default=False)
@@ -94,6 +97,7 @@ class TabularModel(Model):
     def __check_init__(self) -> None:
         check_choice("TabularModel", "estimate", self.estimate, Estimate.__args__)
         check_choice("TabularModel", "unvisited", self.unvisited, Unvisited.__args__)
+        check_number("TabularModel", "known_after", self.known_after, at_least=1, integer=True)
         check_number("TabularModel", "prior", self.prior, at_least=0)
         check_switch("TabularModel", "end_state", self.end_state)
 
@@ -223,7 +227,7 @@ class TabularModel(Model):
             missing = np.argwhere(np.isnan(reward))
         if len(missing):
             raise UpslopeError(
-                f"TabularModel has never seen {_pairs(missing)}, and unvisited='refuse'. Collect "
+                f"TabularModel {self._rarely()} {_pairs(missing)}, and unvisited='refuse'. Collect "
                 "steps there, or choose unvisited='absorbing' or 'optimistic'."
             )
         return FiniteMDP(moves, reward, begins, terminal, self.time_limit)
@@ -241,7 +245,7 @@ class TabularModel(Model):
         moves, reward = self._row(terminal, state, action)
         if self.unvisited == "refuse" and not isinstance(reward, Tracer) and np.isnan(reward):
             raise UpslopeError(
-                f"TabularModel has never seen action {int(action)} in state {int(state)}, and "
+                f"TabularModel {self._rarely()} action {int(action)} in state {int(state)}, and "
                 "unvisited='refuse'. Collect steps there, or choose unvisited='absorbing' or "
                 "'optimistic'."
             )
@@ -254,7 +258,7 @@ class TabularModel(Model):
         counts = statistics.counts[state, action]
         n_states = counts.shape[0]
         visits = jnp.sum(counts)
-        seen, ended = visits > 0, terminal[state]
+        seen, ended = visits >= self.known_after, terminal[state]
         prior = jnp.asarray(self.prior, counts.dtype)
         safe = jnp.where(seen, visits, 1.0)
         estimate = (counts + prior) / (safe + prior * n_states)
@@ -264,11 +268,15 @@ class TabularModel(Model):
         return moves, jnp.where(ended, 0.0, reward)
 
     def _unknown(self) -> Array:
-        """The reward of a pair that was never seen."""
+        """The reward of a pair that is not known."""
         largest = self._known().largest_reward
         if self.unvisited == "optimistic":
             return jnp.maximum(jnp.asarray(self.optimistic_reward, largest.dtype), largest)
         return jnp.full((), jnp.nan if self.unvisited == "refuse" else 0.0, largest.dtype)
+
+    def _rarely(self) -> str:
+        times = int(self.known_after)
+        return "has never seen" if times == 1 else f"has seen less than {times} times"
 
     def _known(self) -> TabularStatistics:
         if self.statistics is None:
@@ -319,12 +327,14 @@ def _report(model: TabularModel, data: Transitions) -> FitReport:
     off = np.asarray(data.reward, float) - statistics.reward_sum[s, a] / visits[s, a]
     spread = float(np.std(data.reward))
     live = statistics.reached & ~statistics.terminal
-    missing = np.argwhere((visits == 0) & live[:, None])
+    known_after = int(model.known_after)
+    missing = np.argwhere((visits < known_after) & live[:, None])
+    never = "never tried" if known_after == 1 else f"tried less than {known_after} times"
     unknown: list[str] = []
     if len(missing):
         unknown.append(
             f"{len(missing):,} of {int(live.sum()) * n_actions:,} actions in the states seen were "
-            f"never tried ({_pairs(missing)}): they are {model.unvisited!r}."
+            f"{never} ({_pairs(missing)}): they are {model.unvisited!r}."
         )
     unseen = (
         n_states - int(statistics.reached.sum()) - model.end_state * (not statistics.reached[-1])
