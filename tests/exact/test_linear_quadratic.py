@@ -14,6 +14,7 @@ from upslope.environments.linear_quadratic import LinearQuadratic
 from upslope.exact.linear_loop import LinearGaussianController
 from upslope.exact.linear_quadratic import ControllerGradient, value_of_gain
 from upslope.objectives import AverageReward, AverageValue, DiscountedReturn, EpisodicReturn
+from upslope.planning import LQR, PlanningActor
 from upslope.policies import GaussianNetwork, LinearGaussian
 from upslope.sampling.episode_returns import sample_returns
 
@@ -246,6 +247,8 @@ def test_what_cannot_be_answered_is_refused(x64):
         exact.value(varying, world, EpisodicReturn(horizon=3))
     with pytest.raises(UpslopeError, match="got a table for a policy"):
         exact.value(np.full((3, 3), 1 / 3), world, EpisodicReturn(horizon=3))
+    with pytest.raises(UpslopeError, match="got PlanningActor, an actor that is no policy"):
+        exact.value(PlanningActor(LQR(LinearQuadratic())), world, EpisodicReturn(horizon=3))
     with pytest.raises(UpslopeError, match="form"):
         exact.policy_gradient_theorem(idle, world, EpisodicReturn(horizon=3), "episodic")
     with pytest.raises(UpslopeError, match="positive definite"):

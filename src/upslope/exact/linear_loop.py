@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from upslope.core.actor import Actor
 from upslope.core.checks import UpslopeError
 from upslope.core.distributions import Deterministic, DiagonalGaussian
 from upslope.environments.linear_quadratic import LinearQuadratic
 from upslope.exact.tables import PolicyOrTable, known
+from upslope.policies.policy import Policy
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -56,6 +58,11 @@ def linear_controller(policy: PolicyOrTable, system: LinearQuadratic) -> LinearG
       UpslopeError: a table, a mean that is not linear, a noise that depends on the state, a
         policy with memory, or an action whose distribution is neither normal nor a point.
     """
+    if isinstance(policy, Actor) and not isinstance(policy, Policy):
+        raise UpslopeError(
+            f"A linear-quadratic system got {type(policy).__name__}, an actor that is no policy of "
+            "the state: measure its return with upslope.evaluate."
+        )
     if not callable(policy):
         raise UpslopeError(
             "A linear-quadratic system got a table for a policy: its states are vectors, which no "
