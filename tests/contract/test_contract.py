@@ -17,7 +17,7 @@ import pytest
 from small_policies import Affine
 from tabular_steps import optimal_action_values
 from upslope.core.actor import Actor
-from upslope.environments import CartPole, FiniteMDP
+from upslope.environments import CartPole, FiniteMDP, TicTacToe
 from upslope.environments.probes import (
     ActionProbe,
     ConstantProbe,
@@ -107,20 +107,35 @@ SMALL |= {
     "prioritized-sweeping": ({"planning_steps": 3}, "theta", "planning_steps"),
 }
 SMALL |= {"model-based": ({"n_steps": 6, "learning_starts": 4.0}, "learning_starts", "n_steps")}
+SELF_PLAY = {
+    "n_envs": 2,
+    "train_freq": 4,
+    "n_simulations": 3,
+    "simulations_at_play": 0,
+    "buffer_size": 64,
+    "learning_starts": 4,
+    "batch_size": 4,
+    "gradient_steps": 2,
+}
+SMALL |= {"alphazero": (SELF_PLAY, "learning_rate", "batch_size")}
 METHOD_NAMES = METHODS.names()
 OBJECTIVE = DiscountedReturn(0.9)
 WORLD, KNOWN = CartPole(time_limit=20), seeded_garnet(4, 2, 2)
 NUMBERED = FiniteMDP(KNOWN.transition, KNOWN.reward, KNOWN.initial, time_limit=20)
+GAME, PLAYER = TicTacToe(), SoftmaxNetwork(jax.random.key(0), 19, 9, (4,))
 POLICY, TABLE = Affine.zeros(2, 4), TabularSoftmax(jnp.zeros((4, 2)))
 
 
 def small(name, **changes):
     method = METHODS.get(name)(**(SMALL[name][0] | changes))
-    return configured(method) if method.parts else method
+    return configured(method) if method.parts or method.plays_both_sides else method
 
 
 def configured(method):
     """The method, with its parts built for the problem."""
+    if method.plays_both_sides:
+        spaces = GAME.observation_space, GAME.action_space
+        return method.configure(ProblemSpec(None, *spaces, PLAYER, OBJECTIVE, GAME))
     spaces = NUMBERED.observation_space, NUMBERED.action_space
     return method.configure(ProblemSpec(None, *spaces, TABLE, OBJECTIVE, NUMBERED))
 
@@ -137,7 +152,9 @@ def tabulates(method):
 
 TABULAR_NAMES = [name for name in METHOD_NAMES if tabulates(small(name))]
 SAMPLING_NAMES = [
-    name for name in METHOD_NAMES if not looks(small(name)) and name not in TABULAR_NAMES
+    name
+    for name in METHOD_NAMES
+    if not (looks(small(name)) or name in TABULAR_NAMES or small(name).plays_both_sides)
 ]
 
 
@@ -148,12 +165,16 @@ POLICY_OF = {"dqn": SoftmaxNetwork(jax.random.key(0), 4, 2, (4,))}
 def first_policy(method):
     if looks(method) or tabulates(method):
         return TABLE
+    if method.plays_both_sides:
+        return PLAYER
     return POLICY_OF.get(method.name, POLICY)
 
 
 def world_of(method):
     if looks(method):
         return KNOWN
+    if method.plays_both_sides:
+        return method.sampled_in(GAME)
     return NUMBERED if tabulates(method) else WORLD
 
 
@@ -215,7 +236,8 @@ def test_tell_keeps_the_state_as_it_is(name):
     assert kinds(state) == kinds(carry[0])
     assert kinds(sampler) == kinds(carry[1])
     solution = jax.eval_shape(method.solution, state)
-    assert jax.tree.structure(solution) == jax.tree.structure(first_policy(method))
+    if not method.plays_both_sides:  # whose network has a value beside the policy
+        assert jax.tree.structure(solution) == jax.tree.structure(first_policy(method))
     assert all(leaf.shape == () for leaf in jax.tree.leaves(diagnostics))
 
 

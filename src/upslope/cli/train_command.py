@@ -38,6 +38,7 @@ RUN_HELP: dict[str, tuple[Any, str]] = {
     "stop_at": (float, "End when the mean evaluation return over seeds reaches this."),
     "patience": (int, "End after so many evaluations in a row without a better mean return."),
     "evaluation_environment": (str, "Where held-out episodes are played, a name."),
+    "opponent": (str, "Who plays against it: random, minimax, mcts-100, a run's folder."),
     "start_from": (str, "A run or policy folder: begin at its policy, the best seed's."),
     "engine": (str, "What samples the environment: upslope list engines."),
     "workers": (int | Literal["auto"], "Simulator processes; JAX environments have none."),

@@ -20,6 +20,7 @@ from upslope.engine.iteration import stream_key
 from upslope.engine.kept_programs import EVALUATIONS, key_of
 from upslope.engine.waiting import fetched
 from upslope.environments.environment import Environment
+from upslope.environments.wrappers.fully_observed import FullyObserved
 from upslope.objectives.objective import EpisodicReturn
 from upslope.sampling.episode_returns import (
     EpisodeRecord,
@@ -63,7 +64,7 @@ class JaxEvaluator:
     ) -> Returns:
         """See `Evaluator`."""
         began = time.perf_counter()
-        run, environment = self._program(policies, deterministic), self._numbers()
+        run, environment = self._program(policies, deterministic), self._numbers(policies)
         self.compile_seconds += time.perf_counter() - began
         blocks = [
             fetched(
@@ -92,7 +93,7 @@ class JaxEvaluator:
 
     def _decides(self, policies: Actor, deterministic: bool) -> Hashable | None:
         """What decides the program; None where it is not to be shared with other evaluations."""
-        arguments = (self._numbers(), plain(policies))
+        arguments = (self._numbers(policies), plain(policies))
         return key_of(arguments, self.block, deterministic, self.limit)
 
     def record(
@@ -119,9 +120,11 @@ class JaxEvaluator:
             )
         )
         which = (self._seed, np.int32(evaluation_index), np.int32(0))
-        program = compiled(run.lower(self._numbers(), which, policies), optimize="compile_time")
+        program = compiled(
+            run.lower(self._numbers(policies), which, policies), optimize="compile_time"
+        )
         self.compile_seconds += time.perf_counter() - began
-        return jax.device_get(program(self._numbers(), which, policies))
+        return jax.device_get(program(self._numbers(policies), which, policies))
 
     def _play(
         self,
@@ -148,8 +151,12 @@ class JaxEvaluator:
     def close(self) -> None:
         """Nothing to close."""
 
-    def _numbers(self) -> Any:
-        return jax.tree.map(jnp.asarray, self.environment)
+    def _numbers(self, policies: Actor) -> Any:
+        """The environment as arrays, its state in the observation for actors that read it."""
+        environment = self.environment
+        if policies.observes_state:
+            environment = FullyObserved(environment)  # pyright: ignore[reportCallIssue] (time_limit is the inner one's)
+        return jax.tree.map(jnp.asarray, environment)
 
     def _lower(self, policies: Actor, deterministic: bool) -> Any:
         run = jax.jit(
@@ -157,7 +164,9 @@ class JaxEvaluator:
                 environment, which, policies, self.block, deterministic
             )
         )
-        return run.lower(self._numbers(), (self._seed, np.int32(0), np.int32(0)), plain(policies))
+        return run.lower(
+            self._numbers(policies), (self._seed, np.int32(0), np.int32(0)), plain(policies)
+        )
 
     def _run(
         self,

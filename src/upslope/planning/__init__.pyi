@@ -6,6 +6,7 @@ from upslope.core.lazy_names import Table
 from upslope.core.registry import Registry
 from upslope.planning.action_sequences import CategoricalSequences as CategoricalSequences
 from upslope.planning.action_sequences import GaussianSequences as GaussianSequences
+from upslope.planning.game_player import GamePlayer as GamePlayer
 from upslope.planning.icem import ImprovedCrossEntropyPlanner as ImprovedCrossEntropyPlanner
 from upslope.planning.ilqr import ILQR as ILQR
 from upslope.planning.ilqr import ILQRExtras as ILQRExtras
@@ -16,6 +17,7 @@ from upslope.planning.mcts.network_search import GumbelMCTS as GumbelMCTS
 from upslope.planning.mcts.network_search import NetworkSearch as NetworkSearch
 from upslope.planning.mcts.network_search import NetworkSearchExtras as NetworkSearchExtras
 from upslope.planning.mcts.network_search import PUCT as PUCT
+from upslope.planning.mcts.policy_value_evaluator import PolicyValueEvaluator as PolicyValueEvaluator
 from upslope.planning.mcts.uct import SearchExtras as SearchExtras
 from upslope.planning.mcts.uct import UCT as UCT
 from upslope.planning.planner import Planner as Planner

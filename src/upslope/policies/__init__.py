@@ -35,6 +35,7 @@ TABLE = {
     "TabularEpsilonGreedy": "tabular_epsilon_greedy",
     "MultiSoftmaxHead": "heads.discrete",
     "PointHead": "heads.deterministic",
+    "PolicyValueHead": "heads.discrete",
     "SoftmaxHead": "heads.discrete",
     "SquashedGaussianHead": "heads.continuous",
     # critics

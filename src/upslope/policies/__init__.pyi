@@ -44,6 +44,7 @@ from upslope.policies.heads.deterministic import PointHead as PointHead
 from upslope.policies.heads.discrete import BernoulliHead as BernoulliHead
 from upslope.policies.heads.discrete import DuelingHead as DuelingHead
 from upslope.policies.heads.discrete import MultiSoftmaxHead as MultiSoftmaxHead
+from upslope.policies.heads.discrete import PolicyValueHead as PolicyValueHead
 from upslope.policies.heads.discrete import SoftmaxHead as SoftmaxHead
 from upslope.policies.heads.head import Head as Head
 from upslope.policies.linear_softmax import LinearSoftmax as LinearSoftmax

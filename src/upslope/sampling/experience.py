@@ -66,6 +66,9 @@ class Replay:
         p_i by `priorities`.
       priority_exponent: alpha.
       importance_exponent: beta of the weights (N p)^-beta / max.
+      observed_steps: how many steps of a window, from its first one, come with their observations,
+        the same number of `next_observation`; None: all of them. Long windows of which rewards and
+        notes are read cost little then.
     """
 
     fresh: Steps
@@ -76,11 +79,22 @@ class Replay:
     prioritized: bool = False
     priority_exponent: float = 0.6
     importance_exponent: float = 0.4
+    observed_steps: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("capacity", "n_batches", "batch_size", "sequence_length"):
             check_number(
                 "Replay", name, getattr(self, name), at_least=1, at_most=2**30, integer=True
+            )
+        if self.observed_steps is not None:
+            longest = self.sequence_length
+            check_number(
+                "Replay",
+                "observed_steps",
+                self.observed_steps,
+                at_least=1,
+                at_most=longest,
+                integer=True,
             )
         for name in ("priority_exponent", "importance_exponent"):
             check_number("Replay", name, getattr(self, name), at_least=0)

@@ -272,17 +272,18 @@ def draw_batches(key: Key, spec: Replay, buffer: ReplayBuffer, fresh: Trajectori
     # [B, L, M]: the rows of each window, and those after them.
     slots = within(slot[:, None] + jnp.arange(length)[None, :, None], size)
     columns = jnp.broadcast_to(stream[:, None], slots.shape)
-    after = within(slots + 1, size)
+    seen = slots[:, : spec.observed_steps]
+    after = within(seen + 1, size)
 
     def take(tree: Any, slots: Array) -> Any:
-        return jax.tree.map(lambda column: column[slots, columns], tree)
+        return jax.tree.map(lambda column: column[slots, columns[:, : slots.shape[1]]], tree)
 
     marks = take(rows.marks, slots)
     ended = has(marks, TERMINATED | TRUNCATED)
     earlier = jnp.cumsum(ended, axis=1) - ended  # ends before each step of the window
     valid = has(marks, STEP) & (earlier == 0) & ready
     batches = Trajectories(
-        observation=take(rows.observation, slots),
+        observation=take(rows.observation, seen),
         action=take(rows.action, slots),
         reward=take(rows.reward, slots),
         next_observation=take(rows.observation, after),

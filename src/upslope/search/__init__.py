@@ -23,6 +23,11 @@ TABLE = {
         "dqn",
         "Deep Q-learning: a replay buffer, a target network, epsilon-greedy. Discrete actions.",
     ),
+    "AlphaZero": Row(
+        "games.alphazero",
+        "alphazero",
+        "AlphaZero: a network plays itself by tree search and learns from its games. Two players.",
+    ),
     "ModelBased": Row(
         "model_based.model_based",
         "model-based",

@@ -93,12 +93,16 @@ class SearchMethod(eqx.Module, Generic[State, Experience]):
       writes_by_index: whether a step changes single entries of a large state. Seeds of a device
         then run one after the other: with an axis of seeds such writes become scatters, which
         XLA's CPU backend makes far slower. A class attribute.
+      plays_both_sides: whether it searches a game of two players itself, and moves for both. It is
+        then given the `AlternatingGame`, whoever the environment's opponent is, and its solutions
+        are evaluated against that one. A class attribute.
     """
 
     name: ClassVar[str] = "method"
     defaults: ClassVar[Defaults] = Defaults()
     parts: ClassVar[Mapping[str, Part]] = MappingProxyType({})
     writes_by_index: ClassVar[bool] = False
+    plays_both_sides: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod
@@ -117,6 +121,10 @@ class SearchMethod(eqx.Module, Generic[State, Experience]):
           UpslopeError: the method cannot search this problem: why not, and what to use instead.
         """
         return self
+
+    def sampled_in(self, environment: Environment) -> Environment:
+        """What it samples for the environment that it searches: that one, or a wrapper of it."""
+        return environment
 
     def population_for(self, dimension: int) -> int | None:
         """The published population size for D dimensions; None where there is no such rule."""

@@ -31,6 +31,7 @@ from upslope.search.search_method import ProblemSpec, SearchMethod
 from upslope.search.wrappers.wrapped import wrapped, wrapper_settings
 from upslope.training.config import RunConfig
 from upslope.training.settings import choose, settings_of
+from upslope.training.two_players import searched_and_held_out
 
 if TYPE_CHECKING:
     from gymnasium import spaces
@@ -105,6 +106,9 @@ def build(
         environment = known(config.environment, **config.environment_settings)
     method = method_of(config)
     environment = with_known_dynamics(environment, method)
+    environment, evaluated = searched_and_held_out(
+        config.method, method, environment, config.opponent
+    )
     observation_space, action_space = spaces_of(environment)
     objective = OBJECTIVES.get(config.objective)(**config.objective_settings)
     kind = config.policy
@@ -140,9 +144,11 @@ def build(
             environment=environment if isinstance(environment, Environment) else None,
         )
     )
+    if isinstance(environment, Environment):
+        environment = method.sampled_in(environment)
     problem = Problem(environment, policy, method, objective)
     if evaluation_environment is None and config.evaluation_environment is None:
-        return Built(problem, observation_space, action_space, held_out(environment))
+        return Built(problem, observation_space, action_space, held_out(evaluated))
     if evaluation_environment is None:
         assert config.evaluation_environment is not None
         settings = config.evaluation_environment_settings

@@ -62,6 +62,7 @@ RUN_SETTINGS: dict[str, Any] = {
     "patience": None,
     "evaluation_environment": None,
     "evaluation_environment_settings": None,
+    "opponent": None,
     "start_from": None,
     "engine": None,
     "workers": "auto",
@@ -109,6 +110,9 @@ class RunConfig:
       evaluation_environment: where held-out episodes are played, a name that `upslope.make` knows;
         None: what is trained on.
       evaluation_environment_settings: fields of it.
+      opponent: of a game of two players, in the place of the environment's own: "random",
+        "minimax", a planner ("mcts-100" for 100 simulations) or a run's folder. Methods that play
+        both sides meet it in held-out episodes alone.
       start_from: whose policy every seed begins at, as the caller named it; None: a fresh one. A
         record: the policy itself is in the run folder.
       checkpoint_every: time between checkpoints, besides those at evaluations: seconds, or such
@@ -147,6 +151,7 @@ class RunConfig:
     patience: int | None = None
     evaluation_environment: str | None = None
     evaluation_environment_settings: dict[str, Any] = field(default_factory=dict)
+    opponent: str | None = None
     start_from: str | None = None
     engine: str | None = None
     workers: int | str = "auto"

@@ -20,9 +20,9 @@ from upslope.engine.progress import Evaluation
 from upslope.environments import AgainstOpponent, AlternatingGame, FullyObserved, make
 from upslope.environments.environment import Environment
 from upslope.objectives import DiscountedReturn, EpisodicReturn
-from upslope.planning import PLANNERS, Planner, PlanningActor
+from upslope.planning import PLANNERS, GamePlayer, Planner, PlanningActor
 from upslope.sampling.episode_returns import sample_returns
-from upslope.training.match import GamePlayer, MatchEvaluation, play_match
+from upslope.training.match import MatchEvaluation, play_match
 from upslope.training.named_actor import named_actor
 from upslope.training.settings import settings_of
 

@@ -11,15 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from upslope.core.actor import Actor
-from upslope.core.annotations import Key, Memory, Observation
+from upslope.core.annotations import Key
 from upslope.core.checks import UpslopeError
-from upslope.core.records import Act, Returns
+from upslope.core.records import Returns
 from upslope.engine.executables import compiled
 from upslope.environments import AgainstOpponent, AlternatingGame, FullyObserved
 from upslope.environments.environment import Environment
-from upslope.environments.wrappers.fully_observed import FullState
 from upslope.objectives import EpisodicReturn
-from upslope.planning import PlanningActor
+from upslope.planning import GamePlayer
 from upslope.sampling.episode_returns import sample_returns
 
 SIDES = ("first", "second")
@@ -58,15 +57,6 @@ class MatchEvaluation:
         """The mean result of a side and its standard error."""
         results = self.returns[SIDES.index(side)]
         return float(results.mean()), float(results.std() / math.sqrt(results.size))
-
-
-class GamePlayer(PlanningActor):
-    """Plans in the game itself, for both players, from the state of a game against an opponent."""
-
-    def act(self, noise: Key, observation: Observation, memory: Memory) -> Act:
-        if isinstance(observation, FullState):
-            observation = FullState(observation.observation, observation.state.game)
-        return super().act(noise, observation, memory)
 
 
 def play_match(

@@ -9,8 +9,10 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from upslope.core.annotations import EnvironmentState, Observation
+from upslope.core.checks import UpslopeError
 from upslope.environments.environment import Environment
 from upslope.environments.games.random_legal import nth_true
+from upslope.environments.games.symmetries import Symmetries
 
 if TYPE_CHECKING:
     from gymnasium import spaces
@@ -74,6 +76,26 @@ class AlternatingGame(Environment):
           state: where to move.
         """
         return nth_true(draw, self.action_mask(state))
+
+    def state_of(self, observation: Observation) -> EnvironmentState:
+        """The state of a game under way that is seen so, where what is seen says everything.
+
+        With it a planner acts on what it is shown, for example in `Agent.predict`.
+
+        Raises:
+          UpslopeError: this game does not say.
+        """
+        name = type(self).__name__
+        raise UpslopeError(
+            f"{name} does not say its state from an observation (state_of): a search has to begin "
+            f"at the state. Play in FullyObserved({name}()), which shows it, or let the network "
+            "play alone (simulations_at_play=0)."
+        )
+
+    @property
+    def symmetries(self) -> Symmetries | None:
+        """Those of the rules, as permutations of the board and the actions; None for none."""
+        return None
 
     @property
     @abc.abstractmethod

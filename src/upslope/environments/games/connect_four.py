@@ -15,6 +15,7 @@ from upslope.core import tree
 from upslope.core.annotations import Key
 from upslope.core.records import Step
 from upslope.environments.games.alternating_game import AlternatingGame
+from upslope.environments.games.symmetries import Symmetries, as_tuples
 
 if TYPE_CHECKING:
     from gymnasium import spaces
@@ -122,6 +123,31 @@ class ConnectFour(AlternatingGame):
             free = free | (top << np.uint32(column))
         return free
 
+    def state_of(self, observation: dict[str, Array]) -> Discs:
+        own_left, own_right = words(observation["board"][0])
+        other_left, other_right = words(observation["board"][1])
+        left, right = own_left | other_left, own_right | other_right
+        won = jnp.stack([has_four(word) for word in (own_left, own_right, other_left, other_right)])
+        full = ((left & right) & TOP_ROW) == TOP_ROW
+        return Discs(
+            own_left=own_left,
+            own_right=own_right,
+            other_left=other_left,
+            other_right=other_right,
+            mover=jnp.asarray(observation["side_to_move"], int),
+            over=jnp.any(won) | full,
+        )
+
+    @property
+    def symmetries(self) -> Symmetries:
+        """The board, and its mirror image."""
+        board = np.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS)
+        columns = np.arange(COLUMNS)
+        return Symmetries(
+            as_tuples(np.stack([board.ravel(), np.fliplr(board).ravel()])),
+            as_tuples(np.stack([columns, columns[::-1]])),
+        )
+
     def mover(self, state: Discs) -> Int[Array, ""]:
         return state.mover
 
@@ -188,6 +214,14 @@ def cells(left: Word, right: Word) -> Float[Array, "6 7"]:
     shift = (shift + np.arange(ROWS)[::-1, None]).astype(np.uint32)
     bits = (jnp.where(column < 5, left, right)[None] >> shift) & np.uint32(1)
     return bits.astype(jnp.zeros(()).dtype)
+
+
+def words(discs: Float[Array, "6 7"]) -> tuple[Word, Word]:
+    """A player's discs on the board, the top row first, as two words: the inverse of `cells`."""
+    taken = (discs[::-1].T > 0.5).astype(jnp.uint32).reshape(-1)  # column by column, from below
+    bits = taken[: 5 * ROWS] << np.arange(5 * ROWS, dtype=np.uint32)
+    more = taken[FIRST_OF_RIGHT * ROWS :] << np.arange(5 * ROWS, dtype=np.uint32)
+    return jnp.sum(bits, dtype=jnp.uint32), jnp.sum(more, dtype=jnp.uint32)
 
 
 def connect_four(play_as: str = "random", opponent: str = "random") -> AgainstOpponent:

@@ -85,6 +85,10 @@ class Nim(AlternatingGame):
     def legal_actions(self, state: Heap) -> Bool[Array, " A"]:
         return jnp.arange(1, self.max_take + 1) <= state.left
 
+    def state_of(self, observation: dict[str, Array]) -> Heap:
+        left = jnp.round(observation["heap"][0] * self.heap).astype(int)
+        return Heap(left, jnp.asarray(observation["side_to_move"], int))
+
     def mover(self, state: Heap) -> Int[Array, ""]:
         return state.mover
 

@@ -96,6 +96,11 @@ class Pig(AlternatingGame):
     def legal_actions(self, state: Scores) -> Bool[Array, " 2"]:
         return jnp.broadcast_to(~state.over, (2,))
 
+    def state_of(self, observation: dict[str, Array]) -> Scores:
+        own, other, turn = jnp.round(observation["scores"] * self.target).astype(int)
+        over = (own >= self.target) | (other >= self.target)
+        return Scores(own, other, turn, jnp.asarray(observation["side_to_move"], int), over)
+
     def mover(self, state: Scores) -> Int[Array, ""]:
         return state.mover
 

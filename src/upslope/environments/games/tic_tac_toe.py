@@ -14,6 +14,7 @@ from upslope.core import tree
 from upslope.core.annotations import Key
 from upslope.core.records import Step
 from upslope.environments.games.alternating_game import AlternatingGame
+from upslope.environments.games.symmetries import Symmetries, as_tuples, turns_and_mirrors
 
 if TYPE_CHECKING:
     from gymnasium import spaces
@@ -82,6 +83,18 @@ class TicTacToe(AlternatingGame):
 
     def legal_actions(self, state: Position) -> Bool[Array, " 9"]:
         return ~(state.own | state.other | state.over)
+
+    def state_of(self, observation: dict[str, Array]) -> Position:
+        own, other = observation["board"].reshape(2, 9) > 0.5
+        lines = jnp.stack([own, other])[:, None] | ~LINES[None]
+        over = jnp.any(jnp.all(lines, axis=-1)) | jnp.all(own | other)
+        return Position(own, other, jnp.asarray(observation["side_to_move"], int), over)
+
+    @property
+    def symmetries(self) -> Symmetries:
+        """The four turns of the square, and their mirror images."""
+        cells = as_tuples(turns_and_mirrors(3))
+        return Symmetries(cells, cells)
 
     def mover(self, state: Position) -> Int[Array, ""]:
         return state.mover

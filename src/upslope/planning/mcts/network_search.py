@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import functools
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 import equinox as eqx
 import jax
@@ -18,10 +18,13 @@ from upslope.core.checks import UpslopeError, check_number
 from upslope.core.static_function import as_module
 from upslope.environments.environment import Environment
 from upslope.objectives.objective import EpisodicReturn, Objective
+from upslope.planning.mcts.root_noise import with_root_noise
 from upslope.planning.model_checks import check_model, n_discrete_actions, steps_of_playouts
 from upslope.planning.planner import Planner, PlannerOutput
 from upslope.planning.playouts import play_out, transition_discount
 
+# Separates the noise at the root from the search's own randomness.
+NOISE_STREAM = 0xD1C4
 # Logits [A] of the prior and the value, of a state and its observation.
 Evaluator = Callable[[EnvironmentState, Observation], tuple[Array, Array]]
 
@@ -31,6 +34,8 @@ class NetworkSearchExtras(NamedTuple):
 
     visits: Int[Array, " A"]
     action_values: Float[Array, " A"]  # r + gamma d V of the children; NaN where not visited
+    prior: Float[Array, " A"]  # the evaluator's probabilities, without noise; 0 where illegal
+    prior_value: Float[Array, ""]  # the evaluator's value of the root, before any search
 
 
 class NetworkSearch(Planner):
@@ -81,6 +86,10 @@ class NetworkSearch(Planner):
           invalid: illegal actions [1, A].
         """
 
+    @abc.abstractmethod
+    def at_temperature(self, temperature: float | Array) -> Self:
+        """The same search with so much chance in what it chooses: 0 for none, 1 for all of it."""
+
     @property
     def model_steps(self) -> int:
         rollout = 0 if self.evaluator is not None else self.environment.time_limit or 0
@@ -103,7 +112,7 @@ class NetworkSearch(Planner):
             action=action,
             action_weights=found.action_weights[0],
             value=summary.value[0],
-            extras=NetworkSearchExtras(visits, values),
+            extras=NetworkSearchExtras(visits, values, jax.nn.softmax(logits), value),
         )
 
     def evaluate(
@@ -173,7 +182,7 @@ class PUCT(NetworkSearch):
       max_depth: depth of the tree at most; None for no limit. Static.
       c_init: weight of exploration, c_1.
       c_base: visits from which exploration counts for more, c_2.
-      dirichlet_fraction: share of noise in the root's prior; 0 for play.
+      dirichlet_fraction: share of noise in the root's prior, over the legal actions; 0 for play.
       dirichlet_alpha: concentration of the noise; smaller is more uneven.
       temperature: temperature of the choice among visits; 0 takes the most visited.
 
@@ -206,6 +215,10 @@ class PUCT(NetworkSearch):
         check_number("PUCT", "dirichlet_alpha", self.dirichlet_alpha, above=0.0)
         check_number("PUCT", "temperature", self.temperature, at_least=0.0)
 
+    def at_temperature(self, temperature: float | Array) -> PUCT:
+        """The same search, whose choice among the visits has this temperature."""
+        return eqx.tree_at(lambda search: search.temperature, self, temperature)
+
     def search(
         self,
         key: Key,
@@ -215,6 +228,15 @@ class PUCT(NetworkSearch):
     ) -> PyTree:
         mctx = mctx_module(type(self).__name__)
 
+        noise_key = jax.random.fold_in(key, NOISE_STREAM)
+        logits = with_root_noise(
+            noise_key,
+            root.prior_logits[0],
+            ~invalid[0],
+            self.dirichlet_fraction,
+            self.dirichlet_alpha,
+        )
+        root = root.replace(prior_logits=logits[None])
         return mctx.muzero_policy(
             params=(),
             rng_key=key,
@@ -223,8 +245,7 @@ class PUCT(NetworkSearch):
             num_simulations=self.n_simulations,
             invalid_actions=invalid,
             max_depth=self.max_depth,
-            dirichlet_fraction=self.dirichlet_fraction,
-            dirichlet_alpha=self.dirichlet_alpha,
+            dirichlet_fraction=0.0,
             pb_c_init=self.c_init,
             pb_c_base=self.c_base,
             temperature=self.temperature,
@@ -280,6 +301,10 @@ class GumbelMCTS(NetworkSearch):
         check_number("GumbelMCTS", "gumbel_scale", self.gumbel_scale, at_least=0.0)
         check_number("GumbelMCTS", "value_scale", self.value_scale, above=0.0)
         check_number("GumbelMCTS", "c_visit", self.c_visit, at_least=0.0)
+
+    def at_temperature(self, temperature: float | Array) -> GumbelMCTS:
+        """The same search, its noise scaled: the best h + tau g is a draw from softmax(h / tau)."""
+        return eqx.tree_at(lambda search: search.gumbel_scale, self, temperature)
 
     def search(
         self,

@@ -16,6 +16,7 @@ from upslope.policies.twin.heads import (
     TwinBernoulli,
     TwinDueling,
     TwinMultiSoftmax,
+    TwinPolicyValue,
     TwinSoftmax,
 )
 
@@ -72,6 +73,38 @@ class DuelingHead(Head):
 
     def numpy(self) -> TwinDueling:
         return TwinDueling(self.n_actions)
+
+
+class PolicyValueHead(Head):
+    r"""The outputs are the preferences of A actions, and one for the value.
+
+    .. math:: p = \mathrm{softmax}(h_{1..A}), \qquad v = \tanh(h_{A+1})
+
+    Attributes:
+      n_actions: A. Static.
+
+    References:
+      Silver et al. (2017), "Mastering the Game of Go without Human Knowledge".
+    """
+
+    n_actions: int = eqx.field(static=True)
+
+    @property
+    def n_outputs(self) -> int:
+        return self.n_actions + 1
+
+    def __call__(
+        self, output: Float[Array, " n"], mask: Bool[Array, " A"] | None = None
+    ) -> Categorical:
+        logits = output[: self.n_actions]
+        return Categorical(logits, allowed(mask, self.n_actions, "A network of policy and value"))
+
+    def value(self, output: Float[Array, " n"]) -> Float[Array, ""]:
+        """v, between -1 and 1, from the side of who is to move."""
+        return jnp.tanh(output[self.n_actions])
+
+    def numpy(self) -> TwinPolicyValue:
+        return TwinPolicyValue(self.n_actions)
 
 
 class MultiSoftmaxHead(Head):

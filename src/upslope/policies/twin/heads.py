@@ -67,6 +67,24 @@ class TwinSoftmax(TwinHead):
 
 
 @dataclass(frozen=True, eq=False)
+class TwinPolicyValue(TwinHead):
+    """One of A actions by preferences beside a value, [N, A + 1]; ints [N]."""
+
+    n_actions: int
+
+    def parameters(self, output: np.ndarray, mask: np.ndarray | None) -> Parameters:
+        return {"logits": masked(output[:, : self.n_actions], mask)}
+
+    def mode(self, output: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+        return masked(output[:, : self.n_actions], mask).argmax(axis=-1)
+
+    def sample(
+        self, output: np.ndarray, mask: np.ndarray | None, generator: np.random.Generator
+    ) -> np.ndarray:
+        return gumbel_max(output[:, : self.n_actions], mask, generator)
+
+
+@dataclass(frozen=True, eq=False)
 class TwinDueling(TwinHead):
     """One of A actions by a state value and advantages, [N, 1 + A]; ints [N]."""
 

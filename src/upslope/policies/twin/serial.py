@@ -36,6 +36,7 @@ CLASSES: dict[str, type] = {
         heads.TwinMode,
         heads.TwinMultiSoftmax,
         heads.TwinPoint,
+        heads.TwinPolicyValue,
         heads.TwinSoftmax,
         heads.TwinSquashedGaussian,
     )

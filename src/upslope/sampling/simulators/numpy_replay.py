@@ -144,16 +144,18 @@ class NumpyReplay:
         slots = ((leaf // n_envs)[:, :, None] + offsets) % size
         streams = np.broadcast_to((leaf % n_envs)[:, :, None], slots.shape)
         seeds = np.arange(len(leaf))[:, None, None, None]
-        after = (slots + 1) % size
+        seen = slots[:, :, : spec.observed_steps]
+        after = (seen + 1) % size
 
         def take(tree: Any, slots: np.ndarray) -> Any:
-            return jax.tree.map(lambda column: column[seeds, slots, streams], tree)
+            columns = streams[:, :, : slots.shape[2]]
+            return jax.tree.map(lambda column: column[seeds, slots, columns], tree)
 
         ended = take(rows.terminated, slots) | take(rows.truncated, slots)
         earlier = np.cumsum(ended, axis=2) - ended  # ends before each step of the window
         valid = take(rows.valid, slots) & (earlier == 0) & ready[:, None, None, None]
         batches = Trajectories(
-            observation=take(rows.observation, slots),
+            observation=take(rows.observation, seen),
             action=take(rows.action, slots),
             reward=take(rows.reward, slots),
             next_observation=take(rows.observation, after),

@@ -1,0 +1,1 @@
+"""Methods that search a tree at every step and learn from what it found."""
