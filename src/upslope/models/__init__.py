@@ -18,6 +18,9 @@ TABLE = {
     "EnsembleState": "ensemble",
     "FitReport": "model",
     "GaussianNetwork": "gaussian_network",
+    "LatentModel": "latent_model",
+    "LatentPrediction": "latent_model",
+    "LatentState": "latent_model",
     "Learner": "ensemble_training",
     "Comoments": "least_squares",
     "LinearKnowledge": "linear_gaussian",
@@ -30,6 +33,7 @@ TABLE = {
     "Scales": "ensemble_member",
     "Starts": "starts",
     "TabularStatistics": "counting",
+    "ValueSupport": "value_support",
     "read_transitions": "data_files",
 }
 

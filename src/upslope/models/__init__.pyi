@@ -15,6 +15,9 @@ from upslope.models.ensemble_member import EnsembleMember as EnsembleMember
 from upslope.models.ensemble_member import Scales as Scales
 from upslope.models.ensemble_training import Learner as Learner
 from upslope.models.gaussian_network import GaussianNetwork as GaussianNetwork
+from upslope.models.latent_model import LatentModel as LatentModel
+from upslope.models.latent_model import LatentPrediction as LatentPrediction
+from upslope.models.latent_model import LatentState as LatentState
 from upslope.models.least_squares import Comoments as Comoments
 from upslope.models.least_squares import Regression as Regression
 from upslope.models.linear_gaussian import LinearGaussianModel as LinearGaussianModel
@@ -27,6 +30,7 @@ from upslope.models.outcomes import NeverTerminates as NeverTerminates
 from upslope.models.scales import Scale as Scale
 from upslope.models.starts import Starts as Starts
 from upslope.models.tabular import TabularModel as TabularModel
+from upslope.models.value_support import ValueSupport as ValueSupport
 
 MODELS: Registry
 TABLE: Table

@@ -12,6 +12,7 @@ from upslope.core.annotations import Extras, Key, Memory, Observation
 from upslope.core.checks import UpslopeError
 from upslope.core.records import Act
 from upslope.environments.wrappers.fully_observed import FullState
+from upslope.models.latent_model import LatentModel
 from upslope.models.model import Model
 from upslope.planning.planner import Planner
 
@@ -62,7 +63,7 @@ class ModelPlanningActor(Actor):
 
     Attributes:
       planner: in a model, an environment that finds its state in an observation
-        (`upslope.models.Model.state_of`).
+        (`upslope.models.Model.state_of`, `upslope.models.LatentModel.state_of`).
     """
 
     planner: Planner
@@ -72,7 +73,7 @@ class ModelPlanningActor(Actor):
 
     def act(self, noise: Key, observation: Observation, memory: Memory) -> Act:
         model = self.planner.environment
-        assert isinstance(model, Model)
+        assert isinstance(model, Model | LatentModel)
         plan = self.planner.plan(noise, model.state_of(observation), memory)
         extras = PlanExtras(plan.value, plan.action_weights, plan.extras)
         return Act(plan.action, plan.memory, extras)

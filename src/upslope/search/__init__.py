@@ -27,6 +27,10 @@ TABLE = {
         "games.alphazero",
         "alphazero",
         "AlphaZero: a network plays itself by tree search and learns from its games. Two players.",
+    "MuZero": Row(
+        "games.muzero.muzero",
+        "muzero",
+        "MuZero: tree search in a model that is learnt to predict what the search needs.",
     ),
     "ModelBased": Row(
         "model_based.model_based",

@@ -200,11 +200,11 @@ class PUCT(NetworkSearch):
     evaluator: Evaluator | None = eqx.field(converter=as_module, default=None)
     n_simulations: int = eqx.field(static=True, default=64)
     max_depth: int | None = eqx.field(static=True, default=None)
-    c_init: float = 1.25
-    c_base: float = 19652.0
-    dirichlet_fraction: float = 0.0
-    dirichlet_alpha: float = 0.3
-    temperature: float = 0.0
+    c_init: float | Array = 1.25
+    c_base: float | Array = 19652.0
+    dirichlet_fraction: float | Array = 0.0
+    dirichlet_alpha: float | Array = 0.3
+    temperature: float | Array = 0.0
 
     def __check_init__(self) -> None:
         check_number("PUCT", "c_init", self.c_init, at_least=0.0)
@@ -291,9 +291,9 @@ class GumbelMCTS(NetworkSearch):
     n_simulations: int = eqx.field(static=True, default=32)
     max_depth: int | None = eqx.field(static=True, default=None)
     max_considered: int = eqx.field(static=True, default=16)
-    gumbel_scale: float = 0.0
-    value_scale: float = 0.1
-    c_visit: float = 50.0
+    gumbel_scale: float | Array = 0.0
+    value_scale: float | Array = 0.1
+    c_visit: float | Array = 50.0
     rescale_values: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self) -> None:

@@ -1,0 +1,1 @@
+"""MuZero: search in a model that is learnt for the search."""
