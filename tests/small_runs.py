@@ -29,6 +29,11 @@ SMALL = {
         n_step=2,
         total_timesteps=800,
     ),
+    "muzero": dict(
+        **dict(n_envs=2, train_freq=4, buffer_size=200, learning_starts=64, batch_size=8),
+        **dict(unroll_steps=2, n_step=2, hidden_size=4, model_hidden=(4,), n_simulations=3),
+        **dict(gradient_steps=2, reanalyze_ratio=0.25, support_size=5, total_timesteps=400),
+    ),
     "cem": dict(population_size=6, n_elites=2, episodes_per_candidate=1, total_timesteps=1200),
 }
 

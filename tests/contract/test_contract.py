@@ -30,7 +30,7 @@ from upslope.objectives import DiscountedReturn, EpisodicReturn
 from upslope.policies import SoftmaxNetwork, TabularSoftmax
 from upslope.sampling import Dynamics, EpisodeReturns, JaxSampler, Replay, Replayed
 from upslope.sampling.episode_returns import sample_returns
-from upslope.search import METHODS, ModelBased, ProblemSpec, SearchMethod
+from upslope.search import METHODS, ModelBased, MuZero, ProblemSpec, SearchMethod
 from upslope.search.iteration import iterate
 from upslope.search.value_based.tabular_method import TabularMethod
 
@@ -88,6 +88,25 @@ SMALL |= {
     )
 }
 SMALL |= {
+    "muzero": (
+        {
+            "n_envs": 2,
+            "buffer_size": 64,
+            "batch_size": 4,
+            "learning_starts": 8,
+            "unroll_steps": 2,
+            "n_step": 2,
+            "gradient_steps": 2,
+            "hidden_size": 4,
+            "model_hidden": (4,),
+            "support_size": 3,
+            "n_simulations": 3,
+        },
+        "learning_rate",
+        "batch_size",
+    )
+}
+SMALL |= {
     "exact-gradient": ({}, "learning_rate", None),
     "natural-gradient": ({}, "learning_rate", None),
 }
@@ -138,6 +157,14 @@ def configured(method):
         return method.configure(ProblemSpec(None, *spaces, PLAYER, OBJECTIVE, GAME))
     spaces = NUMBERED.observation_space, NUMBERED.action_space
     return method.configure(ProblemSpec(None, *spaces, TABLE, OBJECTIVE, NUMBERED))
+    return configured(method) if method.parts or plans(method) else method
+
+
+def configured(method, world=None, policy=None):
+    """The method, with what it is made of built for the problem."""
+    world, policy = world or world_of(method), policy or first_policy(method)
+    spaces = world.observation_space, world.action_space
+    return method.configure(ProblemSpec(None, *spaces, policy, OBJECTIVE, world))
 
 
 def looks(method):
@@ -156,10 +183,13 @@ SAMPLING_NAMES = [
     for name in METHOD_NAMES
     if not (looks(small(name)) or name in TABULAR_NAMES or small(name).plays_both_sides)
 ]
+def plans(method):
+    """Whether what acts is a search in a model of its own, not the policy."""
+    return isinstance(method, MuZero)
 
 
 # Methods that are for a kind of policy of their own.
-POLICY_OF = {"dqn": SoftmaxNetwork(jax.random.key(0), 4, 2, (4,))}
+POLICY_OF = dict.fromkeys(("dqn", "muzero"), SoftmaxNetwork(jax.random.key(0), 4, 2, (4,)))
 
 
 def first_policy(method):
@@ -176,6 +206,12 @@ def world_of(method):
     if method.plays_both_sides:
         return method.sampled_in(GAME)
     return NUMBERED if tabulates(method) else WORLD
+
+
+TABULAR_NAMES = [name for name in METHOD_NAMES if tabulates(small(name))]
+SAMPLING_NAMES = [
+    name for name in METHOD_NAMES if not looks(small(name)) and name not in TABULAR_NAMES
+]
 
 
 def start(method, key, world=None, policy=None, objective=OBJECTIVE):
@@ -238,6 +274,8 @@ def test_tell_keeps_the_state_as_it_is(name):
     solution = jax.eval_shape(method.solution, state)
     if not method.plays_both_sides:  # whose network has a value beside the policy
         assert jax.tree.structure(solution) == jax.tree.structure(first_policy(method))
+    same = jax.eval_shape(method.solution, carry[0]) if plans(method) else first_policy(method)
+    assert jax.tree.structure(solution) == jax.tree.structure(same)
     assert all(leaf.shape == () for leaf in jax.tree.leaves(diagnostics))
 
 
@@ -418,6 +456,26 @@ LEARNING |= {
         400,
     )
 }
+LEARNING |= {
+    "muzero": (
+        {
+            "n_envs": 4,
+            "train_freq": 2,
+            "buffer_size": 4000,
+            "batch_size": 64,
+            "learning_starts": 64,
+            "gradient_steps": 4,
+            "learning_rate": 2e-3,
+            "unroll_steps": 2,
+            "n_step": 3,
+            "hidden_size": 8,
+            "model_hidden": (16,),
+            "support_size": 4,
+            "n_simulations": 4,
+        },
+        150,
+    )
+}
 PROBES = [ConstantProbe, ObservationProbe, DelayedProbe, ActionProbe, ObservationActionProbe]
 
 
@@ -447,6 +505,8 @@ def test_the_probes_are_learned(name, probe):
     acts_on_values = isinstance(method.experience, Replay)
     if acts_on_values:
         policy = SoftmaxNetwork(jax.random.key(3), 1, 2, (16,))
+    if plans(method):
+        method = configured(method, world, policy)
     state, sampler = start(method, jax.random.key(0), world, policy)
     state, _ = search(
         method, OBJECTIVE, state, sampler, jax.random.split(jax.random.key(1), iterations)
@@ -455,6 +515,12 @@ def test_the_probes_are_learned(name, probe):
     for known in world.known_values(OBJECTIVE.gamma):
         observation = jnp.asarray([known.observation])
         critic = getattr(state, "critic", None)
+        if plans(method):
+            act = solution.act(jax.random.key(5), observation, ())
+            seen = state.model.observe(state.model.state_of(observation))
+            np.testing.assert_allclose(seen.value, known.value, atol=0.1)
+            assert known.action is None or int(act.action) == int(known.action)
+            continue
         if acts_on_values:
             values = solution(observation).logits
             np.testing.assert_allclose(jnp.max(values), known.value, atol=0.1)
