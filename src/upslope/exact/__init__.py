@@ -1,10 +1,14 @@
-"""The truth: J, V, Q, occupancies and gradients without sampling: finite MDPs, linear systems."""
+"""The truth: J, V, Q and gradients without sampling: finite MDPs, linear systems, games."""
 
 from upslope.core.lazy_names import lazy_names
 
 TABLE = {
+    "AlphaBeta": "games.alpha_beta",
+    "Board": "games.connect_four_solver",
     "Chain": "chain",
+    "ConnectFourSolver": "games.connect_four_solver",
     "DifferentialValues": "values",
+    "Exploitability": "games.exploitability",
     "GaussianBelief": "kalman_filter",
     "KalmanFilter": "kalman_filter",
     "LQGSolution": "lqg",
@@ -14,7 +18,9 @@ TABLE = {
     "OptimalControl": "riccati",
     "QuadraticCost": "regulator",
     "Regulator": "regulator",
+    "SolvedPositions": "games.solved_positions",
     "SparseValues": "sparse",
+    "Unbeaten": "games.unbeaten",
     "Values": "values",
     "as_finite_mdp": "tables",
     "biased_gradient": "biased",
@@ -25,7 +31,9 @@ TABLE = {
     "discrete_riccati": "riccati_equation",
     "episodic_occupancy": "occupancy",
     "episodic_values": "values",
+    "error_rate": "games.solved_positions",
     "expected_visits": "occupancy",
+    "exploitability": "games.exploitability",
     "fisher_matrix": "natural",
     "gain_gradient": "linear_quadratic",
     "gradient": "gradients",
@@ -37,6 +45,7 @@ TABLE = {
     "linear_quadratic_regulator": "regulator",
     "log_policy_table": "tables",
     "natural_gradient": "natural",
+    "never_loses": "games.unbeaten",
     "observations": "tables",
     "optimal_control": "riccati",
     "performance_difference": "lemmas",
@@ -46,6 +55,7 @@ TABLE = {
     "simulation_bound": "lemmas",
     "simulation_error_bound": "lemmas",
     "simulation_gap": "lemmas",
+    "solved_positions": "games.solved_positions",
     "solve_linear_quadratic": "linear_quadratic_solution",
     "sparse_values": "sparse",
     "stationary_distribution": "occupancy",

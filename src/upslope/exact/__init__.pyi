@@ -1,4 +1,4 @@
-"""The truth: J, V, Q, occupancies and gradients without sampling: finite MDPs, linear systems."""
+"""The truth: J, V, Q and gradients without sampling: finite MDPs, linear systems, games."""
 
 from upslope.core.lazy_names import Table
 from upslope.exact.biased import biased_gradient as biased_gradient
@@ -6,6 +6,16 @@ from upslope.exact.biased import undiscounted_weights_gradient as undiscounted_w
 from upslope.exact.chain import Chain as Chain
 from upslope.exact.chain import induced_chain as induced_chain
 from upslope.exact.chain import recurrent_classes as recurrent_classes
+from upslope.exact.games.alpha_beta import AlphaBeta as AlphaBeta
+from upslope.exact.games.connect_four_solver import Board as Board
+from upslope.exact.games.connect_four_solver import ConnectFourSolver as ConnectFourSolver
+from upslope.exact.games.exploitability import Exploitability as Exploitability
+from upslope.exact.games.exploitability import exploitability as exploitability
+from upslope.exact.games.solved_positions import SolvedPositions as SolvedPositions
+from upslope.exact.games.solved_positions import error_rate as error_rate
+from upslope.exact.games.solved_positions import solved_positions as solved_positions
+from upslope.exact.games.unbeaten import Unbeaten as Unbeaten
+from upslope.exact.games.unbeaten import never_loses as never_loses
 from upslope.exact.gradients import gradient as gradient
 from upslope.exact.gradients import policy_gradient_theorem as policy_gradient_theorem
 from upslope.exact.gradients import value_and_gradient as value_and_gradient

@@ -63,19 +63,15 @@ def game_tree(game: AlternatingGame, max_depth: int | None = None) -> list[Level
                 f"game_tree got {type(game).__name__}, which has more than {MAX_POSITIONS:,} "
                 "positions: it is too large to enumerate."
             )
-        after, seen, legal, reward, over = _in_chunks(expand, states, len(paths))
+        after, seen, legal, reward, over = joined_chunks(expand, (states,), len(paths))
         goes_on = legal & ~over
         flat = jax.tree.map(lambda leaf, at=goes_on: leaf[at], after)
-        codes = np.concatenate(
-            [leaf.reshape(len(leaf), math.prod(leaf.shape[1:])) for leaf in jax.tree.leaves(flat)],
-            axis=1,
-        )
-        _, first_of, inverse = np.unique(codes, axis=0, return_index=True, return_inverse=True)
+        first_of, inverse = without_repetition(flat)
         successor = np.full(legal.shape, -1)
-        successor[goes_on] = inverse.ravel()
+        successor[goes_on] = inverse
         levels.append(Level(states, observations, paths, legal, reward, over, successor))
         weights = np.broadcast_to(paths[:, None], legal.shape)[goes_on]
-        paths = np.bincount(inverse.ravel(), weights, len(first_of)).astype(np.int64)
+        paths = np.bincount(inverse, weights, len(first_of)).astype(np.int64)
         states = jax.tree.map(lambda leaf, at=first_of: leaf[at], flat)
         observations = jax.tree.map(lambda leaf, at=goes_on: leaf[at], seen)
         observations = jax.tree.map(lambda leaf, at=first_of: leaf[at], observations)
@@ -141,14 +137,24 @@ def _ahead(level: Level, values: np.ndarray) -> np.ndarray:
     return np.where(level.successor >= 0, values[level.successor], 0.0)
 
 
-def _in_chunks(
-    expand: Callable[[EnvironmentState], PyTree], states: EnvironmentState, count: int
+def without_repetition(states: EnvironmentState) -> tuple[np.ndarray, np.ndarray]:
+    """Where each of U different states [N, ...] stands first, [U], and which each is, [N]."""
+    codes = np.concatenate(
+        [leaf.reshape(len(leaf), math.prod(leaf.shape[1:])) for leaf in jax.tree.leaves(states)],
+        axis=1,
+    )
+    _, first_of, inverse = np.unique(codes, axis=0, return_index=True, return_inverse=True)
+    return first_of, inverse.ravel()
+
+
+def joined_chunks(
+    function: Callable[..., PyTree], trees: tuple[PyTree, ...], count: int, chunk: int = CHUNK
 ) -> PyTree:
-    """`expand` of N states in calls of one size, so that it is compiled once."""
+    """A batched function of trees [N, ...] in calls of one size, so that it is compiled once."""
     parts = []
-    for start in range(0, count, CHUNK):
-        index = np.minimum(np.arange(start, start + CHUNK), count - 1)
-        out = expand(jax.tree.map(lambda leaf, at=index: leaf[at], states))
-        keep = min(CHUNK, count - start)
+    for start in range(0, count, chunk):
+        index = np.minimum(np.arange(start, start + chunk), count - 1)
+        out = function(*jax.tree.map(lambda leaf, at=index: leaf[at], trees))
+        keep = min(chunk, count - start)
         parts.append(jax.tree.map(lambda leaf, n=keep: np.asarray(leaf)[:n], out))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)

@@ -1,0 +1,1 @@
+"""Exact play of games: minimax, solved positions, proofs of never losing, exploitability."""
