@@ -242,8 +242,8 @@ def show(argv: list[str], began: float) -> int:
 
     usage = (
         "usage: upslope show NAME\n\nEquation, settings with types and defaults, and reference "
-        "of a method, an environment\n(those of Gymnasium, gymnax and brax, too), a policy, an "
-        "objective, a planner or a gradient\nestimator. Names: upslope list methods"
+        "of a method, an environment\n(those of Gymnasium, gymnax, brax and pgx, too), a policy, "
+        "an objective, a planner or a gradient\nestimator. Names: upslope list methods"
     )
     name = one_word("show", argv, usage)
     if name is not None:

@@ -98,7 +98,8 @@ def listing(kind: str) -> Iterator[str]:
         yield f"{entry.name:<{width}}  {entry.summary}"
     if OTHER_NAMES.get(kind, kind) == "envs":
         yield ""
-        yield "Besides: any registered Gymnasium id (gymnasium:ID), gymnax:NAME and brax:NAME."
+        libraries = "gymnax:NAME, brax:NAME and pgx:NAME"
+        yield f"Besides: any registered Gymnasium id (gymnasium:ID), {libraries}."
 
 
 def kinds_of(name: str) -> list[str]:

@@ -330,7 +330,7 @@ def check_environment(environment: str) -> None:
     if names_code(environment):
         return
     library, colon, rest = environment.partition(":")
-    if environment in ENVIRONMENTS or library in ("gymnax", "brax"):
+    if environment in ENVIRONMENTS or library in ("gymnax", "brax", "pgx"):
         return
     from upslope.environments.adaptors.gymnasium import is_registered
 
@@ -368,7 +368,7 @@ def looks_like_environment(word: str) -> bool:
     return (
         names_code(word)
         or word in ENVIRONMENTS
-        or bool(re.match(r"^(gymnasium|gymnax|brax):|.*-v\d+$", word))
+        or bool(re.match(r"^(gymnasium|gymnax|brax|pgx):|.*-v\d+$", word))
     )
 
 

@@ -1,4 +1,4 @@
-"""Environments: native ones in JAX, wrappers, and adaptors to Gymnasium, gymnax and brax.
+"""Environments: native ones in JAX, wrappers, and adaptors to Gymnasium, gymnax, brax and pgx.
 
 `make(name)` builds one by name. The classes load on first use."""
 
@@ -82,6 +82,8 @@ TABLE = {
     "LogUniform": "wrappers.physics_distributions",
     "Nim": "games.nim",
     "Normal": "wrappers.physics_distributions",
+    "PgxEnvironment": "adaptors.pgx",
+    "PgxGame": "adaptors.pgx",
     "PhysicsDistribution": "wrappers.physics_distributions",
     "Pig": "games.pig",
     "Probe": "probes",

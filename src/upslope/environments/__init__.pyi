@@ -1,4 +1,4 @@
-"""Environments: native ones in JAX, wrappers, and adaptors to Gymnasium, gymnax and brax.
+"""Environments: native ones in JAX, wrappers, and adaptors to Gymnasium, gymnax, brax and pgx.
 
 `make(name)` builds one by name. The classes load on first use."""
 
@@ -8,6 +8,8 @@ from upslope.core.registry import Registry
 from upslope.environments.adaptors.brax import BraxEnvironment as BraxEnvironment
 from upslope.environments.adaptors.gymnasium import GymnasiumSpec as GymnasiumSpec
 from upslope.environments.adaptors.gymnax import GymnaxEnvironment as GymnaxEnvironment
+from upslope.environments.adaptors.pgx import PgxEnvironment as PgxEnvironment
+from upslope.environments.adaptors.pgx import PgxGame as PgxGame
 from upslope.environments.classic.acrobot import Acrobot as Acrobot
 from upslope.environments.classic.cartpole import CartPole as CartPole
 from upslope.environments.classic.cartpole_swing_up import CartPoleSwingUp as CartPoleSwingUp

@@ -29,7 +29,7 @@ def make(name: EnvironmentLike, **settings: Any) -> Environment | GymnasiumSpec:
       name: one of
 
         - a name in `ENVIRONMENTS`, such as "CartPole-v1": the native JAX environment;
-        - "gymnasium:ID", "gymnax:NAME", "brax:NAME": that library's environment;
+        - "gymnasium:ID", "gymnax:NAME", "brax:NAME", "pgx:NAME": that library's environment;
         - any other id that Gymnasium has registered, such as "LunarLander-v3";
         - "my_package:My-v0" or "./my_env.py:MyEnv": what a module or a file of your own registers
           or defines; it is imported;
@@ -83,6 +83,10 @@ def known(name: EnvironmentLike, **settings: Any) -> Environment | GymnasiumSpec
         from upslope.environments.adaptors.brax import BraxEnvironment
 
         return BraxEnvironment.make(rest, **settings)
+    if prefix == "pgx":
+        from upslope.environments.adaptors.pgx import pgx_environment
+
+        return pgx_environment(rest, **settings)
     from upslope.environments.adaptors.gymnasium import GIVEN
 
     if prefix == GIVEN:
@@ -129,7 +133,7 @@ def _bare(name: str, settings: dict[str, Any]) -> Environment | GymnasiumSpec:
     hint = f" Did you mean {guess!r}?" if guess else ""
     raise UpslopeError(
         f"Unknown environment {name!r}.{hint} Known: {', '.join(names)}; any id registered with "
-        "Gymnasium; and 'gymnasium:ID', 'gymnax:NAME' and 'brax:NAME'."
+        "Gymnasium; and 'gymnasium:ID', 'gymnax:NAME', 'brax:NAME' and 'pgx:NAME'."
     )
 
 

@@ -20,7 +20,7 @@ from upslope.core.own_frame import raised
 from upslope.environments.adaptors.gymnasium import GIVEN, is_registered
 
 # Libraries of environments, which a name may begin with.
-PREFIXES = ("gymnasium", "gymnax", "brax")
+PREFIXES = ("gymnasium", "gymnax", "brax", "pgx")
 # Prefixes of names that do not stand for a module.
 LIBRARIES = (*PREFIXES, GIVEN)
 

@@ -30,7 +30,9 @@ class Level(NamedTuple):
     successor: np.ndarray  # [N, A] int: position in the next level; -1 where there is none
 
 
-def game_tree(game: AlternatingGame, max_depth: int | None = None) -> list[Level]:
+def game_tree(
+    game: AlternatingGame, max_depth: int | None = None, chunk: int = CHUNK
+) -> list[Level]:
     """Every position that legal moves reach, level by level. Host code, for small games.
 
     The game must be deterministic. Positions are told apart by their states.
@@ -38,6 +40,7 @@ def game_tree(game: AlternatingGame, max_depth: int | None = None) -> list[Level
     Args:
       game: to enumerate.
       max_depth: levels, of positions after 0, 1, ... moves; None for all.
+      chunk: positions whose moves are made in one call, each of them every one there is.
 
     Raises:
       UpslopeError: more than a million positions.
@@ -63,7 +66,7 @@ def game_tree(game: AlternatingGame, max_depth: int | None = None) -> list[Level
                 f"game_tree got {type(game).__name__}, which has more than {MAX_POSITIONS:,} "
                 "positions: it is too large to enumerate."
             )
-        after, seen, legal, reward, over = joined_chunks(expand, (states,), len(paths))
+        after, seen, legal, reward, over = joined_chunks(expand, (states,), len(paths), chunk)
         goes_on = legal & ~over
         flat = jax.tree.map(lambda leaf, at=goes_on: leaf[at], after)
         first_of, inverse = without_repetition(flat)
