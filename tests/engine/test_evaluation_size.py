@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from upslope.engine.evaluation_size import evaluation_size
+from upslope.engine.evaluation_size import evaluation_size, needs_pilot
 from upslope.engine.history import History
 from upslope.engine.loop import RunSchedule
 from upslope.engine.progress import Evaluation
@@ -48,6 +48,27 @@ def test_without_a_share_the_numbers_are_exact():
 )
 def test_episodes_are_as_many_as_the_share_allows(history, final, episodes):
     assert evaluation_size(BOUNDED, history, STEPS, final=final) == episodes
+
+
+@pytest.mark.parametrize(
+    ("length", "episodes"),
+    [
+        (20, 100),  # (12,500 - 20) / 20, and at most 100
+        (500, 24),  # its own steps are counted
+        (20_000, 1),  # more than there is: the least
+    ],
+)
+def test_the_only_evaluation_is_sized_by_an_episode_that_is_played_first(length, episodes):
+    pilot = np.array([length, length])
+    assert evaluation_size(BOUNDED, History(), STEPS, final=True) == 12  # of 1,000 steps
+    assert evaluation_size(BOUNDED, History(), STEPS, final=True, pilot=pilot) == episodes
+
+
+def test_an_episode_is_played_first_before_the_only_evaluation_alone():
+    assert needs_pilot(BOUNDED, History(), final=True)
+    assert not needs_pilot(BOUNDED, History(), final=False)
+    assert not needs_pilot(BOUNDED, history_of((1, 10)), final=True)
+    assert not needs_pilot(RunSchedule(100), History(), final=True)
 
 
 def test_ten_evaluations_of_the_longest_episodes_take_a_quarter():

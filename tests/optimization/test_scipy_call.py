@@ -76,6 +76,8 @@ def test_a_search_without_a_start_begins_in_the_middle_of_its_bounds():
     assert result.x[2] == 5.0  # equal bounds: it is never moved
     assert np.unique(np.asarray(seen)[:, 2]) == 5.0
     assert result.x[0] == pytest.approx(2.0, abs=0.05)
+    one = scipy_optimize.Bounds(-8.0, 4.0)  # its arrays have one entry, for all coordinates
+    assert searched_coordinates(one, jnp.zeros(3)).box.lower.tolist() == [-8.0] * 3
     for form in ([(2, 4), (-8, 4)], ([2, -8], [4, 4]), np.array([[2, -8], [4, 4]])):
         middle, std = middle_of(form)
         np.testing.assert_allclose(middle, [3, -2])
@@ -210,6 +212,7 @@ def test_whole_numbers_are_searched_among_reals():
     ("words", "says"),
     [
         ({"integrality": [1, 0, 1]}, "3 entries for 2 coordinates"),
+        ({"integers": [1, 0]}, "must be an IntegerLattice.*integrality="),
         ({"integrality": [2, 0]}, "whole number, by True and False"),
         ({"integrality": True, "bounds": (0.2, 0.8)}, "no whole number is between"),
         ({"integrality": True, "method": "nelder-mead"}, "'cma-es' and 'sep-cma-es' can"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 
+import gymnasium
 import jax
 import numpy as np
 import pytest
 from gymnasium import spaces
 from host_policies import linear
-from small_simulators import Odd, world
+from small_simulators import Drift, Odd, world
 
 from upslope.core.checks import EnvironmentContractError, UpslopeError
 from upslope.core.own_frame import raised
@@ -84,6 +85,35 @@ def test_what_is_raised_in_close_is_said_and_ends_nothing():
     (text,) = texts
     assert "Odd raised in close: RuntimeError: the window is gone" in text
     assert "small_simulators.py, line" in text
+
+
+class Unseeded(Drift):
+    def reset(self):
+        return super().reset()
+
+
+class Spaceless(gymnasium.Env):
+    pass
+
+
+class Sized(Drift):
+    def __init__(self, size):
+        super().__init__()
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        (Unseeded, r"'seed'\. Declare it as reset\(self, \*, seed=None, options=None\)"),
+        (Spaceless, r"Spaceless has no observation_space: set self\.observation_space"),
+        (Sized, r"argument: 'size'\. Give it what it needs: --env\.NAME VALUE"),
+    ],
+)
+def test_what_is_missing_from_an_environment_is_asked_for(kind, says):
+    with pytest.raises(UpslopeError, match=says):
+        GymnasiumSampler(
+            world(kind), Steps(1, 1), EpisodicReturn(), n_seeds=1, seed=1, workers=0
+        ).sample(KEYS, linear(1))
 
 
 def test_an_environment_that_cannot_be_built_says_where():

@@ -133,6 +133,7 @@ NAN, INFINITY = np.float32("nan"), np.float32("inf")
     [
         ((np.zeros(3, np.float32), {}), "the pair .observation, info. that reset returns"),
         ((np.zeros(3, np.float32), {"lives": 3}), "that reset returns"),
+        ((np.zeros(3, np.float32), 1.0, False, False, {}), "the five that step returns"),
         ([0.0, NAN, 0.0], r"1 NaN .the first: observation 0 of 1, index .1."),
         ([[0.0, 0.0, 0.0], [0.0, 0.0, NAN]], r"observation 1 of 2, index .2."),
         (np.full((2, 3), np.nan), "6 NaN"),
@@ -149,6 +150,15 @@ def test_what_is_no_observation_is_refused(observation, word):
 def test_an_infinity_is_no_nan():
     action, _ = agent(VECTOR, FOUR).predict([INFINITY, 0.0, 0.0], deterministic=True)
     assert action in range(4)
+
+
+def test_text_is_left_out_of_observations_and_of_batches_of_them():
+    acting = agent(spaces.Dict(a=VECTOR), FOUR)
+    assert acting.predict({"a": np.zeros(3), "mission": "go"})[0] in range(4)
+    batch = {"a": np.zeros((2, 3)), "mission": ["go", "stay"]}
+    assert acting.predict(batch)[0].shape == (2,)
+    with pytest.raises(UpslopeError, match=r"the parts .*'lives'"):
+        acting.predict({"a": np.zeros(3), "lives": 3})
 
 
 def test_a_pair_is_an_observation_of_a_space_of_pairs():

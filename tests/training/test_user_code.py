@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import upslope
-from small_runs import InterruptAfter, Interruption, small_run, written
+from small_runs import SMALL, InterruptAfter, Interruption, small_run, written
 from upslope.cli import commands
 from upslope.cli.main import main
 from upslope.core.checks import UpslopeError
@@ -148,6 +148,9 @@ def test_a_file_is_imported_with_what_lies_beside_it(here):
         ("./nowhere.py:X", "There is no file nowhere.py"),
         ("no_such_module:X", "There is no module 'no_such_module'"),
         ("./user_corridor.py:Corridr", "Did you mean 'Corridor'"),
+        ("./user_corridor.py", r"is a file: say which .* \./user_corridor.py:Corridor\."),
+        ("./nowhere.py", r"is a file: say which .* \./nowhere.py:MyEnv\."),
+        ("Corridr-v0", r"code of your own: \./my_env.py:MyEnv or my_package:My-v0"),
         ("./user_broken.py:X", r"RuntimeError: no licence \(.*user_broken.py, line 2\)"),
     ],
 )
@@ -278,6 +281,15 @@ def test_an_observation_of_ones_own_environment_is_read(here):
     assert env.action_space.contains(action)
     batch = {"where": np.stack([observation["where"]] * 3)}
     assert run.agent().predict(batch)[0].shape == (3,)
+
+
+def test_a_run_that_was_just_made_knows_the_environment_that_no_name_gives(here):
+    given = make("./user_native.py:Still", time_limit=4)
+    run = train(given, "reinforce", out=here / "run", **SMALL["reinforce"])
+    assert run.evaluate(episodes=3).lengths.tolist() == [[4] * 3] * run.config.seeds
+    with pytest.raises(UpslopeError, match="No name builds"):
+        Run.load(here / "run").evaluate(episodes=3)
+    assert Run.load(here / "run").evaluate(episodes=3, environment=given).returns.shape[1] == 3
 
 
 def test_show_describes_other_environments(here, capsys):

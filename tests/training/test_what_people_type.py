@@ -6,6 +6,7 @@ import pytest
 from upslope.cli.train_command import read_request
 from upslope.core.checks import UpslopeError
 from upslope.environments.factory import spelled
+from upslope.search import METHODS
 from upslope.training.config import resolve
 
 
@@ -76,10 +77,18 @@ def test_methods_without_regard_to_case(written, name):
     assert read_request(["cartpole", written]).config == config
 
 
-@pytest.mark.parametrize("method", ["sac", "A2C", "td3", "trpo"])
-def test_methods_that_people_expect(method):
-    with pytest.raises(UpslopeError, match=f"'{method}' is not in Upslope yet. Known: .*ppo"):
+@pytest.mark.parametrize(
+    ("method", "near"), [("sac", "ppo"), ("A2C", "ppo"), ("c51", "dqn"), ("trpo", "natural-")]
+)
+def test_methods_that_people_expect(method, near):
+    with pytest.raises(
+        UpslopeError, match=f"'{method}'. It is not in Upslope yet; nearest: {near}.* Known: .*ppo"
+    ):
         resolve("CartPole-v1", method)
+
+
+def test_what_is_nearest_to_methods_that_people_expect_is_there():
+    assert set(METHODS.expected.values()) <= set(METHODS.names())
 
 
 def test_a_length_of_rollouts_alone_finds_its_minibatches():

@@ -13,6 +13,7 @@ from collections.abc import Sequence  # noqa: E402
 
 from upslope.cli.importing import importing  # noqa: E402
 from upslope.cli.output_streams import Outputs, lasting_outputs, reason  # noqa: E402
+from upslope.cli.plain_warnings import say_warnings_plainly  # noqa: E402
 from upslope.core.checks import StorageError, UpslopeError, unknown_name  # noqa: E402
 
 COMMANDS = {
@@ -65,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: the words after `upslope`; those of this process if None.
     """
     owns_process = argv is None
+    if owns_process:
+        say_warnings_plainly()
     began = STARTED if owns_process else time.perf_counter()
     given = list(sys.argv[1:] if argv is None else argv)
     traceback = "--traceback" in given

@@ -198,7 +198,7 @@ def check_number(
     if below is not None and not number < below:
         reasons.append(f"below {below:g}")
     if at_most is not None and not number <= at_most:
-        reasons.append(f"at most {at_most:g}")
+        reasons.append(f"at most {shown_bound(at_most)}")
     if integer and (isinstance(value, float) or kind == "f"):
         reasons.append(f"an int, got the float {number!r}")
     elif integer and not number.is_integer():
@@ -206,6 +206,11 @@ def check_number(
     if reasons:
         tail = f" {why}" if why else ""
         raise UpslopeError(f"{owner} got {name}={value!r}: must be {' and '.join(reasons)}.{tail}")
+
+
+def shown_bound(bound: float) -> str:
+    """A bound as it is written: whole numbers with all of their digits."""
+    return f"{int(bound)}" if float(bound).is_integer() and bound < 1e15 else f"{bound:g}"
 
 
 def check_switch(owner: str, name: str, value: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from upslope.core.registry import Registry
@@ -58,7 +58,9 @@ def lazy_names(
     return get, lambda: names, names
 
 
-def registry_of(kind: str, package: str, table: Table, expected: Iterable[str] = ()) -> Registry:
+def registry_of(
+    kind: str, package: str, table: Table, expected: Mapping[str, str] | None = None
+) -> Registry:
     """The registry of the rows of a table that have a short name.
 
     Args:

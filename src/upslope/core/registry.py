@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from upslope.core.checks import UpslopeError, unknown_name
@@ -32,15 +32,16 @@ class Registry:
 
     Args:
       kind: what is registered, for messages.
-      expected: names in small letters that people look for and that are not there yet.
+      expected: names in small letters that people look for and that are not there yet, each with
+        the registered name that is nearest.
 
     Raises:
       UpslopeError: for an unknown name (the nearest one is offered) and for a name taken twice.
     """
 
-    def __init__(self, kind: str, expected: Iterable[str] = ()):
+    def __init__(self, kind: str, expected: Mapping[str, str] | None = None):
         self.kind = kind
-        self.expected = frozenset(expected)
+        self.expected = dict(expected or {})
         self._entries: dict[str, Entry] = {}
 
     def register(self, name: str, target: Callable[..., Any] | str, summary: str = "") -> None:
@@ -103,7 +104,8 @@ class Registry:
             same = [known for known in self._entries if fold(known) == fold(name)]
             if len(same) == 1:
                 return same[0]
-        coming = f" {name!r} is not in Upslope yet." if name.lower() in self.expected else ""
+        near = self.expected.get(name.lower())
+        coming = f" It is not in Upslope yet; nearest: {near}." if near is not None else ""
         raise unknown_name(self.kind, name, self._entries, note=coming)
 
     def __contains__(self, name: object) -> bool:

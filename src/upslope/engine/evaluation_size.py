@@ -14,8 +14,22 @@ if TYPE_CHECKING:
 ON_THE_WAY = 0.5
 
 
+def needs_pilot(schedule: RunSchedule, history: History, *, final: bool) -> bool:
+    """Whether one episode is played first, to see how long they are, and counted in no mean.
+
+    So where the evaluation that is due is the only one of its run.
+    """
+    bounded = schedule.evaluation_share is not None and schedule.final_episodes > 1
+    return final and bounded and not history.evaluations
+
+
 def evaluation_size(
-    schedule: RunSchedule, history: History, steps: np.ndarray, *, final: bool
+    schedule: RunSchedule,
+    history: History,
+    steps: np.ndarray,
+    *,
+    final: bool,
+    pilot: np.ndarray | None = None,
 ) -> int:
     """Held-out episodes of each seed in the evaluation that is due.
 
@@ -33,6 +47,7 @@ def evaluation_size(
       history: of the run so far.
       steps: [S], taken by each seed.
       final: the evaluation after the last step.
+      pilot: lengths of the episodes [S] that were played first.
     """
     most = schedule.final_episodes if final else schedule.evaluation_episodes
     share = schedule.evaluation_share
@@ -40,7 +55,11 @@ def evaluation_size(
         return most
     spent = sum(float(e.lengths.sum()) / len(e.lengths) for e in history.evaluations)
     allowed = (share if final else share * ON_THE_WAY) * float(np.mean(steps)) - spent
-    return int(np.clip(allowed // episode_cost(schedule, history), 1, most))
+    cost = episode_cost(schedule, history)
+    if pilot is not None:
+        cost = max(float(pilot.mean()), 1.0)
+        allowed -= cost
+    return int(np.clip(allowed // cost, 1, most))
 
 
 def episode_cost(schedule: RunSchedule, history: History) -> float:

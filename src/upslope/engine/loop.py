@@ -12,7 +12,7 @@ import numpy as np
 from upslope.core.actor import Actor
 from upslope.core.records import Returns
 from upslope.engine.devices import DeviceLayout
-from upslope.engine.evaluation_size import ON_THE_WAY, evaluation_size
+from upslope.engine.evaluation_size import ON_THE_WAY, evaluation_size, needs_pilot
 from upslope.engine.evaluator import EVALUATION_LIMIT
 from upslope.engine.finite_checks import check_finite, check_returns
 from upslope.engine.history import History
@@ -300,9 +300,13 @@ def evaluate_solutions(
     """
     hooks.reporter.phase("evaluating")
     policies = program.solutions(carry)
-    episodes = evaluation_size(schedule, history, steps, final=final)
     deterministic = schedule.deterministic_evaluation
+    pilot = None
     with hooks.interruptible():
+        if needs_pilot(schedule, history, final=final):
+            first = program.evaluate(policies, 1, evaluation_index - 1, deterministic)
+            pilot = np.asarray(first.lengths)
+        episodes = evaluation_size(schedule, history, steps, final=final, pilot=pilot)
         returns = program.evaluate(policies, episodes, evaluation_index, deterministic)
     evaluation = Evaluation(
         steps.copy(), np.asarray(returns.returns, float), np.asarray(returns.lengths)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from upslope.core.checks import UpslopeError, check_number, check_settings, nearest
 from upslope.environments import ENVIRONMENTS
 from upslope.environments.environment import Environment
-from upslope.environments.user_code import PREFIXES, imported, names_code
+from upslope.environments.user_code import PREFIXES, class_in, imported, is_file, names_code
 
 if TYPE_CHECKING:
     import gymnasium
@@ -128,12 +129,18 @@ def _bare(name: str, settings: dict[str, Any]) -> Environment | GymnasiumSpec:
 
     if gymnasium_spec.is_registered(name):
         return gymnasium_spec.GymnasiumSpec.registered(name, settings)
+    if is_file(name):
+        raise UpslopeError(
+            f"{name} is a file: say which environment in it, by its class or a function that "
+            f"builds it, {name}:{class_in(Path(name)) or 'MyEnv'}."
+        )
     names = ENVIRONMENTS.names()
     guess = nearest(name, names) or gymnasium_spec.nearest_id(name)
     hint = f" Did you mean {guess!r}?" if guess else ""
     raise UpslopeError(
         f"Unknown environment {name!r}.{hint} Known: {', '.join(names)}; any id registered with "
-        "Gymnasium; and 'gymnasium:ID', 'gymnax:NAME', 'brax:NAME' and 'pgx:NAME'."
+        "Gymnasium; 'gymnasium:ID', 'gymnax:NAME', 'brax:NAME' and 'pgx:NAME'; code of your own: "
+        "./my_env.py:MyEnv or my_package:My-v0."
     )
 
 

@@ -6,6 +6,7 @@ command line, and never for a name that stands in a file.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib
 import importlib.util
@@ -34,6 +35,16 @@ def names_code(name: str) -> bool:
 def is_file(place: str) -> bool:
     """Whether a place is a Python file rather than a module."""
     return place.endswith(".py")
+
+
+def class_in(path: Path) -> str | None:
+    """The last class that a file defines at its top, read without running it; None for none."""
+    try:
+        body = ast.parse(path.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return None
+    names = [part.name for part in body if isinstance(part, ast.ClassDef)]
+    return names[-1] if names else None
 
 
 def is_module(place: str) -> bool:

@@ -124,7 +124,7 @@ def searched_coordinates(
     bounds = (None, None) if bounds is None else bounds
     low, high = split_bounds(bounds, theta.size)
     for name, bound in (("lower", low), ("upper", high)):
-        if bound.shape not in ((), (theta.size,)):
+        if bound.shape not in ((), (1,), (theta.size,)):
             raise UpslopeError(
                 f"bounds give {bound.size} {name} bounds for {theta.size} coordinates: give one "
                 "number for all, or one for each."

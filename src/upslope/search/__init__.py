@@ -181,8 +181,19 @@ TABLE = {
     "IntegerLattice": "evolution.cma.margin",
 }
 
-# What people look for and is not there yet: for what an unknown name is told.
-EXPECTED = ("a2c", "a3c", "acer", "c51", "ddpg", "rainbow", "sac", "td3", "trpo")
+# What people look for and is not there yet, with what is nearest to it.
+EXPECTED = {
+    "a2c": "ppo",
+    "a3c": "ppo",
+    "acer": "ppo",
+    "c51": "dqn",
+    "ddpg": "ppo",
+    "qr-dqn": "dqn",
+    "rainbow": "dqn",
+    "sac": "ppo",
+    "td3": "ppo",
+    "trpo": "natural-gradient",
+}
 METHODS = registry_of("method", __name__, TABLE, EXPECTED)
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, TABLE, "METHODS")

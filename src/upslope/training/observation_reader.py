@@ -46,7 +46,7 @@ class ObservationReader:
         if self._parts is not None:
             return self._tree(observation, self._parts)
         if isinstance(observation, tuple):
-            refuse_result_of_reset(observation)
+            refuse_results(observation)
         try:
             x = np.asarray(observation)
         except ValueError as error:  # lists of unlike lengths
@@ -82,12 +82,12 @@ class ObservationReader:
         self, observation: Observation, parts: dict[str, ObservationReader]
     ) -> tuple[Any, int, bool]:
         if isinstance(observation, tuple) and not self._is_tuple:
-            refuse_result_of_reset(observation)
+            refuse_results(observation)
         try:
             given = dict(enumerate(observation)) if self._is_tuple else dict(observation)
             given = {str(name): part for name, part in given.items()}
             # Text is left out while training, too.
-            given = {k: x for k, x in given.items() if k in parts or not isinstance(x, str)}
+            given = {k: x for k, x in given.items() if k in parts or not is_text(x)}
         except (TypeError, ValueError):
             given = {}
         if given.keys() != parts.keys():
@@ -107,12 +107,22 @@ class ObservationReader:
         return (tuple(batch.values()) if self._is_tuple else batch), n, single
 
 
-def refuse_result_of_reset(observation: tuple[Any, ...]) -> None:
-    """Raises for the pair (observation, info) that an environment's `reset` returns."""
+def is_text(part: object) -> bool:
+    """Whether a part of an observation, or of a batch of them, is text."""
+    return isinstance(part, str) or np.asarray(part).dtype.kind in "US"
+
+
+def refuse_results(observation: tuple[Any, ...]) -> None:
+    """Raises for what an environment's `reset` and `step` return around the observation."""
     if len(observation) == 2 and isinstance(observation[1], dict):
         raise UpslopeError(
             "predict got the pair (observation, info) that reset returns: give it the observation "
             "alone. observation, info = environment.reset()"
+        )
+    if len(observation) == 5 and isinstance(observation[4], dict):
+        raise UpslopeError(
+            "predict got the five that step returns: give it the observation alone. "
+            "observation, reward, terminated, truncated, info = environment.step(action)"
         )
 
 

@@ -22,6 +22,8 @@ from upslope.training.statistics import bootstrap_interval, interquartile_mean
 if TYPE_CHECKING:
     from gymnasium import spaces
 
+    from upslope.environments.adaptors.gymnasium import GymnasiumSpec
+    from upslope.environments.environment import Environment
     from upslope.environments.factory import EnvironmentLike
     from upslope.training.film import Film
 
@@ -35,6 +37,8 @@ class Run:
       history: every logged row.
       summary: how it ended.
       folder: the run folder, None if nothing was written.
+      given: the environment of its held-out episodes, where the run folder cannot name it: code of
+        the user's own. None in a run that was loaded.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class Run:
         self.summary, self.folder = summary, summary.folder
         self.observation_space, self.action_space = observation_space, action_space
         self.final_returns: np.ndarray | None = None  # [S], where a folder has them in full
+        self.given: Environment | GymnasiumSpec | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> Run:
@@ -127,7 +132,7 @@ class Run:
         found = evaluate(
             self.folder,
             episodes=episodes,
-            environment=environment,
+            environment=self.given if environment is None else environment,
             deterministic=deterministic,
             seed=seed,
         )
@@ -239,7 +244,7 @@ class Run:
             seed=seed,
             fps=fps,
             max_steps=max_steps,
-            environment=environment,
+            environment=self.given if environment is None else environment,
         )
 
     def report(
@@ -260,6 +265,7 @@ class Run:
         """
         from upslope.training.report_run import report_run
 
+        environment = self.given if environment is None else environment
         return report_run(self, out, film=film, environment=environment)
 
     def _return_text(self) -> str:

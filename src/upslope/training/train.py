@@ -25,7 +25,7 @@ from upslope.training.config import RunConfig, check_imports, resolve
 from upslope.training.evaluate_run import evaluate
 from upslope.training.evaluation_bound import decided
 from upslope.training.extension import extended, said_of_extension
-from upslope.training.given_environment import again, must_be_built, named
+from upslope.training.given_environment import again, must_be_built, named, needs_giving
 from upslope.training.loggers import check_loggers
 from upslope.training.printed_command import printed_command
 from upslope.training.programs import make_program, schedule_of
@@ -376,6 +376,8 @@ def _go(
                 built.observation_space,
                 built.action_space,
             )
+            if needs_giving(config.evaluation_environment or config.environment):
+                result.given = built.evaluation_environment
             with times.spent_on("bookkeeping"):
                 recorder.finish(result, position)
             notes += recorder.sinks.failures
@@ -392,11 +394,16 @@ def _go(
 
 def stop_notes(method: SearchMethod, stops: np.ndarray) -> list[str]:
     """Which seeds ended before the budget, and why, a line per reason."""
-    return [
-        f"Seeds {', '.join(map(str, np.flatnonzero(stops == code)))} stopped by themselves: "
-        f"{method.stop_reason(int(code))}."
-        for code in np.unique(stops[stops != 0])
-    ]
+    notes = []
+    for code in np.unique(stops[stops != 0]):
+        seeds = np.flatnonzero(stops == code).tolist()
+        who = (
+            f"Seed {seeds[0]} stopped by itself"
+            if len(seeds) == 1
+            else (f"Seeds {', '.join(map(str, seeds))} stopped by themselves")
+        )
+        notes.append(f"{who}: {method.stop_reason(int(code))}.")
+    return notes
 
 
 def _signals(reporter: Reporter, owns_process: bool) -> StopSignals:

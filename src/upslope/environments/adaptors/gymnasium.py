@@ -209,13 +209,22 @@ class GymnasiumSpec:
         except (Exception, SystemExit) as error:
             if "pygame" in str(error):
                 raise missing_extra(self.id, "pygame", "classic") from error
+            remedy = ""
+            if isinstance(error, TypeError) and "required" in str(error):
+                remedy = ". Give it what it needs: --env.NAME VALUE, environment_settings={...}."
             raise UpslopeError(
-                f"{self.id} could not be built: {raised(error, without=OURS)}"
+                f"{self.id} could not be built: {raised(error, without=OURS)}{remedy}"
             ) from error
         if not is_gymnasium(env):
             raise EnvironmentContractError(
                 f"{self.id} built a {type(env).__name__}: it must be a gymnasium.Env."
             )
+        for name in ("observation_space", "action_space"):
+            if getattr(env, name, None) is None:
+                raise EnvironmentContractError(
+                    f"{self.id} has no {name}: set self.{name} in __init__, to one of the classes "
+                    "of gymnasium.spaces."
+                )
         return env
 
     def held_out(self) -> GymnasiumSpec:

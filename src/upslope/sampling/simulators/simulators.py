@@ -181,10 +181,20 @@ def guarded(call: Callable[[], Any], what: str) -> Any:
             f"{what}: it called sys.exit ({raised(error)}), which would end the whole program: "
             "raise an exception, or return terminated=True."
         ) from error
+    except TypeError as error:
+        if "reset() got an unexpected keyword argument" in str(error):
+            raise EnvironmentContractError(
+                f"{what}: {error}. Declare it as reset(self, *, seed=None, options=None), call "
+                "super().reset(seed=seed) in it, and draw from self.np_random."
+            ) from error
+        raise SimulatorRaised(text_of(what, error)) from error
     except Exception as error:
-        raise SimulatorRaised(
-            f"{what}: {type(error).__name__}: {error}\n{traceback.format_exc()}"
-        ) from error
+        raise SimulatorRaised(text_of(what, error)) from error
+
+
+def text_of(what: str, error: Exception) -> str:
+    """What a simulator raised, with where."""
+    return f"{what}: {type(error).__name__}: {error}\n{traceback.format_exc()}"
 
 
 def check_step(result: Any, where: str) -> None:

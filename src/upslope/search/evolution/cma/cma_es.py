@@ -150,6 +150,11 @@ class CMAES(SearchMethod[CMAESState, Returns]):
         check_choice(OWNER, "covariance", self.covariance, COVARIANCES)
         check_choice(OWNER, "restarts", self.restarts, RESTARTS)
         BoxTransform(self.lower, self.upper)
+        if self.integers is not None and not isinstance(self.integers, IntegerLattice):
+            raise UpslopeError(
+                f"{OWNER} got integers={self.integers!r:.80}: must be an IntegerLattice. "
+                "`minimize` makes it of integrality=[0, 1, 1], in SciPy's words."
+            )
         if self.integers is not None and self.box.active:
             raise UpslopeError(
                 f"{OWNER} got integers= and lower= or upper=: bounds of whole numbers are part of "
