@@ -38,9 +38,11 @@ import jax
 import pytest
 
 import compiled_programs
+from lowering_contexts import share_contexts
 from upslope.engine import kept_programs
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+share_contexts()
 # Tracing makes millions of small objects that live as long as their programs: the collector, left
 # to its defaults, goes through all of them again and again, at a price of some percent of the time.
 gc.set_threshold(50_000, 20, 20)
@@ -54,7 +56,7 @@ def x64():
 
 
 # Between two looks some thousands more may be added, well within what Linux grants.
-MAPPINGS_LIMIT = 24_000
+MAPPINGS_LIMIT = 40_000
 TESTS_BETWEEN_LOOKS = 16
 finished_tests = itertools.count(1)
 
