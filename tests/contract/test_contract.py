@@ -147,22 +147,13 @@ POLICY, TABLE = Affine.zeros(2, 4), TabularSoftmax(jnp.zeros((4, 2)))
 
 def small(name, **changes):
     method = METHODS.get(name)(**(SMALL[name][0] | changes))
-    return configured(method) if method.parts or method.plays_both_sides else method
-
-
-def configured(method):
-    """The method, with its parts built for the problem."""
-    if method.plays_both_sides:
-        spaces = GAME.observation_space, GAME.action_space
-        return method.configure(ProblemSpec(None, *spaces, PLAYER, OBJECTIVE, GAME))
-    spaces = NUMBERED.observation_space, NUMBERED.action_space
-    return method.configure(ProblemSpec(None, *spaces, TABLE, OBJECTIVE, NUMBERED))
     return configured(method) if method.parts or plans(method) else method
 
 
 def configured(method, world=None, policy=None):
     """The method, with what it is made of built for the problem."""
-    world, policy = world or world_of(method), policy or first_policy(method)
+    policy = policy or first_policy(method)
+    world = world or (GAME if method.plays_both_sides else world_of(method))
     spaces = world.observation_space, world.action_space
     return method.configure(ProblemSpec(None, *spaces, policy, OBJECTIVE, world))
 
@@ -177,15 +168,9 @@ def tabulates(method):
     return isinstance(method, TabularMethod | ModelBased)
 
 
-TABULAR_NAMES = [name for name in METHOD_NAMES if tabulates(small(name))]
-SAMPLING_NAMES = [
-    name
-    for name in METHOD_NAMES
-    if not (looks(small(name)) or name in TABULAR_NAMES or small(name).plays_both_sides)
-]
 def plans(method):
-    """Whether what acts is a search in a model of its own, not the policy."""
-    return isinstance(method, MuZero)
+    """Whether what acts is a search guided by networks of the method's own, not the policy."""
+    return method.plays_both_sides or isinstance(method, MuZero)
 
 
 # Methods that are for a kind of policy of their own.
@@ -210,7 +195,9 @@ def world_of(method):
 
 TABULAR_NAMES = [name for name in METHOD_NAMES if tabulates(small(name))]
 SAMPLING_NAMES = [
-    name for name in METHOD_NAMES if not looks(small(name)) and name not in TABULAR_NAMES
+    name
+    for name in METHOD_NAMES
+    if not (looks(small(name)) or name in TABULAR_NAMES or small(name).plays_both_sides)
 ]
 
 
@@ -272,8 +259,6 @@ def test_tell_keeps_the_state_as_it_is(name):
     assert kinds(state) == kinds(carry[0])
     assert kinds(sampler) == kinds(carry[1])
     solution = jax.eval_shape(method.solution, state)
-    if not method.plays_both_sides:  # whose network has a value beside the policy
-        assert jax.tree.structure(solution) == jax.tree.structure(first_policy(method))
     same = jax.eval_shape(method.solution, carry[0]) if plans(method) else first_policy(method)
     assert jax.tree.structure(solution) == jax.tree.structure(same)
     assert all(leaf.shape == () for leaf in jax.tree.leaves(diagnostics))

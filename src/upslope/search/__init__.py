@@ -27,6 +27,7 @@ TABLE = {
         "games.alphazero",
         "alphazero",
         "AlphaZero: a network plays itself by tree search and learns from its games. Two players.",
+    ),
     "MuZero": Row(
         "games.muzero.muzero",
         "muzero",
