@@ -16,6 +16,7 @@ TABLE = {
     "default_policy": "default",
     "respond": "policy",
     # bodies
+    "BoardBody": "bodies.board",
     "Body": "bodies.body",
     "ConvolutionalBody": "bodies.convolutional",
     "FeatureBody": "bodies.table",

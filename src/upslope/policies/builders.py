@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,14 @@ import jax.numpy as jnp
 
 from upslope.core.annotations import Key
 from upslope.core.checks import UpslopeError
-from upslope.policies.bodies import Body, ConvolutionalBody, LinearBody, MLPBody, RecurrentBody
+from upslope.policies.bodies import (
+    BoardBody,
+    Body,
+    ConvolutionalBody,
+    LinearBody,
+    MLPBody,
+    RecurrentBody,
+)
 from upslope.policies.features import ProductFeatures
 from upslope.policies.heads.by_action import HEADS
 from upslope.policies.linear_softmax import LinearSoftmax
@@ -49,11 +57,21 @@ def convolutional(
     return ConvolutionalBody.fresh(key, (height, width, depth), n_outputs, *sizes)
 
 
+def board(key: Key, obs: ObservationShape, n_outputs: int, s: Settings) -> BoardBody:
+    """A convolution over a board, and dense layers."""
+    rest = obs.size - math.prod(obs.shape)
+    assert obs.board_leaf is not None
+    categories: Any = (*obs.categories[: obs.board_leaf], *obs.categories[obs.board_leaf + 1 :])
+    sizes = (s["channels"], s["kernel"], s["hidden"], s["activation"], s["out_gain"])
+    return BoardBody.fresh(key, obs.shape, n_outputs, rest, *sizes, categories)
+
+
 BODIES: Mapping[str, Callable[[Key, ObservationShape, int, Settings], Body]] = {
     "mlp": mlp,
     "linear": linear,
     "recurrent": recurrent,
     "convolutional": convolutional,
+    "board": board,
 }
 
 

@@ -90,7 +90,7 @@ def default_policy(
 
 def _counted(space: spaces.Space, obs: ObservationShape) -> PyTree | None:
     """The shapes of what is standardised; None where nothing would be."""
-    if obs.kind != "tree":
+    if obs.kind not in ("tree", "board"):
         fine = not obs.categories and obs.kind != "image"
         return jax.ShapeDtypeStruct(obs.shape, float) if fine else None
     floats = [x for x in space_leaves(space) if np.issubdtype(x.dtype or int, np.floating)]

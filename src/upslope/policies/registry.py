@@ -27,7 +27,7 @@ class Fit(NamedTuple):
 FITS: dict[str, Fit] = {}
 
 RULES = ("threshold", "decision-tree", "finite-state-controller", "sine-gait", "spline")
-FLAT = ("discrete", "vector", "tree")
+FLAT = ("discrete", "vector", "tree", "board")
 ANY = (*FLAT, "image")
 NUMBERS = ("box", "bounded")
 ALL = ("discrete", *NUMBERS, "multi-discrete", "multi-binary")
@@ -36,6 +36,8 @@ ALL = ("discrete", *NUMBERS, "multi-discrete", "multi-binary")
 TYPES: Mapping[str, Any] = {
     "hidden": Sequence[int],
     "dense_size": int,
+    "channels": int,
+    "kernel": int,
     "activation": str,
     "out_gain": float,
     "log_std_init": float,
@@ -45,6 +47,8 @@ TYPES: Mapping[str, Any] = {
 MEANINGS: Mapping[str, str] = {
     "hidden": "sizes of the hidden layers.",
     "dense_size": "units of the dense layer behind the convolutions.",
+    "channels": "kernels of the convolution over the board.",
+    "kernel": "side of a kernel, in cells.",
     "activation": "activation function of the hidden layers: tanh, relu, elu, ...",
     "out_gain": "scale of the last layer's first weights.",
     "log_std_init": "log of the standard deviation at the beginning.",
@@ -52,6 +56,13 @@ MEANINGS: Mapping[str, str] = {
 }
 DENSE = {"hidden": (64, 64), "activation": "tanh", "out_gain": 0.01}
 IMAGES = {"dense_size": 128, "activation": "relu", "out_gain": 0.01}
+BOARDS = {
+    "channels": 64,
+    "kernel": 4,
+    "hidden": (128, 128),
+    "activation": "relu",
+    "out_gain": 0.01,
+}
 FREE_STD = {"log_std_init": 0.0, "state_dependent_std": False}
 
 
@@ -225,6 +236,13 @@ KINDS: tuple[tuple[str, tuple[str, ...], tuple[str, ...], NetworkKind | str, str
         ALL,
         NetworkKind("convolutional", "stochastic", IMAGES | FREE_STD),
         "softmax or Gaussian that looks at images",
+    ),
+    (
+        "board",
+        ("board",),
+        ("discrete",),
+        NetworkKind("board", "stochastic", BOARDS),
+        "preferences from a convolution over a board, and dense layers",
     ),
 )
 

@@ -14,14 +14,19 @@ if TYPE_CHECKING:
     from gymnasium import spaces
 
 
+# The field of an observation that is a board.
+BOARD = "board"
+
+
 class ObservationShape(NamedTuple):
     """An observation space as a policy sees it."""
 
-    kind: str  # "discrete", "vector", "image", "tree" or "other"
+    kind: str  # "discrete", "vector", "image", "board", "tree" or "other"
     shape: tuple[int, ...]
     size: int  # how many numbers a dense network reads
     categories: Categories  # sizes of one-hot blocks
     n_mask: int | None = None  # entries of the field "action_mask", None without it
+    board_leaf: int | None = None  # the board's place among the leaves, None without one
 
 
 class ActionShape(NamedTuple):
@@ -38,7 +43,8 @@ def observation_shape(space: spaces.Space) -> ObservationShape:
     """Discrete spaces become one-hot blocks, boxes vectors, boxes with three axes images.
 
     Dict and Tuple spaces become the vectors of their leaves one after the other, in the order of
-    `encode`; a Dict of one image (beside an action mask) is that image.
+    `encode`; a Dict of one image (beside an action mask) is that image. A Dict whose field `board`
+    has three axes, [C, H, W], is a board of this shape, with all its leaves.
     """
     from gymnasium import spaces
 
@@ -67,12 +73,22 @@ def _tree_shape(space: spaces.Dict | spaces.Tuple) -> ObservationShape:
     leaves = [observation_shape(leaf) for leaf in space_leaves(space)]
     if not leaves or any(leaf.kind == "other" for leaf in leaves):
         return ObservationShape("other", (), 0, (), n_mask)
-    if len(leaves) == 1 and leaves[0].kind == "image":
+    shape: tuple[int, ...] = ()
+    if isinstance(space, spaces.Dict) and BOARD in space.spaces:
+        shape = tuple(int(n) for n in space[BOARD].shape or ())
+    board = len(shape) == 3
+    if len(leaves) == 1 and leaves[0].kind == "image" and not board:
         return leaves[0]._replace(n_mask=n_mask)
     categories: tuple[Any, ...] = tuple(leaf.categories for leaf in leaves)
     if not any(categories):
         categories = ()
-    return ObservationShape("tree", (), sum(leaf.size for leaf in leaves), categories, n_mask)
+    size = sum(leaf.size for leaf in leaves)
+    if not board:
+        return ObservationShape("tree", (), size, categories, n_mask)
+    assert isinstance(space, spaces.Dict)
+    before = {name: part for name, part in space.spaces.items() if str(name) < BOARD}
+    place = len(space_leaves(spaces.Dict(before)))  # pyright: ignore[reportArgumentType]
+    return ObservationShape("board", shape, size, categories, n_mask, place)
 
 
 def space_leaves(space: spaces.Space) -> list[spaces.Space]:
