@@ -148,12 +148,15 @@ POLICY, TABLE = Affine.zeros(2, 4), TabularSoftmax(jnp.zeros((4, 2)))
 def small(name, **changes):
     method = METHODS.get(name)(**(SMALL[name][0] | changes))
     return configured(method) if method.parts or plans(method) else method
+    return configured(method) if method.parts or searches_trees(method) else method
 
 
 def configured(method, world=None, policy=None):
     """The method, with what it is made of built for the problem."""
     policy = policy or first_policy(method)
     world = world or (GAME if method.plays_both_sides else world_of(method))
+    world = world or (GAME if for_two_players(method) else world_of(method))
+    policy = policy or first_policy(method)
     spaces = world.observation_space, world.action_space
     return method.configure(ProblemSpec(None, *spaces, policy, OBJECTIVE, world))
 
@@ -173,6 +176,16 @@ def plans(method):
     return method.plays_both_sides or isinstance(method, MuZero)
 
 
+def searches_trees(method):
+    """Whether it learns what a tree search finds."""
+    return plans(method) or for_two_players(method)
+
+
+def for_two_players(method):
+    """Whether it searches games of two players and nothing else."""
+    return method.plays_both_sides and not method.plays_alone
+
+
 # Methods that are for a kind of policy of their own.
 POLICY_OF = dict.fromkeys(("dqn", "muzero"), SoftmaxNetwork(jax.random.key(0), 4, 2, (4,)))
 
@@ -180,7 +193,7 @@ POLICY_OF = dict.fromkeys(("dqn", "muzero"), SoftmaxNetwork(jax.random.key(0), 4
 def first_policy(method):
     if looks(method) or tabulates(method):
         return TABLE
-    if method.plays_both_sides:
+    if for_two_players(method):
         return PLAYER
     return POLICY_OF.get(method.name, POLICY)
 
@@ -188,7 +201,7 @@ def first_policy(method):
 def world_of(method):
     if looks(method):
         return KNOWN
-    if method.plays_both_sides:
+    if for_two_players(method):
         return method.sampled_in(GAME)
     return NUMBERED if tabulates(method) else WORLD
 
@@ -198,6 +211,7 @@ SAMPLING_NAMES = [
     name
     for name in METHOD_NAMES
     if not (looks(small(name)) or name in TABULAR_NAMES or small(name).plays_both_sides)
+    if not (looks(small(name)) or name in TABULAR_NAMES or for_two_players(small(name)))
 ]
 
 
@@ -261,6 +275,11 @@ def test_tell_keeps_the_state_as_it_is(name):
     solution = jax.eval_shape(method.solution, state)
     same = jax.eval_shape(method.solution, carry[0]) if plans(method) else first_policy(method)
     assert jax.tree.structure(solution) == jax.tree.structure(same)
+    if not searches_trees(method):  # they keep a network of their own beside the policy
+        assert jax.tree.structure(solution) == jax.tree.structure(first_policy(method))
+    else:
+        before = jax.eval_shape(method.solution, carry[0])
+        assert jax.tree.structure(solution) == jax.tree.structure(before)
     assert all(leaf.shape == () for leaf in jax.tree.leaves(diagnostics))
 
 

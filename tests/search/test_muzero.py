@@ -219,7 +219,7 @@ def test_reanalysed_windows_are_searched_anew_with_the_present_model():
 
 def test_a_policy_target_of_the_search_is_what_the_prior_is_moved_to():
     """One update on windows whose searches all preferred the second action."""
-    method = method_of(learning_rate=0.05, weight_decay=0.0, prioritized=False)
+    method = method_of(learning_rate=0.05, l2=0.0, prioritized=False)
     objective = DiscountedReturn(0.9)
     windows = drawn(method)
     certain = jnp.broadcast_to(jnp.asarray([0.1, 0.9]), (*windows.reward.shape, 2))

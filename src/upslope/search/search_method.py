@@ -96,6 +96,8 @@ class SearchMethod(eqx.Module, Generic[State, Experience]):
       plays_both_sides: whether it searches a game of two players itself, and moves for both. It is
         then given the `AlternatingGame`, whoever the environment's opponent is, and its solutions
         are evaluated against that one. A class attribute.
+      plays_alone: whether it searches tasks for one player, too, where it plays both sides of
+        games. A class attribute.
     """
 
     name: ClassVar[str] = "method"
@@ -103,6 +105,7 @@ class SearchMethod(eqx.Module, Generic[State, Experience]):
     parts: ClassVar[Mapping[str, Part]] = MappingProxyType({})
     writes_by_index: ClassVar[bool] = False
     plays_both_sides: ClassVar[bool] = False
+    plays_alone: ClassVar[bool] = True
 
     @property
     @abc.abstractmethod

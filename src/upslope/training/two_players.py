@@ -45,7 +45,7 @@ def searched_and_held_out(
             "game of two players: leave it out. Games are 'tic-tac-toe', 'connect-four', 'nim' and "
             "'pig'."
         )
-    if method.plays_both_sides:
+    if method.plays_both_sides and (isinstance(game, AlternatingGame) or not method.plays_alone):
         if not isinstance(game, AlternatingGame):
             raise UpslopeError(
                 f"{name} plays both sides of a game of two players, and {_title(environment)} is "

@@ -81,6 +81,7 @@ class SelfPlayMethod(SearchMethod[State, Replayed]):
     """
 
     plays_both_sides: ClassVar[bool] = True
+    plays_alone: ClassVar[bool] = False
     writes_by_index: ClassVar[bool] = True  # search trees
     search: Literal["puct", "gumbel"] = eqx.field(static=True, default="puct")
     n_simulations: int = eqx.field(static=True, default=32)

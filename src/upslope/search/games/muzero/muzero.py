@@ -128,7 +128,7 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
       temperature: of PUCT's choice among visits while it collects; halved after half of the budget
         and again after three quarters.
       vf_coef: c_v.
-      weight_decay: c.
+      l2: c.
       max_grad_norm: bound on the norm of the gradient.
       prioritized: draw windows in proportion to |nu - z|. Static.
       priority_exponent: alpha, how far priorities follow the errors; 0 draws evenly. Static.
@@ -153,6 +153,7 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
 
     name: ClassVar[str] = "muzero"
     defaults: ClassVar[Defaults] = Defaults(policy="softmax", objective="discounted")
+    plays_both_sides: ClassVar[bool] = True
     n_envs: int = eqx.field(static=True, default=8)
     learning_rate: float | Array = 1e-3
     buffer_size: int = eqx.field(static=True, default=50_000)
@@ -173,7 +174,7 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
     dirichlet_alpha: float | Array = 0.3
     temperature: float | Array = 1.0
     vf_coef: float | Array = 0.25
-    weight_decay: float | Array = 1e-4
+    l2: float | Array = 1e-4
     max_grad_norm: float | Array = 5.0
     prioritized: bool = eqx.field(static=True, default=True)
     priority_exponent: float = eqx.field(static=True, default=1.0)
@@ -198,7 +199,7 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
             check_number("MuZero", "model_hidden", size, at_least=1, integer=True)
         for name in ("learning_rate", "max_grad_norm", "total_timesteps", "adam_eps"):
             check(name, above=0)
-        for name in ("learning_starts", "gumbel_scale", "temperature", "vf_coef", "weight_decay"):
+        for name in ("learning_starts", "gumbel_scale", "temperature", "vf_coef", "l2"):
             check(name, at_least=0)
         for name in ("dirichlet_fraction", "reanalyze_ratio"):
             check(name, at_least=0, at_most=1)
@@ -421,7 +422,7 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
             root = jax.tree.map(lambda leaf: leaf[0], windows.observation)
             predicted = unroll(model, root, windows.action[: self.unroll_steps])
             terms = unroll_loss(model, predicted, targets, weights, self.vf_coef)
-            decay = self.weight_decay * jnp.sum(jnp.square(theta))
+            decay = self.l2 * jnp.sum(jnp.square(theta))
             return terms.loss + decay, (predicted, terms)
 
         def update(
