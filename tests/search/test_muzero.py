@@ -130,6 +130,22 @@ def test_chance_at_the_root_while_it_collects_and_none_at_play():
         assert float(getattr(plays.planner, noisy)) == 0.0
 
 
+def test_it_moves_for_both_sides_of_a_game():
+    """The model of a game counts the next value with the other sign; that of a task does not."""
+    for environment, turn in ((TicTacToe(), -1.0), (TASK, 1.0)):
+        policy = default_policy(
+            jax.random.key(0), environment.observation_space, environment.action_space, hidden=(4,)
+        )
+        settings = SETTINGS | {"max_considered": 3}
+        method = MuZero(**settings).configure(spec_of(environment, policy=policy))
+        assert method.moves.turn == turn
+        shapes = jax.eval_shape(method.fresh_model, jax.random.key(0), policy)
+        assert shapes.turn == turn
+        assert shapes.n_actions == environment.action_space.n
+    assert MuZero.plays_both_sides
+    assert MuZero.plays_alone
+
+
 def test_the_temperature_falls_with_the_budget():
     method = method_of(search="puct", total_timesteps=800.0, temperature=2.0)
     at = lambda steps: float(method._temperature(jnp.asarray(steps // 8)))  # noqa: E731
@@ -200,7 +216,7 @@ def test_a_truncation_is_bootstrapped_where_the_objective_says_so(bootstraps):
 
 @pytest.mark.slow
 def test_reanalysed_windows_are_searched_anew_with_the_present_model():
-    method = method_of(reanalyze_ratio=0.5)
+    method = method_of(reanalyze_ratio=0.5, bootstrap="search")
     model, windows, objective = trained(method), drawn(method), DiscountedReturn(0.9)
     found, targets = jax.jit(method.targets)(jax.random.key(0), model, windows, objective)
     old = windows.extras

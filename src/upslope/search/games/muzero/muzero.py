@@ -135,9 +135,10 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
       importance_exponent: beta, how far importance weights undo the priorities; 1 wholly. Static.
       reanalyze_ratio: share of the windows whose policies and values are searched anew with the
         present model, instead of those found when the steps were taken. Static.
-      bootstrap: which values targets are bootstrapped with: those that the `"search"` found when
-        the steps were taken (or reanalysed), or those of the present `"network"`, which are as good
-        as it is by now. The errors that priorities follow are of the same kind. Static.
+      bootstrap: which values targets are bootstrapped with: those of the present `"network"`, which
+        are as good as it is by now, or, as in the paper, those that the `"search"` found when the
+        steps were taken (or reanalysed). The errors that priorities follow are of the same kind.
+        Static.
       total_timesteps: the budget, for what falls with it.
       adam_eps: what Adam adds to the root of the second moment. Static.
 
@@ -180,7 +181,7 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
     priority_exponent: float = eqx.field(static=True, default=1.0)
     importance_exponent: float = eqx.field(static=True, default=1.0)
     reanalyze_ratio: float = eqx.field(static=True, default=0.0)
-    bootstrap: Literal["search", "network"] = eqx.field(static=True, default="search")
+    bootstrap: Literal["network", "search"] = eqx.field(static=True, default="network")
     total_timesteps: float | Array = 100_000.0
     adam_eps: float = eqx.field(static=True, default=1e-8)
     learning_rate_schedule: Schedule = eqx.field(static=True, default="constant")
