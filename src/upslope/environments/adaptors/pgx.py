@@ -194,7 +194,9 @@ class PgxEnvironment(Environment):
         with jax.numpy_rank_promotion("allow"):
             after = like(_bare(self.engine_of_pgx.step(state, action, key)), state)
         reward = jnp.asarray(after.rewards[0], float)
-        return after, Step(self.observe(after), reward, after.terminated | after.truncated)
+        return after, Step(
+            self.observe(after), reward, jnp.logical_or(after.terminated, after.truncated)
+        )
 
     def observe(self, state: EnvironmentState) -> Observation:
         """What is seen in a state."""
