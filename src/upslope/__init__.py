@@ -5,9 +5,9 @@ An environment, a policy and a search method in; a policy with the evidence that
     run = upslope.train("CartPole-v1", "ppo", total_timesteps=100_000, seeds=8)
 
 The facade is `train`, `resume`, `evaluate`, `load`, `compare`, `record`, `report`, `export`,
-`tune`, `solve`, `make`, `gradcheck`, `maximize`, `minimize`, `AskTell`, `Run` and `configure`, with
-`UpslopeError`, of which all their errors are; everything else is in the packages. Both load on
-first use, so that `import upslope` costs nothing by itself.
+`tune`, `solve`, `tournament`, `make`, `gradcheck`, `maximize`, `minimize`, `AskTell`, `Run` and
+`configure`, with `UpslopeError`, of which all their errors are; everything else is in the packages.
+Both load on first use, so that `import upslope` costs nothing by itself.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     )
     from upslope.comparison.compared_runs import compare
     from upslope.comparison.report import report
+    from upslope.comparison.tournament import tournament
     from upslope.core.checks import UpslopeError
     from upslope.diagnostics.gradient_check import gradcheck
     from upslope.environments.factory import make
@@ -74,6 +75,7 @@ _FACADE = {
     "report": "upslope.comparison.report",
     "resume": "upslope.training.train",
     "solve": "upslope.planning.dynamic_programming.solving",
+    "tournament": "upslope.comparison.tournament",
     "train": "upslope.training.train",
     "tune": "upslope.tuning.tuned_method",
 }
@@ -140,6 +142,7 @@ __all__ = [
     "solve",
     "storage",
     "testing",
+    "tournament",
     "train",
     "training",
     "tune",

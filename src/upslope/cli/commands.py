@@ -183,6 +183,13 @@ def compare(argv: list[str], began: float) -> int:
     return compare(argv)
 
 
+def tournament(argv: list[str], began: float) -> int:
+    """`upslope tournament NAME...`."""
+    from upslope.cli.tournament_command import tournament
+
+    return tournament(argv)
+
+
 def bench(argv: list[str], began: float) -> int:
     """`upslope bench ENV METHOD...`."""
     from upslope.cli.bench_command import bench

@@ -23,6 +23,7 @@ COMMANDS = {
     "solve": "ENV [METHOD]   optimal policy and values of a finite problem",
     "gradcheck": "ENV            gradient estimators against the exact gradient",
     "compare": "RUN...         runs against each other, with intervals",
+    "tournament": "NAME...     players of a game, each against each: Elo, with intervals",
     "bench": "ENV METHOD...  train several methods, then compare them",
     "plot": "RUN...         curves of runs, as a picture",
     "record": "RUN            a film of a run's policies, GIF and MP4",
@@ -127,7 +128,7 @@ def code_of(code: int, outputs: Outputs) -> int:
 def dispatch(argv: list[str], began: float) -> int:
     """Finds the command and runs it."""
     if not argv or argv[0] in ("--help", "-h", "help"):
-        rows = "\n".join(f"  {name:<9} {text}" for name, text in COMMANDS.items())
+        rows = "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items())
         print(HELP.format(commands=rows), end="")
         return 0 if argv else 2
     if argv[0] in ("--version", "-V"):

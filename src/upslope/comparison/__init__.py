@@ -7,7 +7,10 @@ TABLE = {
     "Contender": "comparison",
     "Group": "comparison",
     "Interval": "stratified_bootstrap",
+    "Ratings": "elo",
+    "Tournament": "tournament",
     "compare": "compared_runs",
+    "elo_ratings": "elo",
     "interquartile_mean": "aggregates",
     "interval": "stratified_bootstrap",
     "mean": "aggregates",
@@ -16,6 +19,7 @@ TABLE = {
     "optimality_gap": "aggregates",
     "performance_profile": "aggregates",
     "probability_of_improvement": "aggregates",
+    "tournament": "tournament",
 }
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, TABLE)

@@ -11,8 +11,12 @@ from upslope.comparison.compared_runs import compare as compare
 from upslope.comparison.comparison import Comparison as Comparison
 from upslope.comparison.comparison import Contender as Contender
 from upslope.comparison.comparison import Group as Group
+from upslope.comparison.elo import Ratings as Ratings
+from upslope.comparison.elo import elo_ratings as elo_ratings
 from upslope.comparison.stratified_bootstrap import Interval as Interval
 from upslope.comparison.stratified_bootstrap import interval as interval
+from upslope.comparison.tournament import Tournament as Tournament
+from upslope.comparison.tournament import tournament as tournament
 from upslope.core.lazy_names import Table
 
 TABLE: Table

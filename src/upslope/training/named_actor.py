@@ -16,7 +16,11 @@ WORDS = ("random", "minimax")
 
 
 def named_actor(
-    environment: Environment, given: str | Path | Planner | Actor, *, what: str
+    environment: Environment,
+    given: str | Path | Planner | Actor,
+    *,
+    what: str,
+    owner: str = "evaluate",
 ) -> Actor:
     """Who acts by that name in an environment.
 
@@ -25,6 +29,7 @@ def named_actor(
       given: "random"; "minimax" in tic-tac-toe; a planner's name, with its simulations after a
         hyphen ("mcts-1000"); a run folder, whose best seed acts; or an actor or a planner.
       what: what the user called it, for errors.
+      owner: who asks, for errors.
 
     Raises:
       UpslopeError: nobody has that name, or the policy does not fit the environment.
@@ -38,7 +43,7 @@ def named_actor(
     if name == "random":
         return RandomLegal()
     if name == "minimax":
-        return _minimax(environment, what)
+        return _minimax(environment, f"{owner} got {what}")
     planner, n_simulations = _planner_name(name)
     if planner is not None:
         target = PLANNERS.get(planner)
@@ -46,7 +51,7 @@ def named_actor(
         return PlanningActor(target(environment, **settings))
     if not Path(name).is_dir():
         raise UpslopeError(
-            f"evaluate got {what}={name!r}: it must be random, minimax (in tic-tac-toe), a planner "
+            f"{owner} got {what}={name!r}: it must be random, minimax (in tic-tac-toe), a planner "
             f"({', '.join(PLANNERS.names())}; mcts-1000 for 1000 simulations) or the folder of a "
             "run."
         )
@@ -57,16 +62,16 @@ def named_actor(
         have, want = getattr(environment, space), getattr(agent, space)
         if not same_kind(have, want):
             raise UpslopeError(
-                f"evaluate got {what}={name!r}, a policy that was trained with {space} {want}; "
+                f"{owner} got {what}={name!r}, a policy that was trained with {space} {want}; "
                 f"{type(environment).__name__} has {have}. Name a run in the same environment."
             )
     return agent.policy
 
 
-def _minimax(environment: Environment, what: str) -> Actor:
+def _minimax(environment: Environment, subject: str) -> Actor:
     if not isinstance(environment, TicTacToe):
         raise UpslopeError(
-            f"evaluate got {what}='minimax' in {type(environment).__name__}: perfect play is "
+            f"{subject}='minimax' in {type(environment).__name__}: perfect play is "
             "stored for tic-tac-toe alone. A strong player of any game is 'mcts-1000'."
         )
     from upslope.environments.games.minimax import tic_tac_toe_minimax
