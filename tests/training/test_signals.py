@@ -10,7 +10,8 @@ import gymnasium
 import pytest
 
 from small_runs import small_run, status, written
-from upslope.engine.loop import EvaluationInterrupted
+from upslope.engine import loop
+from upslope.engine.loop import Interrupted
 from upslope.engine.progress import Silent
 from upslope.training.signals import Stopped, StopSignals
 from upslope.training.train import resume
@@ -95,12 +96,47 @@ def test_an_evaluation_is_left_at_once_and_done_again(tmp_path):
         assert written(folder) == written(tmp_path / "whole")
 
 
+class DuringIteration(Silent):
+    """Lets the environment send a signal in the iteration after the n-th report of progress."""
+
+    def __init__(self, at):
+        self.left = at
+
+    def phase(self, name):
+        if name == "searching" and self.left == 0:
+            Interrupting.number = signal.SIGINT
+
+    def progress(self, looked):
+        self.left -= 1
+        if self.left == 0:
+            Interrupting.number = signal.SIGINT
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "at"), [("ppo", 0), ("ppo", 2), ("dqn", 2)])
+def test_a_long_iteration_on_simulators_is_left_at_once_and_done_again(
+    method, at, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(loop, "LONG_ITERATION", 0.0)  # all of them are
+    monkeypatch.setattr(loop, "PROGRESS_INTERVAL", 0.0)
+    once = {"evaluations": 1, **WORLD}
+    small_run(method, tmp_path / "whole", **once)
+    with pytest.raises(Stopped) as caught:
+        small_run(method, tmp_path / "cut", DuringIteration(at), **once)
+    assert caught.value.exit_code == 130
+    assert Interrupting.steps_after == 1
+    assert (status(tmp_path / "cut")["step"] > 0) == (at > 0)
+    Interrupting.number = None
+    resume(tmp_path / "cut")
+    assert written(tmp_path / "cut") == written(tmp_path / "whole")
+
+
 def test_a_signal_raises_within_an_interruptible_block_and_before_it():
     with StopSignals() as signals:
-        with pytest.raises(EvaluationInterrupted), signals.interruptible():
+        with pytest.raises(Interrupted), signals.interruptible():
             signal.raise_signal(signal.SIGINT)
         assert signals.received == signal.SIGINT
-        with pytest.raises(EvaluationInterrupted), signals.interruptible():
+        with pytest.raises(Interrupted), signals.interruptible():
             raise AssertionError("the block was entered")
 
 

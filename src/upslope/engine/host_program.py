@@ -34,6 +34,8 @@ from upslope.storage.tensors import pack, unpack
 
 # Where the steps stand among the leaves of a row's sums.
 STEPS_LEAF = RowSums._fields.index("steps")
+# Of what `Replay` keeps, so much is copied before a long iteration; else its end is waited for.
+HELD_REPLAY_BYTES = 1 << 24
 # Names of the program's own arrays beside those of the sampler's state.
 ROW, INFO = "row.", "info."
 
@@ -168,6 +170,12 @@ class HostProgram:
         arrays |= {f"{ROW}{index}": np.asarray(leaf) for index, leaf in enumerate(row)}
         arrays |= {f"{INFO}{name}": sums for name, sums in self._infos.state().items()}
         return carry._replace(simulators=np.frombuffer(pack(arrays), np.uint8))
+
+    def held(self, carry: HostCarry) -> HostCarry | None:
+        """A checkpoint of its own memory; None where the steps that are kept make it large."""
+        if self.sampler.replay_bytes > HELD_REPLAY_BYTES:
+            return None
+        return jax.device_get(self.checkpoint(carry))
 
     def start(self) -> HostCarry:
         """All seeds before their first iteration."""

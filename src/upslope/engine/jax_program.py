@@ -437,6 +437,9 @@ class JaxProgram:
         """Spent on compiling so far."""
         return self._compile_seconds + self.evaluator.compile_seconds
 
+    def held(self, carry: Carry) -> None:
+        """None: a compiled call is not left, its state is donated to it."""
+
     def pending_steps(self, carry: Carry) -> np.ndarray:
         """Steps [S] in the row of the log under way."""
         if self.iterations_per_row == 1:

@@ -22,6 +22,8 @@ from upslope.engine.stopping import Ending
 
 # How long the host stays away, seconds.
 PROGRESS_INTERVAL = 0.3
+# Where one iteration takes longer, a signal does not wait for its end.
+LONG_ITERATION = 0.5
 # Iterations of one call, at most.
 MAX_ITERATIONS = 1 << 20
 # Episodes that run at a time, where their steps are bounded, at least.
@@ -64,6 +66,13 @@ class Program(Protocol[C]):
         self, policies: Actor, episodes: int, evaluation_index: int, deterministic: bool = True
     ) -> Returns:
         """Held-out returns [S, E]."""
+        ...
+
+    def held(self, carry: C) -> C | None:
+        """A checkpoint that the iteration after it does not touch, so that it can be left.
+
+        None where that cannot be, or costs more than it is worth.
+        """
         ...
 
     def pending_steps(self, carry: C) -> np.ndarray:
@@ -147,8 +156,8 @@ class Cursor(NamedTuple, Generic[C]):
     ending: Ending | None = None  # what the last evaluation has decided
 
 
-class EvaluationInterrupted(KeyboardInterrupt):
-    """Somebody wants the run to end, and the evaluation under way is left: it is done again."""
+class Interrupted(KeyboardInterrupt):
+    """Somebody wants the run to end, and what is under way is left: it is done again."""
 
 
 class Hooks(NamedTuple):
@@ -159,7 +168,7 @@ class Hooks(NamedTuple):
     save: Callable[[Cursor[Any]], None] | None = None  # a checkpoint is due
     stopping: Callable[[], bool] = lambda: False  # somebody wants the run to be interrupted
     decide: Callable[[History], Ending | None] = lambda history: None  # after an evaluation
-    # Within it that raises EvaluationInterrupted at once, instead of waiting to be asked.
+    # Within it that raises Interrupted at once, instead of waiting to be asked.
     interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
@@ -212,11 +221,19 @@ def search(
         while np.any((steps < target) & (stops == 0)):
             if hooks.stopping():
                 return Cursor(program.checkpoint(carry), steps, evaluated), False
+            held = program.held(carry) if sizer.long else None
             moment, compiled = time.perf_counter(), compiling()
-            with times.spent_on("search", compiling):
-                wanted = target - steps - program.pending_steps(carry)
-                carry, records = program.advance(carry, wanted, sizer.count)
-                stops = program.stops(carry)
+            wanted = target - steps - program.pending_steps(carry)
+            try:
+                with (
+                    times.spent_on("search", compiling),
+                    nullcontext() if held is None else hooks.interruptible(),
+                ):
+                    carry, records = program.advance(carry, wanted, sizer.count)
+                    stops = program.stops(carry)
+            except Interrupted:
+                assert held is not None
+                return Cursor(held, steps, evaluated), False
             spent = time.perf_counter() - moment - (compiling() - compiled)
             with times.spent_on("bookkeeping"):
                 sizer.note(spent)
@@ -257,7 +274,7 @@ def search(
                         history,
                         hooks,
                     )
-            except EvaluationInterrupted:
+            except Interrupted:
                 return Cursor(program.checkpoint(carry), steps, evaluated), False
             with times.spent_on("bookkeeping"):
                 ending = hooks.decide(history)
@@ -296,7 +313,7 @@ def evaluate_solutions(
 
     Raises:
       NumericalError: an episode's return is NaN or infinite; nothing is added.
-      EvaluationInterrupted: somebody wants the run to end; nothing is added.
+      Interrupted: somebody wants the run to end; nothing is added.
     """
     hooks.reporter.phase("evaluating")
     policies = program.solutions(carry)
@@ -323,9 +340,16 @@ class ChunkSizer:
     def __init__(self) -> None:
         self.count = 1
         self.steps_per_second = 0.0
+        self._last = float("inf")  # seconds of the last call; unknown at first
+
+    @property
+    def long(self) -> bool:
+        """Whether the next call is one iteration that may take longer than somebody waits."""
+        return self.count == 1 and self._last > LONG_ITERATION
 
     def note(self, seconds: float) -> None:
         """Learns how long the last call took; grows at most eightfold at once."""
+        self._last = seconds
         factor = PROGRESS_INTERVAL / max(seconds, 1e-9)
         self.count = int(np.clip(self.count * min(factor, 8.0), 1, MAX_ITERATIONS))
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal: finish the iteration, save, say how to go on."""
+"""Ctrl-C, SIGTERM and a closed terminal: come to a stop soon, save, say how to go on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-from upslope.engine.loop import EvaluationInterrupted
+from upslope.engine.loop import Interrupted
 
 # SIGHUP says that the terminal was closed.
 NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
@@ -39,8 +39,8 @@ class StopSignals:
     one (where Python allows no handlers) it does nothing. A SIGHUP that is ignored (`nohup`) stays
     so; further ones count as the first, since both the system and the shell send it.
 
-    An evaluation changes nothing and can be done again: within `interruptible` the first signal
-    raises at once.
+    An evaluation can be done again, and so can a long iteration on simulators: within
+    `interruptible` the first signal raises at once.
 
     Args:
       heard: called once, at the first signal.
@@ -80,12 +80,12 @@ class StopSignals:
         """Within the block the first signal raises, and so does one that was heard before it.
 
         Raises:
-          EvaluationInterrupted: a signal was heard.
+          Interrupted: a signal was heard.
         """
         self._raises = True
         try:
             if self.received is not None:
-                raise EvaluationInterrupted
+                raise Interrupted
             yield
         finally:
             self._raises = False
@@ -108,4 +108,4 @@ class StopSignals:
         self.heard()
         if self._raises:
             self._raises = False
-            raise EvaluationInterrupted
+            raise Interrupted

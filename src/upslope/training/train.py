@@ -11,7 +11,7 @@ import numpy as np
 
 from upslope.core.checks import UpslopeError, check_path, check_table
 from upslope.engine.history import History
-from upslope.engine.loop import Cursor, EvaluationInterrupted, Hooks, evaluate_solutions, search
+from upslope.engine.loop import Cursor, Hooks, Interrupted, evaluate_solutions, search
 from upslope.engine.progress import Reporter, Summary, Times
 from upslope.engine.stopping import StoppingRule
 from upslope.environments import make
@@ -354,7 +354,7 @@ def _go(
                         hooks,
                         final=True,
                     )
-            except EvaluationInterrupted:
+            except Interrupted:
                 recorder.save(position)
                 raise _stopped(signals.received, recorder, position) from None
             with times.spent_on("bookkeeping"):

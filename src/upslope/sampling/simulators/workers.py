@@ -222,10 +222,15 @@ class WorkerPool:
         return json.loads(answer)
 
     def close(self) -> None:
-        """Asks the processes to close their simulators, then ends them."""
+        """Asks the processes to close their simulators, then ends them.
+
+        One that is still at a command, of a call that was interrupted, is ended without.
+        """
         if not self._finalizer.alive:
             return
         for worker in self._workers:
+            if worker.answered != worker.asked:
+                worker.end()
             worker.ask(CLOSE)
         end = time.monotonic() + 1.0
         for worker in self._workers:
