@@ -237,6 +237,20 @@ def test_a_game_that_is_passed_in_stays_as_it_is():
     assert make(spec.name, **spec.settings) == spec
 
 
+def test_a_run_from_before_the_preprocessing_goes_on_with_the_emulators_own_frames():
+    stored = resolve(ID, "ppo").to_dict()
+    assert RunConfig.from_dict(stored).environment_settings == stored["environment_settings"]
+    old = {**stored, "environment_settings": {"time_limit": 9}}
+    config = RunConfig.from_dict(old)
+    assert config.environment_settings == {"preprocessing": False, "time_limit": 9}
+    assert make(config.environment, **config.environment_settings).atari is None
+    old["evaluation_environment"] = f"gymnasium:{ID}"
+    held_out = RunConfig.from_dict(old).evaluation_environment_settings
+    assert held_out == {"preprocessing": False}
+    other = resolve("CartPole-v1", "ppo")
+    assert RunConfig.from_dict(other.to_dict()) == other
+
+
 def test_other_environments_get_no_settings():
     assert atari.completed("CartPole-v1", {}) == {}
     assert atari.completed("given:ALE/Pong-v5", {}) == {}

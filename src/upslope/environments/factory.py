@@ -105,20 +105,22 @@ def known(name: EnvironmentLike, **settings: Any) -> Environment | GymnasiumSpec
 
 
 def spelled(name: str) -> str:
-    """The registered name that a name means without regard to case and version, if only one does.
+    """The registered name that a name means, if only one is the same without case and version.
 
-    `cartpole` is CartPole-v1, `lunarlander-V3` is LunarLander-v3; others stay as they are.
+    `cartpole` is CartPole-v1, `lunarlander-V3` is LunarLander-v3, `frozen-lake` is FrozenLake-v1;
+    others stay as they are.
     """
     from upslope.environments.adaptors import gymnasium as gymnasium_spec
 
     if ":" in name or name in ENVIRONMENTS or gymnasium_spec.is_registered(name):
         return name
-    wanted = name.lower()
-    for names in (ENVIRONMENTS.names(), gymnasium_spec.registered_ids()):
-        for form in (str.lower, lambda known: known.lower().rpartition("-v")[0]):
-            found = [known for known in names if form(known) == wanted]
-            if len(found) == 1:
-                return found[0]
+    plain = lambda text: text.lower().replace("-", "").replace("_", "")  # noqa: E731
+    for wanted, fold in ((name.lower(), str.lower), (plain(name), plain)):
+        for names in (ENVIRONMENTS.names(), gymnasium_spec.registered_ids()):
+            for whole in (True, False):
+                found = [n for n in names if fold(n if whole else n.rpartition("-v")[0]) == wanted]
+                if len(found) == 1:
+                    return found[0]
     return name
 
 

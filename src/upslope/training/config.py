@@ -21,7 +21,7 @@ from upslope.core.checks import (
 )
 from upslope.core.counts import whole
 from upslope.core.shell_command import shell_command
-from upslope.environments.adaptors.atari import completed
+from upslope.environments.adaptors.atari import as_stored, completed
 from upslope.environments.adaptors.gymnasium import GIVEN
 from upslope.environments.factory import spelled
 from upslope.objectives import OBJECTIVES
@@ -232,6 +232,7 @@ class RunConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
         """The inverse of `to_dict`; an unknown key is an error with the nearest known one."""
+        values = as_stored(values)
         check_settings("A configuration", values, [f.name for f in dataclasses.fields(cls)])
         for name in ("environment", "method"):
             if name not in values:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 class Run:
     """What `train` returns, and what `Run.load` reads from a run folder.
 
+    `upslope.export(run)` writes its policy for machines without this library, and
+    `upslope.compare([run, ...])` compares it with others.
+
     Attributes:
       config: that reruns it exactly.
       policies: the solutions, leaves [S, ...]; None in a folder of an unfinished run.

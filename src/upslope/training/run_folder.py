@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from upslope.core.checks import StorageError
 from upslope.core.shell_command import shell_command
+from upslope.environments.adaptors.atari import as_stored
 from upslope.storage import atomic, atomic_folder
 from upslope.storage.json_text import finite_or_null, parse_json
 from upslope.storage.lock import LOCK, RunLock
@@ -203,7 +204,7 @@ class RunFolder:
             return []
         if not isinstance(table, Mapping):  # written by an earlier version
             return []
-        began, now = flat(table), flat(finite_or_null(config))
+        began, now = flat(as_stored(table)), flat(finite_or_null(config))
         return [
             f"{name}: {began.get(name, 'the default')}, now {now.get(name, 'the default')}"
             for name in {**began, **now}

@@ -157,6 +157,22 @@ def completed(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**settings_of_frames(usual), **settings}
 
 
+def as_stored(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration that was read from a run folder, with what it does not say of Atari games.
+
+    Runs from before the preprocessing saw the emulator's own frames, and say nothing of it; later
+    ones say all of its settings.
+    """
+    found = dict(configuration)
+    for place in ("environment", "evaluation_environment"):
+        name, settings = found.get(place), found.get(f"{place}_settings") or {}
+        if not isinstance(name, str) or not isinstance(settings, Mapping):
+            continue
+        if PREPROCESSING not in settings and PREPROCESSING in completed(name, {}):
+            found[f"{place}_settings"] = {PREPROCESSING: False, **settings}
+    return found
+
+
 def taken(id: str, settings: Mapping[str, Any]) -> tuple[AtariFrames | None, dict[str, Any]]:
     """The frames that settings ask for, None for raw ones, and the emulator's keyword arguments.
 
