@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from doc_pages import ROOT, blocks, code_lines, run
+from doc_pages import ROOT, blocks, code_lines
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROGRAMS = [page for page in PAGES if blocks(page)]
@@ -38,13 +38,31 @@ def anchors(page):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PROGRAMS, ids=name)
-def test_programs_run(page, tmp_path):
-    assert run("\n".join(blocks(page)), tmp_path).strip()
+def test_programs_run(page, tmp_path, programs):
+    assert programs.run("\n".join(blocks(page)), tmp_path, name(page)).strip()
 
 
-def test_a_program_that_fails_is_seen(tmp_path):
-    with pytest.raises(AssertionError, match="no attribute"):
-        run("import upslope\nupslope.trian", tmp_path)
+@pytest.mark.slow
+def test_a_program_that_fails_is_seen(tmp_path, programs):
+    for wrong, message in (
+        ("upslope.trian", r'"some page", line 2[^$]*no attribute'),
+        ("import warnings; warnings.warn('so')", "UserWarning: so"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("import jax.numpy as jnp; jnp.ones(2) + jnp.ones((2, 2))", "rank_promotion"),
+    ):
+        with pytest.raises(AssertionError, match=message):
+            programs.run(f"import upslope\n{wrong}", tmp_path, "some page")
+
+
+@pytest.mark.slow
+def test_programs_know_nothing_of_each_other(tmp_path, programs):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    change = "import jax; jax.config.update('jax_enable_x64', True); mine = 1; open('file', 'w')"
+    look = "import jax, os; print('mine' in globals(), os.listdir(), jax.numpy.ones(1).dtype)"
+    programs.run(change, first)
+    assert programs.run(look, second) == "False [] float32\n"
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("your-own-*.md")), ids=name)

@@ -7,7 +7,7 @@ import json
 import re
 
 import pytest
-from doc_pages import ROOT, run
+from doc_pages import ROOT
 
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 
@@ -40,9 +40,9 @@ def test_there_are_four():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
-def test_a_notebook_runs(path, tmp_path):
+def test_a_notebook_runs(path, tmp_path, programs):
     program = "\n\n".join("".join(cell["source"]) for cell in cells(path))
-    assert run(program, tmp_path).strip()
+    assert programs.run(program, tmp_path, name(path)).strip()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
