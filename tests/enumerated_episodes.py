@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -61,3 +62,34 @@ def expectation(estimate, policy, episodes: Trajectories, dynamics: np.ndarray):
     weight = jax.lax.stop_gradient(probabilities(policy, episodes, dynamics))
     values = jax.jit(jax.vmap(estimate))(episodes)
     return jax.tree.map(lambda leaf: jnp.tensordot(weight, leaf, 1), values)
+
+
+def the_same(episode: Trajectories) -> Trajectories:
+    """No change."""
+    return episode
+
+
+@eqx.filter_jit
+def expected_gradient(
+    estimator, policy, objective, episodes, dynamics, *, behaviour=None, change=the_same
+):
+    """E over the episodes of `behaviour`, if not of `policy`, of the estimate of grad J, [S, A].
+
+    One program for all critics, episodes and policies of the same shapes; `change` is done to each
+    episode before the estimator sees it.
+    """
+
+    def one(episode):
+        return estimator.estimate(policy, change(episode), objective).gradient.logits
+
+    return expectation(one, policy if behaviour is None else behaviour, episodes, dynamics)
+
+
+@eqx.filter_jit
+def likelihood_gradient(logits, policy_of, episodes, dynamics, returns):
+    """grad_theta sum_tau P(tau; theta) R(tau) of `policy_of(logits)`, [S, A]."""
+
+    def j(logits):
+        return jnp.sum(probabilities(policy_of(logits), episodes, dynamics) * returns)
+
+    return jax.grad(j)(logits)

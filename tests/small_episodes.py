@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -76,6 +77,26 @@ def gradients(estimate, mdp: str = "ending", off_policy: bool = False) -> np.nda
     """`estimate(episodes) -> Estimate` on every batch: [B, S, A]."""
     one = jax.jit(jax.vmap(lambda episodes: estimate(episodes).gradient.logits))
     return np.asarray(one(sampled(mdp, off_policy)))
+
+
+@eqx.filter_jit
+def estimate(estimator, policy, episodes, objective):
+    """`estimator.estimate`, compiled for the sizes and the kinds of its arguments."""
+    return estimator.estimate(policy, episodes, objective)
+
+
+@eqx.filter_jit
+def _each(estimator, policy, batches, objective):
+    one = jax.vmap(lambda episodes: estimator.estimate(policy, episodes, objective).gradient.logits)
+    return one(batches)
+
+
+def estimates(estimator, objective, mdp: str = "ending", off_policy: bool = False) -> np.ndarray:
+    """The gradient that an estimator makes of every batch: [B, S, A].
+
+    One program for all estimators of a kind, whatever their numbers.
+    """
+    return np.asarray(_each(estimator, POLICY, sampled(mdp, off_policy), objective))
 
 
 @functools.cache

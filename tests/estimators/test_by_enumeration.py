@@ -9,8 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from enumerated_episodes import all_episodes, expectation, probabilities
-from small_episodes import GAMMA, LOGITS, MDPS, OTHER_LOGITS
+from enumerated_episodes import (
+    all_episodes,
+    expectation,
+    expected_gradient,
+    probabilities,
+    the_same,
+)
+from small_episodes import GAMMA, LOGITS, MDPS, OTHER_LOGITS, estimate
 from small_policies import Table
 from upslope.estimators import (
     ActionDependentBaseline,
@@ -68,19 +74,20 @@ def episodes():
     return all_episodes(mdp(), H)
 
 
-def mean_gradient(estimator, objective, change=lambda episode: episode):
-    """E[estimate] over the episodes of the policy."""
+def mean_gradient(estimator, objective, change=the_same, behaviour=None):
+    """E[estimate] over the episodes of `behaviour`, if not of the policy."""
+    mean = expected_gradient(
+        estimator, policy(), objective, *episodes(), behaviour=behaviour, change=change
+    )
+    return np.asarray(mean)
 
-    def one(episode):
-        return estimator.estimate(policy(), change(episode), objective).gradient.logits
 
-    return np.asarray(expectation(one, policy(), *episodes()))
-
-
+@functools.cache
 def exact_gradient(objective):
     return np.asarray(gradient(policy(), mdp(), objective, H).logits)
 
 
+@functools.cache
 def exact_critics(objective):
     values = episodic_values(policy(), mdp(), H, objective.discount)
     return TimeTableCritic(values.value, exact=True), TimeTableCritic(
@@ -102,10 +109,12 @@ def test_the_score_of_an_episode_has_no_dynamics_in_it():
     """B6: autodiff of the full log P is the sum of the scores of its steps."""
     some = jax.tree.map(lambda leaf: leaf[100:104], episodes()[0])
     dynamics = episodes()[1][100:104]
-    full = jax.jacrev(lambda p: jnp.log(probabilities(p, some, dynamics)))(policy()).logits
+    full = jax.jit(jax.jacrev(lambda p: jnp.log(probabilities(p, some, dynamics))))(policy()).logits
     steps = LikelihoodRatio(NoBaseline(), "return")
     rewarded = some._replace(reward=jnp.zeros_like(some.reward).at[:, 0].set(1.0))  # return 1
-    sums = jax.vmap(lambda e: steps.estimate(policy(), e, EpisodicReturn()).gradient.logits)
+    sums = jax.jit(
+        jax.vmap(lambda e: steps.estimate(policy(), e, EpisodicReturn()).gradient.logits)
+    )
     np.testing.assert_allclose(full, sums(rewarded), rtol=1e-10, atol=1e-12)
 
 
@@ -183,18 +192,26 @@ def wrong_variants():
 @pytest.mark.parametrize("number", range(9))
 def test_wrong_variants_are_seen(number):
     name, estimator, objective, change = list(wrong_variants())[number]
-    got = mean_gradient(estimator, objective, change or (lambda episode: episode))
+    got = mean_gradient(estimator, objective, change or the_same)
     error = np.abs(got - exact_gradient(OBJECTIVES["discounted"])).max()
     assert error > 1e4 * TOLERANCE, name
 
 
+@functools.cache
 def sampled_terms():
     """What H steps hold of the infinite sum: sum_{h<H} gamma^h P_h(s) sum_a grad pi Q."""
     pi = policy_table(policy(), mdp())
     weight = GAMMA ** jnp.arange(H)
     visits = weight[:, None] * episodic_occupancy(pi, mdp(), H)
     credit = visits.sum(axis=0)[:, None] * discounted_values(pi, mdp(), GAMMA).action_value
-    return jax.grad(lambda p: jnp.sum(policy_table(p, mdp()) * credit))(policy()).logits
+    return np.asarray(
+        jax.jit(jax.grad(lambda p: jnp.sum(policy_table(p, mdp()) * credit)))(policy()).logits
+    )
+
+
+def ended(episode):
+    """Wrong on purpose: truncation taken for termination."""
+    return episode._replace(terminated=episode.terminated | episode.truncated)
 
 
 @pytest.mark.slow
@@ -206,9 +223,6 @@ def test_a_truncated_episode_bootstraps(gae_lambda):
     objective = OBJECTIVES["discounted"]
     np.testing.assert_allclose(mean_gradient(estimator, objective), sampled_terms(), atol=TOLERANCE)
 
-    def ended(episode):
-        return episode._replace(terminated=episode.terminated | episode.truncated)
-
     wrong = mean_gradient(estimator, objective, ended)
     assert np.abs(wrong - sampled_terms()).max() > 1e4 * TOLERANCE
 
@@ -218,7 +232,7 @@ def test_a_truncated_episode_bootstraps(gae_lambda):
 def test_the_hessian_of_dice_is_the_hessian_of_j(objective):
     """With a baseline too; the usual surrogate is right in the first order alone."""
     objective = OBJECTIVES[objective]
-    want = jax.hessian(lambda h: value(Table(h), mdp(), objective, H))(policy().logits)
+    want = jax.jit(jax.hessian(lambda h: value(Table(h), mdp(), objective, H)))(policy().logits)
     for dice in (TrajectoryDiCE(), TrajectoryDiCE(TimeBaseline(jnp.array([5.0, -1.0, 2.0])))):
 
         def hessian(episode, dice=dice):
@@ -253,11 +267,7 @@ def test_another_policys_episodes_are_weighed_right(ratios, objective):
 
     def mean(**settings):
         estimator = OffPolicyLikelihoodRatio(behaviour, ratios, **settings)
-
-        def one(episode):
-            return estimator.estimate(policy(), episode, objective).gradient.logits
-
-        return np.asarray(expectation(one, behaviour, *episodes()))
+        return mean_gradient(estimator, objective, behaviour=behaviour)
 
     want = exact_gradient(objective)
     np.testing.assert_allclose(mean(), want, atol=TOLERANCE)
@@ -286,12 +296,13 @@ def test_it_is_the_gradient_of_the_weighted_return(ratios, weighting):
         return jnp.sum(weight * (GAMMA ** jnp.arange(H))[:, None] * some.reward)
 
     estimator = OffPolicyLikelihoodRatio(behaviour, ratios, weighting)
+    truth = jax.jit(jax.grad(weighted_return))
     for theta in (policy(), behaviour):
-        want = jax.grad(weighted_return)(theta).logits
-        got = estimator.estimate(theta, some, objective)
+        want = truth(theta).logits
+        got = estimate(estimator, theta, some, objective)
         np.testing.assert_allclose(got.gradient.logits, want, rtol=1e-10, atol=1e-12)
     on_policy = {"trajectory": "return", "per-decision": "reward-to-go"}[ratios]
-    plain = LikelihoodRatio(NoBaseline(), on_policy).estimate(behaviour, some, objective)
     if weighting == "ordinary":
+        plain = estimate(LikelihoodRatio(NoBaseline(), on_policy), behaviour, some, objective)
         np.testing.assert_allclose(got.gradient.logits, plain.gradient.logits, rtol=1e-10)
     np.testing.assert_allclose(got.effective_sample_size, some.reward.shape[1], rtol=1e-10)

@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import functools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from enumerated_episodes import all_episodes, expectation, probabilities
+from enumerated_episodes import (
+    all_episodes,
+    expectation,
+    expected_gradient,
+    likelihood_gradient,
+    probabilities,
+    the_same,
+)
 from small_episodes import GAMMA, LOGITS, MDPS, OTHER_LOGITS
 from small_policies import Table
 from upslope.core.checks import UpslopeError
@@ -81,12 +89,17 @@ def mdp():
 
 
 @functools.cache
+def undiscounted_episodes():
+    return all_episodes(mdp(), H)
+
+
+@functools.cache
 def episodes(kind):
     """All episodes with the discount of every step, and their dynamics' probabilities."""
-    found, dynamics = all_episodes(mdp(), H)
-    table = jnp.asarray(DISCOUNTS[kind])
-    discount = table[found.observation, found.action, found.next_observation]
-    return found._replace(discount=jnp.where(found.valid, discount, 0.0)), dynamics
+    found, dynamics = undiscounted_episodes()
+    steps = (np.asarray(x) for x in (found.observation, found.action, found.next_observation))
+    discount = np.where(np.asarray(found.valid), DISCOUNTS[kind][*steps], 0.0)
+    return found._replace(discount=jnp.asarray(discount)), dynamics
 
 
 @functools.cache
@@ -108,17 +121,18 @@ def returns(kind, gamma):
 
 def truth(kind, objective):
     totals = returns(kind, float(objective.discount))
+    return np.asarray(likelihood_gradient(policy().logits, Table, *episodes(kind), totals))
 
-    def j(logits):
-        return jnp.sum(probabilities(Table(logits), *episodes(kind)) * totals)
 
-    return np.asarray(jax.grad(j)(policy().logits))
+@functools.cache
+def action_probabilities():
+    return np.asarray(policy_table(policy(), mdp()))
 
 
 def critics(kind, objective):
     """V_h [H, S] and Q_h [H, S, A] by backward recursion with the discount of each step."""
     transition, reward = (np.asarray(x, float) for x in (mdp().transition, mdp().reward))
-    pi = np.asarray(policy_table(policy(), mdp()))
+    pi = action_probabilities()
     gone_on = float(objective.discount) * DISCOUNTS[kind] * transition
     later, value, action_value = np.zeros(4), [], []
     for _ in range(H):
@@ -132,11 +146,11 @@ def critics(kind, objective):
     )
 
 
-def mean_gradient(estimator, kind, objective, change=lambda episode: episode, of=policy):
-    def one(episode):
-        return estimator.estimate(policy(), change(episode), objective).gradient.logits
-
-    return np.asarray(expectation(one, of(), *episodes(kind)))
+def mean_gradient(estimator, kind, objective, change=the_same, of=None):
+    mean = expected_gradient(
+        estimator, policy(), objective, *episodes(kind), behaviour=of, change=change
+    )
+    return np.asarray(mean)
 
 
 ESTIMATORS = {
@@ -168,6 +182,21 @@ def test_unbiased_to_the_last_digit(name, kind, objective):
     np.testing.assert_allclose(got, truth(kind, objective), atol=TOLERANCE)
 
 
+@jax.jit
+def log_likelihood_gradient(logits, episodes, dynamics, weight):
+    """grad sum_tau w(tau) log P(tau), [S, A]."""
+
+    def log_prob(logits):
+        return jnp.sum(weight * jnp.log(probabilities(Table(logits), episodes, dynamics)))
+
+    return jax.grad(log_prob)(logits)
+
+
+@eqx.filter_jit
+def group_gradient(policy, batch, objective):
+    return GroupRelative().estimate(policy, batch, objective).gradient.logits
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", DISCOUNTS)
 def test_groups_compare_the_same_returns(kind):
@@ -178,14 +207,11 @@ def test_groups_compare_the_same_returns(kind):
         total = returns(kind, float(objective.discount))[some]
         others = (total.sum() - total) / (len(some) - 1)
 
-        def log_prob(logits, total=total, others=others):
-            chosen = jax.tree.map(lambda leaf: leaf[some], found)
-            return jnp.mean(
-                (total - others) * jnp.log(probabilities(Table(logits), chosen, dynamics[some]))
-            )
-
-        want = jax.grad(log_prob)(policy().logits)
-        got = GroupRelative().estimate(policy(), batch, objective).gradient.logits
+        chosen = jax.tree.map(lambda leaf: leaf[some], found)
+        want = log_likelihood_gradient(
+            policy().logits, chosen, dynamics[some], (total - others) / len(some)
+        )
+        got = group_gradient(policy(), batch, objective)
         np.testing.assert_allclose(got, want, atol=TOLERANCE)
 
 
@@ -210,7 +236,7 @@ def test_the_optimal_baseline_adds_up_the_same_returns(kind, credit):
 def test_another_policys_episodes(kind, ratios):
     for objective in OBJECTIVES.values():
         estimator = OffPolicyLikelihoodRatio(behaviour(), ratios)
-        got = mean_gradient(estimator, kind, objective, of=behaviour)
+        got = mean_gradient(estimator, kind, objective, of=behaviour())
         np.testing.assert_allclose(got, truth(kind, objective), atol=TOLERANCE)
 
 
@@ -242,22 +268,26 @@ def test_a_discount_is_a_probability_of_going_on(objective):
     np.testing.assert_allclose(discounting, terminating, atol=1e-6)
 
 
+@jax.jit
+def hessians(logits, episodes, dynamics, totals):
+    """That of DiCE in expectation and that of J."""
+
+    def j(logits):
+        return jnp.sum(probabilities(Table(logits), episodes, dynamics) * totals)
+
+    def hessian(episode):
+        return jax.hessian(
+            lambda h: TrajectoryDiCE().surrogate(Table(h), episode, OBJECTIVES["discounted"])
+        )(logits)
+
+    return expectation(hessian, Table(logits), episodes, dynamics), jax.hessian(j)(logits)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", DISCOUNTS)
 def test_the_hessian_of_dice(kind):
-    objective = OBJECTIVES["discounted"]
-    totals = returns(kind, GAMMA)
-
-    def j(logits):
-        return jnp.sum(probabilities(Table(logits), *episodes(kind)) * totals)
-
-    def hessian(episode):
-        return jax.hessian(lambda h: TrajectoryDiCE().surrogate(Table(h), episode, objective))(
-            policy().logits
-        )
-
-    got = expectation(hessian, policy(), *episodes(kind))
-    np.testing.assert_allclose(got, jax.hessian(j)(policy().logits), atol=TOLERANCE)
+    got, want = hessians(policy().logits, *episodes(kind), returns(kind, GAMMA))
+    np.testing.assert_allclose(got, want, atol=TOLERANCE)
 
 
 def ignored(episode):
@@ -294,10 +324,15 @@ def test_wrong_variants_are_detected(kind, name):
     if kind != "continuation":
         variants["sign"] = (without_its_sign, objective)
     if name != "dice":
-        variants["weight"] = (lambda episode: episode, WithoutItsWeight())
+        variants["weight"] = (the_same, WithoutItsWeight())
     for label, (change, asked) in variants.items():
         error = np.abs(mean_gradient(estimator, kind, asked, change) - want).max()
         assert error > 1e4 * TOLERANCE, label
+
+
+@eqx.filter_jit
+def estimates(estimator, objective, *batches):
+    return [estimator.estimate(policy(), batch, objective) for batch in batches]
 
 
 @pytest.mark.slow
@@ -308,8 +343,7 @@ def test_a_discount_of_one_changes_nothing():
     for objective in OBJECTIVES.values():
         for name, make in ESTIMATORS.items():
             estimator = make(*critics("alternating", objective))
-            want = estimator.estimate(policy(), some._replace(discount=None), objective)
-            got = estimator.estimate(policy(), ones, objective)
+            want, got = estimates(estimator, objective, some._replace(discount=None), ones)
             jax.tree.map(
                 functools.partial(np.testing.assert_allclose, rtol=1e-12, err_msg=name), got, want
             )

@@ -7,7 +7,9 @@ and |z| > 4.5 somewhere for those that say biased. See `small_episodes` for the 
 from __future__ import annotations
 
 import dataclasses
+import functools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,9 +23,9 @@ from small_episodes import (
     OTHER,
     POLICY,
     batch,
+    estimates,
     exact,
     exact_values,
-    gradients,
 )
 from upslope.core.checks import UpslopeError
 from upslope.estimators import (
@@ -62,11 +64,7 @@ def filled(name, objective, right=True):
 
 def deviation(name, estimator, objective, reference=None):
     """The z-scores of its mean, and the largest standard error over |g|."""
-    got = gradients(
-        lambda episodes: estimator.estimate(POLICY, episodes, OBJECTIVES[objective]),
-        "ending",
-        name in OFF_POLICY,
-    )
+    got = estimates(estimator, OBJECTIVES[objective], "ending", name in OFF_POLICY)
     return z_scores(got, exact("ending", objective) if reference is None else reference)
 
 
@@ -119,36 +117,49 @@ def test_better_knowledge_is_less_variance():
     spread = []
     for name in names:
         estimator = filled(name, "episodic")
-        got = gradients(lambda e, f=estimator: f.estimate(POLICY, e, EpisodicReturn()))
+        got = estimates(estimator, EpisodicReturn())
         spread.append(got.var(axis=0).sum())
     assert (np.diff(spread) < 0).all(), dict(zip(names, spread, strict=True))
+
+
+@functools.cache
+def padded(off_policy):
+    """A batch in double precision, and the same with nonsense after the ends of its episodes."""
+    episodes = jax.tree.map(
+        lambda leaf: np.asarray(leaf, float) if leaf.dtype == jnp.float32 else np.asarray(leaf),
+        batch("ending", off_policy),
+    )
+    assert not episodes.valid.all()
+    longer = jax.tree.map(
+        lambda leaf: np.concatenate([leaf, np.zeros_like(leaf)]), episodes._replace(memory=())
+    )
+    filler = ~longer.valid
+    longer = longer._replace(
+        reward=np.where(filler, 1e6, longer.reward),
+        action=np.where(filler, 1, longer.action),
+        observation=np.where(filler, 2, longer.observation),
+        next_observation=np.where(filler, 2, longer.next_observation),
+    )
+    return jax.tree.map(jnp.asarray, (episodes, longer))
+
+
+@eqx.filter_jit
+def of_both(estimator, policy, objective, first, second):
+    """The gradients that an estimator makes of two batches."""
+    return [
+        estimator.estimate(policy, episodes, objective).gradient.logits
+        for episodes in (first, second)
+    ]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TRAJECTORY_ESTIMATORS.names())
 def test_padding_says_nothing(name, x64):
     """Whatever stands after the end of an episode, and however much of it, the estimate stays."""
-    episodes = jax.tree.map(
-        lambda leaf: jnp.asarray(leaf, float) if leaf.dtype == jnp.float32 else leaf,
-        batch("ending", name in OFF_POLICY),
-    )
-    assert not bool(episodes.valid.all())
     policy = jax.tree.map(lambda leaf: leaf.astype(float), POLICY)
     estimator = filled(name, "discounted")
-    objective = DiscountedReturn(GAMMA)
-    want = estimator.estimate(policy, episodes, objective).gradient.logits
-
-    longer = jax.tree.map(
-        lambda leaf: jnp.concatenate([leaf, jnp.zeros_like(leaf)]), episodes._replace(memory=())
-    )
-    filler = ~longer.valid
-    longer = longer._replace(
-        reward=jnp.where(filler, 1e6, longer.reward),
-        action=jnp.where(filler, 1, longer.action),
-        observation=jnp.where(filler, 2, longer.observation),
-        next_observation=jnp.where(filler, 2, longer.next_observation),
-    )
-    got = estimator.estimate(policy, longer, objective).gradient.logits
+    batches = padded(name in OFF_POLICY)
+    want, got = of_both(estimator, policy, DiscountedReturn(GAMMA), *batches)
     np.testing.assert_allclose(got, want, rtol=1e-8, atol=1e-10)
 
 
@@ -160,7 +171,7 @@ def test_an_objective_without_weights_makes_them_biased():
         assert estimator.declaration_for(plain).unbiased
         assert not estimator.declaration_for(bare).unbiased
         assert "gamma^t" in estimator.declaration_for(bare).reason
-        got = gradients(lambda e, f=estimator: f.estimate(POLICY, e, bare))
+        got = estimates(estimator, bare)
         assert np.abs(z_scores(got, exact("ending", "discounted"))[0]).max() > 4.5
 
 
@@ -170,7 +181,7 @@ def test_whole_returns_need_no_weights(name):
     bare = DiscountedReturn(GAMMA, weights="undiscounted")
     estimator = filled(name, "discounted")
     assert estimator.declaration_for(bare).unbiased
-    got = gradients(lambda e: estimator.estimate(POLICY, e, bare))
+    got = estimates(estimator, bare)
     assert np.abs(z_scores(got, exact("ending", "discounted"))[0]).max() < 4.5
 
 
@@ -180,7 +191,7 @@ def test_no_average_is_taken_where_none_is_declared(name):
     """These estimate the mean reward over the steps of a batch without measuring it first."""
     estimator = filled(name, "episodic")
     assert estimator.declaration_for(AverageReward()).unbiased
-    got = gradients(lambda e: estimator.estimate(POLICY, e, AverageReward()), "endless")
+    got = estimates(estimator, AverageReward(), "endless")
     z, se = z_scores(got, exact("endless", "average"))
     assert se <= 0.02
     assert np.abs(z).max() < 4.5
@@ -189,7 +200,7 @@ def test_no_average_is_taken_where_none_is_declared(name):
 def test_the_average_of_the_same_batch_is_a_declared_bias():
     estimator = filled("reward-to-go", "episodic")
     assert not estimator.declaration_for(AverageReward()).unbiased
-    got = gradients(lambda e: estimator.estimate(POLICY, e, AverageReward()), "endless")
+    got = estimates(estimator, AverageReward(), "endless")
     assert np.abs(z_scores(got, exact("endless", "average"))[0]).max() > 4.5
 
 
@@ -205,6 +216,6 @@ def test_a_missing_part_is_named():
 def test_the_mean_baselines_bias_is_its_size():
     """Same-batch means at each step shrink the gradient by 1 - 1/N where all episodes last."""
     estimator = filled("mean-baseline", "episodic")
-    got = gradients(lambda e: estimator.estimate(POLICY, e, EpisodicReturn()), "endless")
+    got = estimates(estimator, EpisodicReturn(), "endless")
     reference = (1 - 1 / EPISODES) * exact("endless", "episodic")
     assert np.abs(z_scores(got, reference)[0]).max() < 4.5
