@@ -95,11 +95,12 @@ def test_few_samples_show_the_bias_that_is_declared(name):
 @pytest.mark.slow
 def test_no_constant_has_less_variance_than_the_optimal_one():
     key = jax.random.key(0)
-    samples = jax.vmap(normal(NORMAL).sample)(jax.random.split(key, 20_000))
-    values = jnp.square(samples[:, 0])
-    of = lambda control: matrix(  # noqa: E731
-        ScoreFunction(1, control).of_samples(normal, NORMAL, samples, values)
-    ).var(axis=0)
+    samples = jax.jit(jax.vmap(normal(NORMAL).sample))(jax.random.split(key, 20_000))
+    values = np.square(samples[:, 0])
+    rows = jax.jit(
+        lambda control: ScoreFunction(1, control).of_samples(normal, NORMAL, samples, values)
+    )
+    of = lambda control: matrix(rows(control)).var(axis=0)  # noqa: E731
     least = of(PlugInOptimalControlVariate())
     for b in np.linspace(-5.0, 10.0, 50):
         # In the sample, up to the difference between a variance and a second moment.
@@ -151,7 +152,7 @@ def boxed(x):
 def test_a_black_box_gives_the_same_estimate(estimator, f):
     traced = lambda x: jnp.square(jnp.minimum(x[0], 1.5))  # noqa: E731
     key = jax.random.key(0)
-    want = estimator.estimate(key, normal, NORMAL, traced)
+    want = jax.jit(lambda key: estimator.estimate(key, normal, NORMAL, traced))(key)
     np.testing.assert_allclose(estimator.estimate(key, normal, NORMAL, f), want, rtol=1e-5)
     jitted = jax.jit(lambda key: estimator.estimate(key, normal, NORMAL, f))(key)
     np.testing.assert_allclose(jitted, want, rtol=1e-5)

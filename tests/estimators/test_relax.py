@@ -52,21 +52,24 @@ def bump(z):
     ids=["rebar", "quadratic", "any"],
 )
 def test_unbiased_by_quadrature(x64, control):
-    rows = relaxed_rows(
-        "test", jnp.asarray(GRID)[:, None], switch, jnp.asarray(THETA), toy, control
-    )
+    rows = jax.jit(
+        lambda noise: relaxed_rows("test", noise, switch, jnp.asarray(THETA), toy, control)
+    )(GRID[:, None])
     np.testing.assert_allclose(jnp.mean(rows), 1 - 2 * T, atol=2e-5)
 
 
 def test_the_quadrature_catches_a_term_left_out(x64):
     """Without what puts the control variate back the mean is another."""
     theta, noise = jnp.asarray(THETA), jnp.asarray(GRID)[:, None]
-    rows = relaxed_rows("test", noise, switch, theta, toy, bump)
-    put_back = jax.grad(
-        lambda theta: jnp.mean(
-            jax.vmap(lambda u: bump(switch(theta).logits + jnp.log(u) - jnp.log1p(-u)))(noise)
-        )
-    )(theta)
+    rows = jax.jit(lambda noise: relaxed_rows("test", noise, switch, theta, toy, bump))(noise)
+
+    @jax.jit
+    @jax.grad
+    def part(theta):
+        relaxed = lambda u: switch(theta).logits + jnp.log(u) - jnp.log1p(-u)  # noqa: E731
+        return jnp.mean(jax.vmap(lambda u: bump(relaxed(u)))(noise))
+
+    put_back = part(theta)
     assert abs(float(jnp.mean(rows) - put_back) - (1 - 2 * T)) > 0.01
 
 
@@ -113,7 +116,8 @@ def test_relax_asks_a_black_box_for_values_alone():
     box = OnHost(lambda b: {0: 1.0, 1: 3.0}[int(b[0])])
     estimator = Relax(400, QuadraticSurrogate(jnp.asarray([2.0]), jnp.asarray([[0.1]])))
     key, theta = jax.random.key(0), jnp.asarray(THETA)
-    want = estimator.estimate(key, switch, theta, lambda b: 1.0 + 2.0 * b[0])
+    traced = lambda b: 1.0 + 2.0 * b[0]  # noqa: E731
+    want = jax.jit(lambda key: estimator.estimate(key, switch, theta, traced))(key)
     np.testing.assert_allclose(estimator.estimate(key, switch, theta, box), want, rtol=1e-5)
 
 
@@ -137,11 +141,11 @@ def test_noise_at_the_ends_of_its_interval():
 
     ends = inside(jnp.asarray([[0.0], [1.0 - 2**-24], [0.5]]))
     control = QuadraticSurrogate(jnp.ones(1), jnp.ones((1, 1)))
+    rows_at = jax.jit(
+        lambda logit: relaxed_rows("test", ends, lambda h: Bernoulli(h[None]), logit, toy, control)
+    )
     for logit in (-15.0, 0.0, 15.0):
-        rows = relaxed_rows(
-            "test", ends, lambda h: Bernoulli(h[None]), jnp.asarray(logit), toy, control
-        )
-        assert np.isfinite(rows).all()
+        assert np.isfinite(rows_at(jnp.asarray(logit))).all()
 
 
 # DiCE.
@@ -167,11 +171,10 @@ def test_derivatives_of_every_order(x64):
         jnp.stack([jax.nn.sigmoid(theta[0]) * (3.0 * jax.nn.sigmoid(theta[1]) - 2.0), 1.0])
     )
     boxed = lambda theta: expectation(theta, magic_box, joint)  # noqa: E731
-    np.testing.assert_allclose(boxed(theta), exact(theta), rtol=1e-12)
-    np.testing.assert_allclose(jax.grad(boxed)(theta), jax.grad(exact)(theta), atol=1e-12)
-    np.testing.assert_allclose(jax.hessian(boxed)(theta), jax.hessian(exact)(theta), atol=1e-12)
-    third = lambda f: jax.jacfwd(jax.hessian(f))(theta)  # noqa: E731
-    np.testing.assert_allclose(third(boxed), third(exact), atol=1e-12)
+    third = lambda f: jax.jacfwd(jax.hessian(f))  # noqa: E731
+    for order in (lambda f: f, jax.grad, jax.hessian, third):
+        got, want = (jax.jit(order(f))(theta) for f in (boxed, exact))
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
 
 
 def test_the_plain_surrogate_has_a_wrong_hessian(x64):
@@ -216,4 +219,5 @@ def test_a_return_blames_no_later_action(x64):
 
     theta = jnp.asarray(0.4)
     for order in (lambda f: f, jax.grad, jax.hessian):
-        np.testing.assert_allclose(order(boxed)(theta), order(exact)(theta), rtol=1e-12)
+        got, want = (jax.jit(order(f))(theta) for f in (boxed, exact))
+        np.testing.assert_allclose(got, want, rtol=1e-12)
