@@ -16,9 +16,15 @@ from upslope.sampling.simulators.numpy_replay import NumpyReplay
 
 @lru_cache
 def compiled(spec):
-    """Adding and drawing, one program for each size."""
+    """Adding, drawing and setting priorities, one program for each size."""
     add = jax.jit(partial(replay.add_steps, spec))
-    return add, jax.jit(partial(replay.draw_batches, spec=spec))
+    draw = jax.jit(partial(replay.draw_batches, spec=spec))
+    return add, draw, jax.jit(partial(replay.set_priorities, spec))
+
+
+@jax.jit
+def priorities_of(tree, leaves):
+    return tree.priority(leaves)
 
 
 class JaxRing:
@@ -26,7 +32,7 @@ class JaxRing:
 
     def __init__(self, spec, steps):
         self.spec, self._buffer = spec, replay.empty_buffer(spec, steps)
-        self._add, self._draw = compiled(spec)
+        self._add, self._draw, self._set = compiled(spec)
 
     def add(self, steps):
         self._buffer = self._add(self._buffer, steps)
@@ -36,12 +42,10 @@ class JaxRing:
         return jax.tree.map(np.asarray, drawn)
 
     def set_priorities(self, drawn, priorities):
-        self._buffer = replay.set_priorities(
-            self.spec, self._buffer, drawn, jnp.asarray(priorities)
-        )
+        self._buffer = self._set(self._buffer, drawn, jnp.asarray(priorities))
 
     def priority(self, leaves):
-        return np.asarray(self._buffer.tree.priority(jnp.asarray(leaves)))
+        return np.asarray(priorities_of(self._buffer.tree, jnp.asarray(leaves)))
 
     @property
     def largest(self):
