@@ -2,6 +2,7 @@
 
 from upslope.core.lazy_names import Table
 from upslope.policies.actor import Actor as Actor
+from upslope.policies.bodies.board import BoardBody as BoardBody
 from upslope.policies.bodies.body import Body as Body
 from upslope.policies.bodies.convolutional import ConvolutionalBody as ConvolutionalBody
 from upslope.policies.bodies.linear import LinearBody as LinearBody
