@@ -136,7 +136,14 @@ SELF_PLAY = {
     "batch_size": 4,
     "gradient_steps": 2,
 }
-SMALL |= {"alphazero": (SELF_PLAY, "learning_rate", "batch_size")}
+SMALL |= {
+    "alphazero": (SELF_PLAY, "learning_rate", "batch_size"),
+    "alphago-zero": (
+        SELF_PLAY | {"gating_games": 2, "gating_interval": 16.0},
+        "gating_threshold",
+        "batch_size",
+    ),
+}
 METHOD_NAMES = METHODS.names()
 OBJECTIVE = DiscountedReturn(0.9)
 WORLD, KNOWN = CartPole(time_limit=20), seeded_garnet(4, 2, 2)

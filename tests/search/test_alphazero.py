@@ -114,7 +114,12 @@ def test_positions_are_the_first_of_their_windows_and_mirrors_keep_their_worth()
         truncated=two(False, False),
         valid=two(True, True),
         extras=SelfPlayExtras(
-            jnp.concatenate([weights, weights]), two(0.1, 0.2), two(0.0, 0.0), two(False, True)
+            jnp.concatenate([weights, weights]),
+            two(0.1, 0.2),
+            two(0.0, 0.0),
+            two(False, True),
+            two(0.3, 0.3),
+            two(False, False),
         ),
         discount=two(-1.0, -1.0),
     )
@@ -125,6 +130,13 @@ def test_positions_are_the_first_of_their_windows_and_mirrors_keep_their_worth()
     assert image.value.tolist() == [-1.0]
     assert image.weight.tolist() == [1.0]
     np.testing.assert_allclose(np.sort(image.policy[0]), np.arange(9) / 36)
+    # A move at random says nothing of the positions before it: the search's value there counts.
+    at_random = windows.extras._replace(explored=two(False, True))
+    cut = positions_of(windows._replace(extras=at_random), jnp.ones(1), 1.0, 1.0)
+    np.testing.assert_allclose(cut.value, [-0.2])
+    at_random = windows.extras._replace(explored=two(True, False))
+    cut = positions_of(windows._replace(extras=at_random), jnp.ones(1), 1.0, 1.0)
+    np.testing.assert_allclose(cut.value, [0.1])
 
 
 def test_the_networks_loss_by_hand():

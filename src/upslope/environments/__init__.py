@@ -89,6 +89,7 @@ TABLE = {
     "Probe": "probes",
     "RandomLegal": "games.random_legal",
     "RandomizedState": "wrappers.domain_randomization",
+    "Resignable": "games.resignable",
     "SparseMDP": "tabular.sparse_mdp",
     "TableActor": "games.minimax",
     "TicTacToe": "games.tic_tac_toe",

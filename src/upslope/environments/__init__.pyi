@@ -28,6 +28,7 @@ from upslope.environments.games.nim import nim as nim
 from upslope.environments.games.pig import Pig as Pig
 from upslope.environments.games.pig import pig as pig
 from upslope.environments.games.random_legal import RandomLegal as RandomLegal
+from upslope.environments.games.resignable import Resignable as Resignable
 from upslope.environments.games.tic_tac_toe import TicTacToe as TicTacToe
 from upslope.environments.games.tic_tac_toe import tic_tac_toe as tic_tac_toe
 from upslope.environments.linear_quadratic import LinearQuadratic as LinearQuadratic

@@ -23,6 +23,11 @@ TABLE = {
         "dqn",
         "Deep Q-learning: a replay buffer, a target network, epsilon-greedy. Discrete actions.",
     ),
+    "AlphaGoZero": Row(
+        "games.alphago_zero",
+        "alphago-zero",
+        "AlphaGo Zero: self-play by the best network so far; gating, symmetries, resignation.",
+    ),
     "AlphaZero": Row(
         "games.alphazero",
         "alphazero",

@@ -71,6 +71,7 @@ class AlphaZero(SelfPlayMethod[AlphaZeroState]):
       temperature: of the first moves of a game.
       temperature_moves: how many these are, both players' counted.
       final_temperature: of all later ones.
+      epsilon: share of the first moves that are drawn evenly among the legal ones.
       n_envs: games side by side. Static.
       train_freq: moves of each game per iteration. Static.
       buffer_size: rows kept: a move takes one, the end of a game another. Static.

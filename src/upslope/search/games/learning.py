@@ -62,11 +62,14 @@ def positions_of(
       mix: lambda of `value_targets`.
     """
     extras = windows.extras
+    # A move at random ends what a window says of the position before it: whose value was it?
+    explored = extras.explored  # pyright: ignore[reportAttributeAccessIssue]
+    earlier = jnp.cumsum(explored, axis=0) - explored
     value = value_targets(
         windows.reward,
         windows.discount,
-        windows.terminated,
-        windows.valid,
+        windows.terminated & ~explored,
+        windows.valid & (earlier == 0),
         extras.value,  # pyright: ignore[reportAttributeAccessIssue]
         gamma,
         mix,

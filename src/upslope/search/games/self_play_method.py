@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import equinox as eqx
 import jax
@@ -56,6 +56,7 @@ class SelfPlayMethod(SearchMethod[State, Replayed]):
       temperature: of the first moves of a game.
       temperature_moves: how many these are, both players' counted.
       final_temperature: of all later ones.
+      epsilon: share of the first moves that are drawn evenly among the legal ones.
       n_envs: games side by side. Static.
       train_freq: moves of each game per iteration. Static.
       buffer_size: rows kept: a move takes one, the end of a game another. Static.
@@ -93,6 +94,7 @@ class SelfPlayMethod(SearchMethod[State, Replayed]):
     temperature: float | Array = 1.0
     temperature_moves: float | Array = 30
     final_temperature: float | Array = 0.0
+    epsilon: float | Array = 0.0
     n_envs: int = eqx.field(static=True, default=128)
     train_freq: int = eqx.field(static=True, default=8)
     buffer_size: int = eqx.field(static=True, default=100_000)
@@ -128,7 +130,7 @@ class SelfPlayMethod(SearchMethod[State, Replayed]):
             check("n_step", at_least=1, integer=True)
         for name in ("c_init", "temperature", "temperature_moves", "final_temperature", "l2"):
             check(name, at_least=0)
-        for name in ("dirichlet_fraction", "value_mix"):
+        for name in ("dirichlet_fraction", "value_mix", "epsilon"):
             check(name, at_least=0, at_most=1)
         for name in ("dirichlet_alpha", "learning_rate", "max_grad_norm", "adam_eps"):
             check(name, above=0)
@@ -161,7 +163,7 @@ class SelfPlayMethod(SearchMethod[State, Replayed]):
             return limit or 1
         return self.n_step + 1 if limit is None else min(self.n_step + 1, limit)
 
-    def configure(self, spec: ProblemSpec) -> SelfPlayMethod[State]:
+    def configure(self, spec: ProblemSpec) -> Self:
         owner, game = type(self).__name__, spec.environment
         mctx_module(owner)
         if not isinstance(game, AlternatingGame):
@@ -264,6 +266,16 @@ class SelfPlayMethod(SearchMethod[State, Replayed]):
             self.temperature,
             self.temperature_moves,
             self.final_temperature,
+            self.epsilon,
+        )
+
+    def in_match(self, network: NetworkPolicy) -> SelfPlayActor:
+        """Who plays in a match of networks: chance in the first moves, no noise at the root."""
+        return SelfPlayActor(
+            self.planner(network, self.n_simulations, explores=False),
+            self.temperature,
+            self.temperature_moves,
+            0.0,
         )
 
     def player(self, network: NetworkPolicy) -> Actor:
