@@ -16,6 +16,7 @@ from upslope.planning import PUCT, GumbelMCTS
 from upslope.planning.planning_actor import PlanExtras
 from upslope.policies import SoftmaxNetwork, default_policy
 from upslope.search import MuZero, ProblemSpec
+from upslope.search.games.muzero.mirrored import mirrored_windows
 
 pytest.importorskip("mctx")
 
@@ -261,6 +262,48 @@ def test_a_policy_target_of_the_search_is_what_the_prior_is_moved_to():
     assert float(logits[1]) > float(logits[0])
 
 
+def test_a_turned_window_is_a_game_on_the_turned_board():
+    """Its actions, played, show its observations; a turn of the boards alone would not."""
+    game, n = TicTacToe(), 6
+    moves = jnp.asarray([[4, 0], [1, 8], [7, 2], [3, 6], [5, 1], [0, 7]])  # two windows
+
+    def play(moves):
+        state, seen = game.reset(jax.random.key(0))
+        shown = [seen]
+        for move in moves:
+            state, out = game.step(jax.random.key(0), state, move)
+            shown.append(out.observation)
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *shown)
+
+    def played(moves):
+        shown = [play(moves[:, column]) for column in range(2)]
+        shown = jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=1), *shown)
+        return jax.tree.map(lambda leaf: leaf[:-1], shown), jax.tree.map(
+            lambda leaf: leaf[1:], shown
+        )
+
+    seen, after = played(moves)
+    flags = jnp.zeros((n, 2), bool)
+    windows = Trajectories(
+        observation=seen,
+        action=moves,
+        reward=jnp.zeros((n, 2)),
+        next_observation=after,
+        terminated=flags,
+        truncated=flags,
+        valid=~flags,
+        extras=PlanExtras(jnp.zeros((n, 2)), jax.nn.one_hot(moves, 9)),
+    )
+    turned = mirrored_windows(jax.random.key(5), game.symmetries, windows)
+    assert not np.array_equal(turned.action, moves)
+    again, later = played(turned.action)
+    jax.tree.map(np.testing.assert_array_equal, turned.observation, again)
+    jax.tree.map(np.testing.assert_array_equal, turned.next_observation, later)
+    np.testing.assert_array_equal(jnp.argmax(turned.extras.action_weights, -1), turned.action)
+    forgotten, _ = played(moves)
+    assert not np.array_equal(turned.observation["board"], forgotten["board"])
+
+
 # --- refusals ----------------------------------------------------------------------------------
 
 
@@ -269,6 +312,7 @@ def test_a_policy_target_of_the_search_is_what_the_prior_is_moved_to():
     [
         ({}, spec_of(Pendulum(), policy=POLICY), r"Discrete\(n\).*ppo"),
         ({"n_simulations": 1}, spec_of(), "n_simulations=1.*compares 2.*max_considered=1"),
+        ({"symmetries": True}, spec_of(), "symmetries=True and CartPole, which has none"),
         ({}, spec_of(Pig()), "Pig, a game with chance.*mcts"),
         ({}, spec_of(objective=AverageReward()), "AverageReward.*objective='discounted'"),
     ],

@@ -34,3 +34,13 @@ def test_it_goes_on_bit_for_bit_and_acts_after_loading_as_before(tmp_path):
     assert int(action) == int(plan.action)
     again = upslope.evaluate(tmp_path / "whole", episodes=2)
     assert np.isfinite(again.returns).all()
+
+
+@pytest.mark.slow
+@pytest.mark.learning
+def test_it_solves_cartpole_with_its_preset():
+    """475 is the environment's own threshold."""
+    run = upslope.train(
+        "CartPole-v1", "muzero", seeds=1, seed=2, evaluations=1, final_episodes=20, progress=False
+    )
+    assert run.summary.final.returns.mean() >= 475

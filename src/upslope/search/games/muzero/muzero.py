@@ -18,6 +18,7 @@ from upslope.core.moments import Moments
 from upslope.core.records import Replayed, Trajectories
 from upslope.core.tree import ravel_parameters
 from upslope.environments.games.alternating_game import AlternatingGame
+from upslope.environments.games.symmetries import Symmetries
 from upslope.models.latent_model import LatentModel, LatentPrediction
 from upslope.objectives.objective import Objective
 from upslope.planning.mcts.network_search import PUCT, GumbelMCTS, NetworkSearch
@@ -25,6 +26,7 @@ from upslope.planning.planning_actor import ModelPlanningActor, PlanExtras
 from upslope.policies.policy import Policy
 from upslope.sampling.experience import Replay, Steps
 from upslope.search.games.muzero.loss import Unrolled, UnrollLoss, unroll, unroll_loss
+from upslope.search.games.muzero.mirrored import mirrored_windows
 from upslope.search.games.muzero.targets import (
     UnrolledTargets,
     last_observation,
@@ -84,10 +86,12 @@ class Moves(eqx.Module):
     Attributes:
       n_actions: A. Static.
       turn: what a value is multiplied with after a step: -1 where the opponent moves next. Static.
+      symmetries: of the board, where windows are learnt in one of them; None for none. Static.
     """
 
     n_actions: int = eqx.field(static=True)
     turn: float = eqx.field(static=True)
+    symmetries: Symmetries | None = eqx.field(static=True, default=None)
 
 
 class MuZero(SearchMethod[MuZeroState, Replayed]):
@@ -135,6 +139,8 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
       importance_exponent: beta, how far importance weights undo the priorities; 1 wholly. Static.
       reanalyze_ratio: share of the windows whose policies and values are searched anew with the
         present model, instead of those found when the steps were taken. Static.
+      symmetries: whether windows of a game are learnt in a symmetry of the board that is drawn for
+        each. Static.
       bootstrap: which values targets are bootstrapped with: those of the present `"network"`, which
         are as good as it is by now, or, as in the paper, those that the `"search"` found when the
         steps were taken (or reanalysed). The errors that priorities follow are of the same kind.
@@ -144,8 +150,8 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
 
     Raises:
       UpslopeError: from `configure`: actions that are not choices from one list, fewer simulations
-        than actions to compare, a policy with memory or without a network, an average reward, or a
-        game with chance.
+        than actions to compare, a policy with memory or without a network, an average reward, a
+        game with chance, or symmetries where there are none.
 
     References:
       Schrittwieser et al. (2020), "Mastering Atari, Go, Chess and Shogi by Planning with a Learned
@@ -181,6 +187,7 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
     priority_exponent: float = eqx.field(static=True, default=1.0)
     importance_exponent: float = eqx.field(static=True, default=1.0)
     reanalyze_ratio: float = eqx.field(static=True, default=0.0)
+    symmetries: bool = eqx.field(static=True, default=False)
     bootstrap: Literal["network", "search"] = eqx.field(static=True, default="network")
     total_timesteps: float | Array = 100_000.0
     adam_eps: float = eqx.field(static=True, default=1e-8)
@@ -260,11 +267,16 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
                 "MuZero got a policy with memory: its model begins at what is observed now. Use a "
                 "policy without, such as 'softmax' or 'convolutional'."
             )
-        turn = 1.0
+        turn, symmetries = 1.0, None
         if isinstance(spec.environment, AlternatingGame):
             _refuse_chance(spec.environment)
-            turn = -1.0
-        moves = Moves(int(space.n), turn)
+            turn, symmetries = -1.0, spec.environment.symmetries
+        if self.symmetries and symmetries is None:
+            raise UpslopeError(
+                f"MuZero got symmetries=True and {type(spec.environment).__name__}, which has "
+                "none: leave it out, or give the game the property `symmetries`."
+            )
+        moves = Moves(int(space.n), turn, symmetries if self.symmetries else None)
         method = eqx.tree_at(lambda it: it.moves, self, moves, is_leaf=lambda node: node is None)
         jax.eval_shape(method.fresh_model, jax.random.key(0), spec.policy)
         return method
@@ -431,6 +443,9 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
         ) -> tuple[tuple[Array, optax.OptState], tuple[Array, UpdateMeans]]:
             theta, optimizer = carry
             key, windows, weights = batch
+            if self.moves is not None and self.moves.symmetries is not None:
+                key, turn_key = jax.random.split(key)
+                windows = mirrored_windows(turn_key, self.moves.symmetries, windows)
             found, targets = self.targets(key, unravel(theta), windows, objective)
             slope, (predicted, terms) = jax.grad(loss, has_aux=True)(
                 theta, targets, windows, weights
