@@ -136,8 +136,8 @@ def test_a_tournament():
         (["random"], "nim", {}, "1 entrant: it takes two"),
         (["random", "random"], "nim", {}, "'random' twice"),
         (["random", "mcts-10"], None, {}, "which game is played.*--env"),
-        (["random", "radnom"], "nim", {}, "tournament got entrant='radnom': it must be random"),
-        (["random", "minimax"], "nim", {}, "entrant='minimax' in Nim"),
+        (["random", "radnom"], "nim", {}, "tournament got player='radnom': it must be random"),
+        (["random", "minimax"], "nim", {}, "player='minimax' in Nim"),
         (["random", "mcts-10"], "CartPole-v1", {}, "not a game of two players"),
         (["random", "cem"], "tic-tac-toe", {}, "sequences of its own moves"),
         (["random", UCT(TicTacToe(), n_simulations=4)], "nim", {}, "searches in TicTacToe"),
@@ -166,4 +166,4 @@ def test_the_command(tmp_path, capsys):
     assert main([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(out.read_text())
     assert main(["tournament", run, "random", "--env", "nim"]) == 2
-    assert "was trained in 'tic-tac-toe', in a tournament of 'nim'" in capsys.readouterr().err
+    assert "was trained in 'tic-tac-toe', in a game of 'nim'" in capsys.readouterr().err

@@ -174,6 +174,41 @@ def test_turns_of_backgammon_go_on():
     assert {sign for _, sign in trails[0]} == {1.0, -1.0}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "count"), [("othello", 8), ("hex", 2), ("connect_four", 2)])
+def test_symmetries(name, count):
+    """The same game in a mirror: the image of every move gives the image of what is seen."""
+    game = PgxGame.make(name)
+    symmetries = game.symmetries
+    assert len(symmetries) == count
+    step = jax.jit(game.step)
+    key, generator = jax.random.key(0), np.random.default_rng(0)
+    state, seen = game.reset(key)
+    line = []
+    for _ in range(5):
+        line.append(int(generator.choice(np.flatnonzero(seen["action_mask"]))))
+        state, out = step(key, state, jnp.asarray(line[-1]))
+        seen = out.observation
+    ways = range(count) if name != "othello" else [s for s in range(8) if _keeps_start(game, s)]
+    assert len(ways) > 1
+    for index in ways:
+        image, _ = game.reset(key)
+        for action in line:
+            turned = symmetries.actions[index].index(action)
+            image, out = step(key, image, jnp.asarray(turned))
+        wanted = symmetries.of_observation(index, seen)
+        for field in ("board", "action_mask"):
+            np.testing.assert_array_equal(out.observation[field], wanted[field])
+    assert PgxGame.make("chess").symmetries is None
+
+
+def _keeps_start(game, index):
+    """Whether a turn of the board leaves othello's first four discs where they are."""
+    _, seen = game.reset(jax.random.key(0))
+    board = game.symmetries.of_observation(index, seen)["board"]
+    return bool((board == seen["board"]).all())
+
+
 def test_names_and_settings():
     game = make("pgx:connect_four", play_as="second")
     assert isinstance(game, AgainstOpponent)

@@ -190,6 +190,13 @@ def tournament(argv: list[str], began: float) -> int:
     return tournament(argv)
 
 
+def play(argv: list[str], began: float) -> int:
+    """`upslope play WHO`."""
+    from upslope.cli.play_command import play
+
+    return play(argv)
+
+
 def bench(argv: list[str], began: float) -> int:
     """`upslope bench ENV METHOD...`."""
     from upslope.cli.bench_command import bench

@@ -24,6 +24,7 @@ COMMANDS = {
     "gradcheck": "ENV            gradient estimators against the exact gradient",
     "compare": "RUN...         runs against each other, with intervals",
     "tournament": "NAME...     players of a game, each against each: Elo, with intervals",
+    "play": "WHO            a game against a run or a planner, in the terminal",
     "bench": "ENV METHOD...  train several methods, then compare them",
     "plot": "RUN...         curves of runs, as a picture",
     "record": "RUN            a film of a run's policies, GIF and MP4",

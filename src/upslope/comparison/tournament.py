@@ -192,16 +192,16 @@ def tournament(
     )
 
 
-def player_of(game: AlternatingGame, name: str, given: Entrant) -> Actor:
+def player_of(game: AlternatingGame, name: str, given: Entrant, owner: str = "tournament") -> Actor:
     """Who plays under a name.
 
     Raises:
       UpslopeError: nobody, or a planner that cannot move for both players.
     """
-    player = named_actor(game, _plain(given), what="entrant", owner="tournament")
+    player = named_actor(game, _plain(given), what="player", owner=owner)
     if isinstance(player, PlanningActor) and not player.planner.plays_for_both:
         raise UpslopeError(
-            f"tournament got {name!r:.80}, a planner over sequences of its own moves, which cannot "
+            f"{owner} got {name!r:.80}, a planner over sequences of its own moves, which cannot "
             f"answer another player's: choose one that can ({', '.join(searchers())})."
         )
     return player
@@ -237,18 +237,19 @@ def game_among(
     entrants: list[Entrant],
     environment: str | Environment | None,
     settings: Mapping[str, Any] | None = None,
+    owner: str = "tournament",
 ) -> tuple[AlternatingGame, str]:
     """The game that is played, and its name: as it is given, or the first run's.
 
     Raises:
       UpslopeError: nobody says which, or it is not a game of two players.
     """
-    settings = check_table("tournament", "environment_settings", settings)
+    settings = check_table(owner, "environment_settings", settings)
     if environment is None:
         configured = next((found for found in map(_environment_of, entrants) if found), None)
         if configured is None:
             raise UpslopeError(
-                "tournament got no run that says which game is played: name it, with --env "
+                f"{owner} got no run that says which game is played: name it, with --env "
                 "connect-four on the command line or environment='connect-four' in Python."
             )
         environment, settings = configured[0], {**configured[1], **settings}
@@ -257,18 +258,20 @@ def game_among(
     title = environment if isinstance(environment, str) else type(game).__name__
     if not isinstance(game, AlternatingGame):
         raise UpslopeError(
-            f"tournament got {title!r:.80}, which is not a game of two players. Games are "
+            f"{owner} got {title!r:.80}, which is not a game of two players. Games are "
             "'tic-tac-toe', 'connect-four', 'nim', 'pig' and pgx's ('pgx:othello')."
         )
     if game.time_limit is None:
         raise UpslopeError(
-            f"tournament got {title!r:.80} with time_limit=None, which may never end: give it a "
+            f"{owner} got {title!r:.80} with time_limit=None, which may never end: give it a "
             "time limit."
         )
     return game, title
 
 
-def check_games(named: Mapping[str, Entrant], game: AlternatingGame, title: str) -> None:
+def check_games(
+    named: Mapping[str, Entrant], game: AlternatingGame, title: str, owner: str = "tournament"
+) -> None:
     """Refuses entrants of another game.
 
     Raises:
@@ -280,8 +283,8 @@ def check_games(named: Mapping[str, Entrant], game: AlternatingGame, title: str)
         if isinstance(planner, Planner):
             if type(planner.environment) is not type(game):
                 raise UpslopeError(
-                    f"tournament got {name!r:.80}, which searches in "
-                    f"{type(planner.environment).__name__}, in a tournament of {title!r}: build it "
+                    f"{owner} got {name!r:.80}, which searches in "
+                    f"{type(planner.environment).__name__}, in a game of {title!r}: build it "
                     "in that game."
                 )
             continue
@@ -295,9 +298,9 @@ def check_games(named: Mapping[str, Entrant], game: AlternatingGame, title: str)
         )
         if not same:
             raise UpslopeError(
-                f"tournament got {name!r:.80}, which was trained in {configured[0]!r}, in a "
-                f"tournament of {title!r}: all entrants play one game. Leave it out, or name its "
-                f"game (--env {configured[0]})."
+                f"{owner} got {name!r:.80}, which was trained in {configured[0]!r}, in a "
+                f"game of {title!r}: all play one game. Leave it out, or name its game (--env "
+                f"{configured[0]})."
             )
 
 

@@ -1,6 +1,10 @@
 """Pictures of environments' states, and films of pictures."""
 
 from upslope.core.lazy_names import Table
+from upslope.drawing.board_svg import board_svg as board_svg
+from upslope.drawing.board_text import board_lines as board_lines
+from upslope.drawing.board_view import BoardView as BoardView
+from upslope.drawing.board_view import view_of as view_of
 from upslope.drawing.canvas import Canvas as Canvas
 from upslope.drawing.film_file import film_formats as film_formats
 from upslope.drawing.film_file import write_film as write_film

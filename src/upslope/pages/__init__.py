@@ -18,6 +18,8 @@ TABLE = {
     "Prose": "blocks",
     "Section": "blocks",
     "Shares": "blocks",
+    "Slide": "blocks",
+    "Slides": "blocks",
     "html_of": "html_page",
     "interval_chart": "intervals",
     "line_chart": "lines",

@@ -14,6 +14,8 @@ from upslope.pages.blocks import Page as Page
 from upslope.pages.blocks import Prose as Prose
 from upslope.pages.blocks import Section as Section
 from upslope.pages.blocks import Shares as Shares
+from upslope.pages.blocks import Slide as Slide
+from upslope.pages.blocks import Slides as Slides
 from upslope.pages.html_page import html_of as html_of
 from upslope.pages.intervals import Interval as Interval
 from upslope.pages.intervals import interval_chart as interval_chart

@@ -139,7 +139,31 @@ class Film:
     clips: Sequence[Clip]
 
 
-Block: TypeAlias = Prose | Facts | DataTable | Figures | Shares | Notes | Code | Film
+@dataclass(frozen=True)
+class Slide:
+    """A picture of a row that is stepped through.
+
+    Attributes:
+      svg: markup that is put in as it is.
+      caption: what it shows.
+      detail: a second line; may be empty.
+    """
+
+    svg: str
+    caption: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Slides:
+    """Pictures one after the other, by buttons and arrow keys; without a script all of them."""
+
+    kind: ClassVar[str] = "slides"
+    slides: Sequence[Slide]
+    caption: str
+
+
+Block: TypeAlias = Prose | Facts | DataTable | Figures | Shares | Notes | Code | Film | Slides
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from upslope.environments.adaptors.foreign_state import like, strong
 from upslope.environments.environment import Environment
 from upslope.environments.games.against_opponent import AgainstOpponent, against
 from upslope.environments.games.alternating_game import AlternatingGame
+from upslope.environments.games.symmetries import Symmetries, as_tuples, turns_and_mirrors
 
 if TYPE_CHECKING:
     from gymnasium import spaces
@@ -132,6 +133,30 @@ class PgxGame(AlternatingGame):
 
     def over(self, state: PgxPosition) -> Bool[Array, ""]:
         return jnp.logical_or(state.game.terminated, state.game.truncated)
+
+    @property
+    def symmetries(self) -> Symmetries | None:
+        """The square's of tic-tac-toe, othello and go, the mirror of connect four, hex turned.
+
+        What is said of passing and of swapping sides is the same in all of them.
+        """
+        seen = _first(self.pgx_name, self.options).observation
+        board = np.arange(int(np.prod(seen.shape[:-1]))).reshape(seen.shape[:-1])
+        if self.pgx_name == "connect_four":
+            columns = np.arange(board.shape[1])
+            return Symmetries(
+                as_tuples(np.stack([board.ravel(), np.fliplr(board).ravel()])),
+                as_tuples(np.stack([columns, columns[::-1]])),
+            )
+        if self.pgx_name == "hex":
+            cells = np.stack([board.ravel(), board.ravel()[::-1]])
+        elif self.pgx_name in ("tic_tac_toe", "othello") or self.pgx_name.startswith("go_"):
+            cells = turns_and_mirrors(board.shape[0])
+        else:
+            return None
+        others = np.arange(board.size, int(self.action_space.n))
+        actions = np.concatenate([cells, np.tile(others, (len(cells), 1))], axis=1)
+        return Symmetries(as_tuples(cells), as_tuples(actions))
 
     @property
     def observation_space(self) -> spaces.Dict:
