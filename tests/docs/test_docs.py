@@ -169,6 +169,7 @@ def test_flags_in_the_docs_exist():
     known |= {*LOGGERS, "logdir"}  # the last is TensorBoard's own
     known |= {"estimators", "batch", "false_alarms", "json", "plot", "output", "target", "curves"}
     known |= {"format", "seed_index", "sampled", "plain", "against", "until", "opponent"}
+    known |= {"as", "games", "opening_moves", "prior_games"}
     known |= {"trials", "search", "fresh_seeds", "minutes", "sampler", "pruner"}
     known |= {f"no_{flag}" for flag in known}
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
