@@ -1,7 +1,7 @@
 """Pictures of environments' states, and films of pictures."""
 
 from upslope.core.lazy_names import Table
-from upslope.drawing.board_svg import board_svg as board_svg
+from upslope.drawing.board_picture import board_svg as board_svg
 from upslope.drawing.board_text import board_lines as board_lines
 from upslope.drawing.board_view import BoardView as BoardView
 from upslope.drawing.board_view import view_of as view_of

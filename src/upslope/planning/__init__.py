@@ -49,6 +49,7 @@ TABLE = {
     "RolloutExtras": "rollout",
     "SearchExtras": "mcts.uct",
     "ShootingPlanner": "shooting",
+    "search_tree_svg": "mcts.tree_picture",
     "simulate": "simulation",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from upslope.drawing.board_svg import board_svg, escaped
+from upslope.drawing.board_picture import board_svg, escaped
 from upslope.drawing.board_view import facts_of, view_of
 from upslope.environments import PgxGame
 from upslope.pages import DataTable, Facts, Page, Section, Slide, Slides, html_of
