@@ -5,11 +5,13 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from small_policies import Affine, population
 from small_worlds import Clock
 from upslope.objectives import EpisodicReturn
 from upslope.sampling.episode_returns import Recording, episode_rollout, sample_returns
+from upslope.sampling.simulators.filmed import as_bytes
 
 E, LIMIT = 3, 7
 ENVIRONMENT = Clock(end=12.0)
@@ -44,6 +46,31 @@ def test_a_record_is_cut_where_it_was_asked_to_be():
         jax.tree.leaves(whole["record"]), jax.tree.leaves(short["record"]), strict=True
     ):
         np.testing.assert_array_equal(long[:3], cut)
+
+
+@pytest.mark.parametrize(
+    ("picture", "pixel"),
+    [
+        (np.full((2, 3, 3), 7, np.uint8), [7, 7, 7]),
+        (np.full((2, 3, 4), 7, np.uint8), [7, 7, 7]),
+        (np.full((2, 3), 7, np.uint8), [7, 7, 7]),
+        (np.full((2, 3, 1), 7, np.uint8), [7, 7, 7]),
+        (np.full((2, 3, 3), 0.5), [127, 127, 127]),
+        (np.full((2, 3, 3), 200.0), [200, 200, 200]),
+        (np.full((2, 3, 3), 300), [255, 255, 255]),
+        (np.ones((2, 3), bool), [255, 255, 255]),
+    ],
+)
+def test_pictures_come_in_bytes_and_colours(picture, pixel):
+    found = as_bytes(picture)
+    assert (found.shape, found.dtype) == ((2, 3, 3), np.uint8)
+    assert found[1, 2].tolist() == pixel
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 3, 2), (0, 3, 3), (1, 2, 3, 3)])
+def test_what_is_no_picture_is_refused(shape):
+    with pytest.raises(ValueError, match=r"not a picture \[H, W, 3\]"):
+        as_bytes(np.zeros(shape))
 
 
 def test_rows_are_of_the_candidates_that_were_named():

@@ -15,7 +15,7 @@ from upslope.cli.main import main
 from upslope.core.checks import StorageError, UpslopeError
 from upslope.training.config_file import read_config
 from upslope.training.signals import Stopped
-from upslope.tuning import FreshRuns, Range
+from upslope.tuning import FreshRuns, Range, Trial
 from upslope.tuning import tuned_method as module
 
 with_optuna = pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="needs optuna")
@@ -97,9 +97,11 @@ def test_an_interrupted_tuning_gives_the_trials_of_the_uninterrupted_one(tmp_pat
     more = tune(tmp_path / "whole", 16)
     assert more.trials[:14] == whole.trials
     assert len(more.trials) == 16
-    with pytest.raises(StorageError, match=r"differs in config.*--out"):
+    with pytest.raises(
+        StorageError, match=r"differs in config.final_episodes \(\d+, now 9\): .*--out"
+    ):
         tune(tmp_path / "whole", 16, final_episodes=9)
-    with pytest.raises(StorageError, match="differs in ranges"):
+    with pytest.raises(StorageError, match=r"differs in ranges\.extra_std \(.*, now not there\)"):
         tune(tmp_path / "whole", 16, search=["std"])
 
 
@@ -157,6 +159,22 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     assert asked["ranges"] == {"std": "0.1:10:log"}
     assert main([*words, "--quiet"]) == 0  # all there already
     assert capsys.readouterr().out.strip() == "tune-CartPole-v1-cem/preset.yaml"
+
+
+def test_trials_of_earlier_calls_count_for_the_mark(capsys):
+    from upslope.cli.tune_command import TrialLines
+
+    lines = TrialLines()
+    lines.earlier([Trial(0, {}, 5.0, "complete", ""), Trial(1, {}, None, "pruned", "")])
+    lines(Trial(2, {"std": 1.0}, 4.0, "complete", ""))
+    lines(Trial(3, {"std": 2.0}, 6.0, "complete", ""))
+    assert capsys.readouterr().out.splitlines() == [
+        "2 trials of earlier calls, the best of them trial 0: 5.0",
+        "trial   2       4.0    std=1",
+        "trial   3       6.0 *  std=2",
+    ]
+    TrialLines().earlier([])
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

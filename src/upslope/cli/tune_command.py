@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,12 +57,14 @@ def tune(words: list[str], imports: list[str]) -> int:
     search = search_of(parsed.pop("search", None))
     if not quiet:
         print(f"{config.method} on {config.environment}, {config.seeds} seeds in every trial")
+    lines = None if quiet else TrialLines()
     result = tune_configuration(
         config,
         place,
         search=search,
         environment=request.environment,
-        callback=None if quiet else TrialLines(),
+        callback=lines,
+        before=None if lines is None else lines.earlier,
         owns_process=True,
         fixed=[flag.name.strip("-").replace("-", "_") for flag in rest.flags],
         **parsed,
@@ -145,6 +148,16 @@ class TrialLines:
 
     def __init__(self):
         self.best: float | None = None
+
+    def earlier(self, trials: Sequence[Trial]) -> None:
+        """Trials of calls before this one: only one that is better than theirs is marked."""
+        known = [trial for trial in trials if trial.value is not None]
+        if not trials:
+            return
+        best = max(known, key=lambda trial: trial.value or 0.0, default=None)
+        self.best = None if best is None else best.value
+        which = "" if best is None else f", the best of them trial {best.number}: {best.value:.1f}"
+        print(f"{len(trials)} trials of earlier calls{which}", flush=True)
 
     def __call__(self, trial: Trial) -> None:
         """See `tune`."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Run:
     """What `train` returns, and what `Run.load` reads from a run folder.
 
-    `upslope.export(run)` writes its policy for machines without this library, and
+    `upslope.export(run, folder)` writes its policy for machines without this library, and
     `upslope.compare([run, ...])` compares it with others.
 
     Attributes:

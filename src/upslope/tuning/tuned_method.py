@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -128,6 +128,7 @@ def tune_configuration(
     pruner: str = "median",
     environment: Environment | GymnasiumSpec | None = None,
     callback: Told | None = None,
+    before: Callable[[Sequence[Trial]], None] | None = None,
     owns_process: bool = False,
     fixed: Iterable[str] = (),
 ) -> Tuning:
@@ -136,6 +137,7 @@ def tune_configuration(
     Args:
       config: resolved.
       environment: used instead of the one that is named.
+      before: called once, with the trials of earlier calls in the folder.
       owns_process: see `upslope.training.train.run`.
       fixed: settings that were given and are not searched where nothing else is said.
     """
@@ -160,6 +162,8 @@ def tune_configuration(
     study = Study(place / JOURNAL, ranges, sampler=sampler, pruner=pruner, seed=config.seed)
     study.start_from(start)
     ended = len(study.ended())
+    if before is not None:
+        before(study.ended())
     try:
         while ended < trials:
             if minutes is not None and ended and time.perf_counter() - began > 60 * minutes:

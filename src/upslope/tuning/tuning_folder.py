@@ -12,6 +12,7 @@ from upslope.storage import atomic
 from upslope.storage.json_text import parse_json, to_plain
 from upslope.training.config import RunConfig
 from upslope.training.config_file import write_config
+from upslope.training.run_folder import flat
 
 ASKED, JOURNAL, PRESET = "tuning.json", "trials.journal", "preset.yaml"
 
@@ -34,7 +35,12 @@ def open_folder(place: Path, asked: Mapping[str, Any]) -> bool:
     try:
         if path.is_file():
             found = parse_json(path.read_bytes(), str(path))
-            different = sorted(k for k in {*found, *text} if found.get(k) != text.get(k))
+            began, now = flat(found), flat(text)
+            different = [
+                f"{name} ({began.get(name, 'not there')}, now {now.get(name, 'not there')})"
+                for name in sorted({*began, *now})
+                if name not in began or name not in now or began[name] != now[name]
+            ]
             if different:
                 raise StorageError(
                     f"{place} holds a tuning that differs in {', '.join(different)}: its trials "

@@ -116,9 +116,28 @@ def picture_of(env: gymnasium.Env) -> np.ndarray:
     shown: Any = env.render()
     if isinstance(shown, list):  # of the steps since the last call, the newest last
         shown = shown[-1] if shown else None
-    if not isinstance(shown, np.ndarray) or shown.ndim != 3 or shown.shape[2] not in (3, 4):
+    if not isinstance(shown, np.ndarray):
         raise ValueError(f"render() gave {type(shown).__name__}, not a picture [H, W, 3]")
-    return np.ascontiguousarray(shown[..., :3], np.uint8)
+    return as_bytes(shown)
+
+
+def as_bytes(picture: np.ndarray) -> np.ndarray:
+    """A picture in colours, with transparency or in grey, as [H, W, 3] in bytes.
+
+    Floats are shares of the full brightness, unless one of them is above 1.
+
+    Raises:
+      ValueError: another shape.
+    """
+    if picture.ndim == 2:
+        picture = picture[..., None]
+    if picture.ndim != 3 or picture.shape[2] not in (1, 3, 4) or not picture.size:
+        raise ValueError(f"render() gave an array {picture.shape}, not a picture [H, W, 3]")
+    if picture.shape[2] == 1:
+        picture = np.repeat(picture, 3, axis=2)
+    if picture.dtype.kind == "b" or (picture.dtype.kind == "f" and picture.max() <= 1.0):
+        picture = 255.0 * picture
+    return np.ascontiguousarray(np.clip(picture[..., :3], 0, 255), np.uint8)
 
 
 def episode_seeds(seed: int, iteration: int, slots: tuple[int, int]) -> np.ndarray:
