@@ -99,8 +99,8 @@ def check_never_resets(
     A jump to a fixed start is seen in the state; a jump to a random one in that the terminating
     step depends on its key where the steps before did not.
     """
-    step = jax.vmap(environment.step, in_axes=(0, None, None))
-    reset = environment.reset
+    step = jax.jit(jax.vmap(environment.step, in_axes=(0, None, None)))
+    reset = jax.jit(lambda key: environment.reset(key))
     keys = jax.random.split(jax.random.key(11), 4)
     start, _ = reset(keys[0])
     fixed = _same(start, reset(keys[1])[0])
@@ -128,11 +128,11 @@ def check_randomness(environment: Environment, starts: bool, steps: bool) -> Non
       steps: whether a step is random.
     """
     keys = jax.random.split(jax.random.key(7), 16)
-    states, observations = jax.vmap(environment.reset)(keys)
+    states, observations = jax.jit(jax.vmap(environment.reset))(keys)
     assert _varies((states, observations)) is starts
     state = jax.tree.map(lambda leaf: leaf[0], states)
     action = _actions(environment.action_space, 3, 1)[0, 0]
-    after = jax.vmap(environment.step, in_axes=(0, None, None))(keys, state, action)
+    after = jax.jit(jax.vmap(environment.step, in_axes=(0, None, None)))(keys, state, action)
     assert _varies(after) is steps
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from small_episodes import OTHER, POLICY, batch, exact, gradients, sampled
+from small_episodes import OTHER, POLICY, batch, estimate, exact, gradients, sampled
 from small_policies import Rememberer
 from upslope.core.checks import UpslopeError
 from upslope.core.records import Trajectories
@@ -72,8 +72,8 @@ def test_groups_of_three_by_enumeration(x64, relative, factor):
 def test_rloo_is_the_likelihood_ratio_of_whole_returns():
     """On episodes of one length, where the others' return is the others' credit."""
     one = batch("endless")
-    rloo = TRAJECTORY_ESTIMATORS.get("rloo")().estimate(POLICY, one, EpisodicReturn())
-    other = LikelihoodRatio(credit="return").estimate(POLICY, one, EpisodicReturn())
+    rloo = estimate(TRAJECTORY_ESTIMATORS.get("rloo")(), POLICY, one, EpisodicReturn())
+    other = estimate(LikelihoodRatio(credit="return"), POLICY, one, EpisodicReturn())
     np.testing.assert_allclose(rloo.gradient.logits, other.gradient.logits, rtol=1e-4, atol=1e-6)
 
 
@@ -160,8 +160,8 @@ def test_policies_with_memory():
         estimator = TRAJECTORY_ESTIMATORS.get(name)()
         given = {p: parts.get(p, lambda o: jnp.zeros(2)) for p in estimator.requires}
         given = dataclasses.replace(estimator, **given)
-        estimate = jax.jit(lambda p, e, given=given: given.estimate(p, e, objective))
-        got[name] = np.asarray(estimate(policy, episodes).gradient.weights)
+        found = estimate(given, policy, episodes, objective)
+        got[name] = np.asarray(found.gradient.weights)
         assert np.isfinite(got[name]).all()
     for name in ("dice", "per-decision", "td-error", "vtrace"):  # zero values, on policy
         if name in ("dice", "per-decision"):
@@ -179,9 +179,9 @@ def test_absurd_weights_neither_overflow_nor_pass_in_silence():
         for ratios in ("trajectory", "per-decision"):
             estimator = OffPolicyLikelihoodRatio(OTHER, ratios, weighting)
             with pytest.warns(ImportanceWeightWarning, match="worth"):
-                estimate = estimator.estimate(far, episodes, EpisodicReturn())
-            assert np.isfinite(estimate.gradient.logits).all()
-            assert 1 <= estimate.effective_sample_size < 8
+                found = estimator.estimate(far, episodes, EpisodicReturn())
+            assert np.isfinite(found.gradient.logits).all()
+            assert 1 <= found.effective_sample_size < 8
     quiet = jax.jit(lambda *given: OffPolicyLikelihoodRatio(OTHER).estimate(*given))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -196,8 +196,8 @@ def test_a_behaviour_that_could_not_have_acted_so_is_refused():
 
 def test_vtrace_reports_what_the_episodes_are_worth():
     estimator = VTraceGradient(TableCritic(jnp.zeros(4)), POLICY)
-    estimate = estimator.estimate(POLICY, batch("ending"), DiscountedReturn(0.9))
-    np.testing.assert_allclose(estimate.effective_sample_size, 8.0, rtol=1e-5)
+    found = estimate(estimator, POLICY, batch("ending"), DiscountedReturn(0.9))
+    np.testing.assert_allclose(found.effective_sample_size, 8.0, rtol=1e-5)
     assert not estimator.declaration.unbiased
 
 

@@ -20,6 +20,7 @@ from small_episodes import (
     MDPS,
     OBJECTIVES,
     POLICY,
+    estimate,
     exact,
     gradients,
     sampled,
@@ -111,7 +112,8 @@ def test_standardised_advantages_forget_the_scale_of_rewards_and_are_biased():
     got = estimates("endless", estimator, EpisodicReturn())
     assert np.abs(z_scores(got, exact("endless", "episodic"))[0]).max() > 4.5
     one = jax.tree.map(lambda leaf: leaf[0], sampled("endless"))
-    scaled = estimator.estimate(POLICY, one._replace(reward=100 * one.reward), EpisodicReturn())
+    louder = one._replace(reward=100 * one.reward)
+    scaled = estimate(estimator, POLICY, louder, EpisodicReturn())
     np.testing.assert_allclose(scaled.gradient.logits, got[0], rtol=1e-4, atol=1e-6)
 
 
@@ -129,9 +131,9 @@ def test_average_objectives_are_scaled_copies_of_the_episodic_gradient(credit):
     batch = jax.tree.map(lambda leaf: leaf[0], sampled("endless"))
     centred = batch._replace(reward=batch.reward - jnp.mean(batch.reward))
     estimator = LikelihoodRatio(NoBaseline(), credit)
-    plain = estimator.estimate(POLICY, centred, EpisodicReturn()).gradient.logits
-    average = estimator.estimate(POLICY, batch, AverageReward()).gradient.logits
-    value = estimator.estimate(POLICY, batch, AverageValue(GAMMA)).gradient.logits
+    plain = estimate(estimator, POLICY, centred, EpisodicReturn()).gradient.logits
+    average = estimate(estimator, POLICY, batch, AverageReward()).gradient.logits
+    value = estimate(estimator, POLICY, batch, AverageValue(GAMMA)).gradient.logits
     np.testing.assert_allclose(average, plain / HORIZON, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(value, plain / HORIZON / (1 - GAMMA), rtol=1e-4, atol=1e-6)
 
@@ -145,8 +147,8 @@ def test_credit_by_return_survives_weights_that_vanish(gamma):
     )
     for baseline in (NoBaseline(), LeaveOneOut()):
         estimator = LikelihoodRatio(baseline, "return")
-        estimate = estimator.estimate(POLICY, batch, DiscountedReturn(gamma))
-        assert bool(jnp.all(jnp.isfinite(estimate.gradient.logits)))
+        found = estimate(estimator, POLICY, batch, DiscountedReturn(gamma))
+        assert np.isfinite(found.gradient.logits).all()
 
 
 def test_the_reference_agrees_with_itself(x64):
@@ -168,5 +170,5 @@ def test_equal_returns_give_a_zero_gradient_when_standardised():
     batch = jax.tree.map(lambda leaf: leaf[0], sampled("endless"))
     batch = batch._replace(reward=jnp.full_like(batch.reward, 0.1))
     estimator = LikelihoodRatio(LeaveOneOut(), standardize=True)
-    gradient = estimator.estimate(POLICY, batch, EpisodicReturn()).gradient.logits
+    gradient = estimate(estimator, POLICY, batch, EpisodicReturn()).gradient.logits
     np.testing.assert_array_equal(gradient, 0.0)

@@ -28,6 +28,7 @@ KEY = jax.random.key(0)
 SMALL = EnsembleModel(n_members=3, hidden=(16,), n_epochs=60, learning_rate=5e-3, batch_size=64)
 NOISE = 0.1
 PLAN = eqx.filter_jit(lambda planner, state: planner.plan(KEY, state, planner.initial_memory()))
+STEP = eqx.filter_jit(lambda model, state, key=KEY: model.step(key, state, jnp.asarray(1)))
 UPDATE = eqx.filter_jit(lambda model, fresh, batches: model.update(KEY, fresh, batches))
 
 
@@ -100,35 +101,33 @@ def test_propagation_keeps_or_changes_the_member(fitted):
     model = fitted[0]
     state = model.state_of(jnp.array([0.5, 3.0]), jax.random.key(4))
     assert isinstance(state, EnsembleState)
-    step = eqx.filter_jit(lambda model, key, state: model.step(key, state, jnp.asarray(1)))
     keys = jax.random.split(KEY, 12)
     after = state
     for key in keys:
-        after, _ = step(model, key, after)
+        after, _ = STEP(model, after, key)
         assert int(after.member) == int(state.member)
     stacked, observation = model.hypotheses(state)
-    found = jax.vmap(lambda env: env.step(KEY, observation, jnp.asarray(1))[0])(stacked)
+    found = eqx.filter_jit(jax.vmap(lambda env: STEP(env, observation)[0]))(stacked)
     for index in range(3):
-        alone, _ = model.member(index).step(KEY, observation, jnp.asarray(1))
+        alone, _ = STEP(model.member(index), observation)
         np.testing.assert_allclose(found[index], alone, rtol=1e-5)
-        same, _ = model.step(KEY, EnsembleState(observation, jnp.asarray(index)), jnp.asarray(1))
+        same, _ = STEP(model, EnsembleState(observation, jnp.asarray(index)))
         np.testing.assert_allclose(same.observation, alone, rtol=1e-5)
     assert np.ptp(np.asarray(found)[:, 0]) > 0
     single = dataclasses.replace(model, propagation="ts1")
     assert single.hypotheses(observation) is None
-    drawn = jax.vmap(lambda key: single.step(key, observation, jnp.asarray(1))[0][0])(
-        jax.random.split(KEY, 500)
-    )
+    draw = jax.jit(jax.vmap(lambda key: single.step(key, observation, jnp.asarray(1))[0][0]))
+    drawn = draw(jax.random.split(KEY, 500))
     assert abs(float(jnp.std(drawn)) / NOISE - 1) < 0.3
     still = dataclasses.replace(model, noise=False)
     for index in range(3):
-        found = still.member(index).step(KEY, observation, jnp.asarray(1))[0]
+        found = STEP(still.member(index), observation)[0]
         inputs = model.batch(one_row(observation, 1)).inputs[0]
         network = jax.tree.map(lambda leaf, i=index: leaf[i], model.knowledge.learner.networks)
         change = model.scales.targets.restore(network(inputs).mean)[:2]
         np.testing.assert_allclose(found, observation + change, rtol=1e-5)
     mean = dataclasses.replace(model, propagation="mean")
-    one, other = (mean.step(jax.random.key(k), observation, jnp.asarray(1))[0] for k in (1, 2))
+    one, other = (STEP(mean, observation, jax.random.key(k))[0] for k in (1, 2))
     np.testing.assert_array_equal(one, other)
     np.testing.assert_allclose(one[0], true_mean(0.5, 1), atol=0.12)
 
@@ -151,8 +150,8 @@ def test_what_is_saved_is_what_is_loaded(fitted):
     loaded = serialization.rebuild(description, arrays)
     state = model.state_of(jnp.array([0.5, 3.0]))
     for one, other in zip(
-        jax.tree.leaves(loaded.step(KEY, state, jnp.asarray(1))),
-        jax.tree.leaves(model.step(KEY, state, jnp.asarray(1))),
+        jax.tree.leaves(STEP(loaded, state)),
+        jax.tree.leaves(STEP(model, state)),
         strict=True,
     ):
         np.testing.assert_array_equal(one, other)
@@ -161,7 +160,7 @@ def test_what_is_saved_is_what_is_loaded(fitted):
 def network(n_members=2):
     """Stacked networks with random weights."""
     keys = jax.random.split(jax.random.key(5), n_members)
-    return jax.vmap(lambda key: GaussianNetwork.fresh(key, 3, (4,), 2, "tanh"))(keys)
+    return jax.jit(jax.vmap(lambda key: GaussianNetwork.fresh(key, 3, (4,), 2, "tanh")))(keys)
 
 
 def test_the_loss_and_its_gradient_by_hand(x64):
@@ -170,8 +169,8 @@ def test_the_loss_and_its_gradient_by_hand(x64):
     x, y = rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
     ended, weight = np.array([1.0, 0, 0, 1, 0]), rng.integers(0, 3, (5, 2)).astype(float)
     batch = Batch(*map(jnp.asarray, (x, y, ended, weight)))
-    found = losses(stacked, batch, Rates(1e-3, 0.0, 0.0, 1.0))
-    out = jax.vmap(lambda net: jax.vmap(net)(x))(stacked)
+    found = jax.jit(losses)(stacked, batch, Rates(1e-3, 0.0, 0.0, 1.0))
+    out = jax.jit(jax.vmap(lambda net: jax.vmap(net)(x)))(stacked)
     mean, log_variance, logit = (np.asarray(part) for part in out)
     density = 0.5 * np.mean((y - mean) ** 2 / np.exp(log_variance) + log_variance, axis=2)
     chance = 1 / (1 + np.exp(-logit))
@@ -181,28 +180,30 @@ def test_the_loss_and_its_gradient_by_hand(x64):
     unweighted = np.mean(density + cross, axis=1) + 0.01 * 10.5
     assert np.abs(np.asarray(found) - unweighted).max() > 1e-2  # wrong: no bootstrap
 
-    def total(nets, beta):
+    @jax.jit
+    @jax.grad
+    def slope(nets, beta):
         return jnp.sum(losses(nets, batch, Rates(1e-3, 0.0, beta, 1.0)))
 
     # d loss / d bias of the mean k = mean_i w_i (mu - y) / sigma^2 / K, times sigma^(2 beta).
     variance = np.exp(log_variance)
     for beta in (0.0, 0.5):
-        gradient = jax.grad(total)(stacked, beta).network.layers[-1].bias[:, :2]
+        gradient = slope(stacked, beta).network.layers[-1].bias[:, :2]
         each = weight.T[..., None] * (mean - y) / variance ** (1 - beta) / 2
         np.testing.assert_allclose(gradient, each.mean(axis=1), rtol=1e-10)
 
 
 def test_log_variances_stay_within_their_bounds():
     one = jax.tree.map(lambda leaf: leaf[0], network())
+    spread = jax.jit(lambda net: net(jnp.zeros(3)).log_variance)
+    slope = jax.jit(jax.grad(lambda net: jnp.sum(net(jnp.zeros(3)).log_variance)))
     for raw in (-1e6, 0.0, 1e6):
         bias = one.network.layers[-1].bias.at[2:4].set(raw)
         odd = eqx.tree_at(lambda net: net.network.layers[-1].bias, one, bias)
-        found = odd(jnp.zeros(3)).log_variance
+        found = spread(odd)
         assert np.all(found >= one.lowest - 1e-5)
         assert np.all(found <= one.highest + 1e-2)
-        assert np.isfinite(
-            jax.grad(lambda net: jnp.sum(net(jnp.zeros(3)).log_variance))(odd).highest
-        ).all()
+        assert np.isfinite(slope(odd).highest).all()
 
 
 def test_bootstrap_weights_are_poisson_and_belong_to_the_step():
