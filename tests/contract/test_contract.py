@@ -232,13 +232,42 @@ def start(method, key, world=None, policy=None, objective=OBJECTIVE):
 
 
 @functools.cache
+def starting(name):
+    """`start` of a small method as a program of the key."""
+    return jax.jit(functools.partial(start, small(name)))
+
+
+@functools.cache
 def started(name):
-    """What `start` makes of a small method and the first key, by one program."""
-    return jax.jit(functools.partial(start, small(name)))(jax.random.key(0))
+    """State and sampler before the first iteration with the first key."""
+    return starting(name)(jax.random.key(0))
 
 
 def once(method, objective, state, sampler, key):
     return iterate(key, method, objective, state, sampler)
+
+
+class Program:
+    """One iteration of a method, traced and compiled once for all tests of it.
+
+    Attributes:
+      traces: how often it has been traced.
+    """
+
+    def __init__(self):
+        self.traces = 0
+
+        @jax.jit
+        def run(method, state, sampler, key):
+            self.traces += 1
+            return once(method, OBJECTIVE, state, sampler, key)
+
+        self.run = run
+
+
+@functools.cache
+def program_of(name):
+    return Program()
 
 
 def kinds(tree):
@@ -270,9 +299,9 @@ def test_signatures(name):
 def test_tell_keeps_the_state_as_it_is(name):
     """Structure, shapes and types, from `init` on: a scan may carry it, a checkpoint restore it."""
     method = small(name)
-    carry = jax.eval_shape(functools.partial(start, method), jax.random.key(0))
-    step = functools.partial(once, method, OBJECTIVE)
-    state, sampler, diagnostics = jax.eval_shape(step, *carry, jax.random.key(1))
+    carry = jax.eval_shape(starting(name), jax.random.key(0))
+    step = program_of(name).run
+    state, sampler, diagnostics = jax.eval_shape(step, method, *carry, jax.random.key(1))
     assert kinds(state) == kinds(carry[0])
     assert kinds(sampler) == kinds(carry[1])
     solution = jax.eval_shape(method.solution, state)
@@ -287,7 +316,7 @@ def test_tell_keeps_the_state_as_it_is(name):
 @pytest.mark.parametrize("name", METHOD_NAMES)
 def test_asking_for_candidates_keeps_to_the_experience(name):
     method = small(name)
-    carry = jax.eval_shape(functools.partial(start, method), jax.random.key(0))
+    carry = jax.eval_shape(starting(name), jax.random.key(0))
     state, _ = carry
     asked = jax.eval_shape(method.ask, jax.random.key(1), state)
     if isinstance(method.experience, EpisodeReturns):
@@ -296,8 +325,8 @@ def test_asking_for_candidates_keeps_to_the_experience(name):
         for got, one in zip(jax.tree.leaves(asked), policy, strict=True):
             assert got.shape == lead + one.shape
     else:  # an actor, the same one at every iteration
-        step = functools.partial(once, method, OBJECTIVE)
-        state, _, _ = jax.eval_shape(step, *carry, jax.random.key(2))
+        step = program_of(name).run
+        state, _, _ = jax.eval_shape(step, method, *carry, jax.random.key(2))
         again = jax.eval_shape(method.ask, jax.random.key(1), state)
         assert kinds(asked) == kinds(again)
         assert isinstance(asked, Actor)
@@ -307,28 +336,22 @@ def test_asking_for_candidates_keeps_to_the_experience(name):
 @pytest.mark.parametrize("name", METHOD_NAMES)
 def test_a_new_number_costs_no_compilation_and_a_new_size_one(name):
     _, number, size = SMALL[name]
-    traces = []
-
-    @jax.jit
-    def program(method, state, sampler, key):
-        traces.append(None)
-        return once(method, OBJECTIVE, state, sampler, key)
-
-    method = small(name)
+    program, method = program_of(name), small(name)
     state, sampler = started(name)
-    state, sampler, _ = program(method, state, sampler, jax.random.key(1))
+    state, sampler, _ = program.run(method, state, sampler, jax.random.key(1))
+    traces = program.traces
     for value in (0.123, 0.321):
-        state, sampler, _ = program(
+        state, sampler, _ = program.run(
             small(name, **{number: value}), state, sampler, jax.random.key(2)
         )
-    assert len(traces) == 1
+    assert program.traces == traces
     if size is None:  # it has none
         return
     other = small(name, **{size: SMALL[name][0][size] - 1})
     # The second program need only be asked for, not compiled.
     carry = jax.eval_shape(functools.partial(start, other), jax.random.key(0))
-    program.trace(other, *carry, jax.random.key(1))
-    assert len(traces) == 2
+    program.run.trace(other, *carry, jax.random.key(1))
+    assert program.traces == traces + 1
 
 
 @pytest.mark.slow
@@ -338,23 +361,27 @@ def test_seeds_side_by_side_are_the_seeds_one_by_one(name):
 
     What solves equations takes turns instead, as in training: `map` for `vmap`.
     """
-    method = small(name)
+    method, step = small(name), program_of(name).run
+    solution = jax.jit(lambda state: method.solution(state))
 
     def run(key):
         def body(carry, key):
-            state, sampler, diagnostics = once(method, OBJECTIVE, *carry, key)
+            state, sampler, diagnostics = step(method, *carry, key)
             return (state, sampler), (diagnostics, sampler.statistics)
 
-        carry = start(method, key)
-        (state, _), out = jax.lax.scan(body, carry, jax.random.split(key, 3))
-        return method.solution(state), out
+        (state, _), out = jax.lax.scan(body, starting(name)(key), jax.random.split(key, 3))
+        return solution(state), out
 
     keys = jax.random.split(jax.random.key(4), 3)
     side_by_side = functools.partial(jax.lax.map, run) if looks(method) else jax.vmap(run)
     together = jax.tree.map(np.asarray, jax.jit(side_by_side)(keys))
-    alone = jax.jit(run)
     for i, key in enumerate(keys):
-        one = alone(key)
+        (state, sampler), alone = starting(name)(key), []
+        for k in jax.random.split(key, 3):
+            state, sampler, diagnostics = step(method, state, sampler, k)
+            alone.append((diagnostics, sampler.statistics))
+        stacked = jax.tree.map(lambda *rows: np.stack([np.asarray(row) for row in rows]), *alone)
+        one = solution(state), stacked
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a[i], np.asarray(b), rtol=2e-3, atol=2e-5),  # noqa: B023
             together,
