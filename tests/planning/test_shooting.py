@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -26,21 +27,29 @@ from upslope.sampling.streams import sample_steps, start_streams
 KEY = jax.random.key(0)
 
 
+@jax.jit
 def plan(planner, state, key=KEY):
-    return jax.jit(lambda p, key, state: p.plan(key, state, p.initial_memory()))(
-        planner, key, state
+    return planner.plan(key, state, planner.initial_memory())
+
+
+@partial(jax.jit, static_argnames="episodes")
+def sampled(environment, planner, episodes):
+    actor = PlanningActor(planner)
+    found, _ = sample_episodes(
+        KEY, FullyObserved(environment), actor, episodes, environment.time_limit
     )
+    return found.reward
 
 
 def episode_returns(environment, planner, episodes=8):
     """[N] undiscounted returns of acting by a planner."""
-    actor = PlanningActor(planner)
-    found, _ = jax.jit(
-        lambda key, actor: sample_episodes(
-            key, FullyObserved(environment), actor, episodes, environment.time_limit
-        )
-    )(KEY, actor)
-    return np.asarray(found.reward).sum(axis=0)
+    return np.asarray(sampled(environment, planner, episodes)).sum(axis=0)
+
+
+@jax.jit
+def returns_of_all(environment, state, sequences, gamma):
+    """What each of the sequences of actions [N, H] earns from a state, [N]."""
+    return jax.vmap(lambda actions: simulate(KEY, environment, state, actions, gamma))(sequences)
 
 
 def test_cem_is_within_one_percent_of_the_riccati_solution():
@@ -84,7 +93,7 @@ def test_enough_candidates_find_the_best_of_all_sequences(kind, gamma):
     every = jnp.asarray(list(itertools.product(range(3), repeat=horizon)))
     for start in range(5):
         state = jnp.asarray(start)
-        returns = jax.vmap(lambda a, s=state: simulate(KEY, environment, s, a, gamma))(every)
+        returns = returns_of_all(environment, state, every, gamma)
         best = int(jnp.argmax(returns))
         found = plan(planner, state)
         assert int(found.action) == int(every[best, 0])
@@ -102,7 +111,7 @@ def test_batched_equals_single():
     memory = planner.initial_memory()
     many = jax.jit(jax.vmap(planner.plan, (0, 0, None)))(keys, states, memory)
     for n in range(3):
-        one = planner.plan(keys[n], states[n], memory)
+        one = plan(planner, states[n], keys[n])
         for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(many), strict=True):
             np.testing.assert_allclose(a, b[n], rtol=1e-4, atol=1e-5)
 
@@ -167,10 +176,7 @@ def test_the_terminal_value_decides():
     environment = Graph.drawn(1)
     far = jnp.asarray(list(itertools.product(range(3), repeat=5)))
     value = jnp.stack(
-        [
-            jax.vmap(lambda a, s=s: simulate(KEY, environment, jnp.asarray(s), a, 1.0))(far).max()
-            for s in range(5)
-        ]
+        [returns_of_all(environment, jnp.asarray(s), far, 1.0).max() for s in range(5)]
     )
     planner = RandomShooting(
         environment, n_candidates=60, horizon=1, terminal_value=lambda state, _: value[state]
@@ -195,7 +201,7 @@ def test_the_warm_start_is_shifted():
     settings = {"n_candidates": 30, "n_elites": 5, "n_iterations": 1, "horizon": 8, "std": 0.3}
     planner = CrossEntropyPlanner(environment, **settings)
     found = plan(planner, jnp.zeros((), int))
-    again = planner.plan(KEY, jnp.zeros((), int), planner.initial_memory())
+    again = planner.plan(KEY, jnp.zeros((), int), planner.initial_memory())  # not compiled
     np.testing.assert_allclose(found.action, again.action, atol=1e-6)
     np.testing.assert_array_equal(found.memory.mean[-1], 0.0)
     right = episode_returns(environment, planner).mean()
