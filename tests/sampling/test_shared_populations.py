@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +24,7 @@ WORLD = make("CartPole-v1")
 LIMIT = 60
 
 
+@functools.cache
 def population(size):
     """Networks that normalise what they see and draw their actions."""
     build = lambda key: default_policy(  # noqa: E731
@@ -32,7 +35,7 @@ def population(size):
         hidden=(8,),
         normalize_observations=True,
     )
-    return jax.vmap(build)(jax.random.split(jax.random.key(1), size))
+    return jax.jit(jax.vmap(build))(jax.random.split(jax.random.key(1), size))
 
 
 def sampled(candidates, *, devices=1, common=False, **settings):
@@ -53,6 +56,12 @@ def sampled(candidates, *, devices=1, common=False, **settings):
     return jax.tree.map(np.asarray, jax.jit(sample)(jax.random.key(0), candidates))
 
 
+@functools.cache
+def whole(size, common):
+    """Of one device, without slices."""
+    return sampled(population(size), common=common)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("common", [False, True])
 @pytest.mark.parametrize("size", [1, 2, 7])
@@ -62,9 +71,8 @@ def sampled(candidates, *, devices=1, common=False, **settings):
 )
 def test_nothing_changes(size, common, settings):
     """Odd populations leave padding on a device or in a slice: it is nobody's."""
-    candidates = population(size)
-    one = sampled(candidates, common=common)
-    other = sampled(candidates, common=common, **settings)
+    one = whole(size, common)
+    other = sampled(population(size), common=common, **settings)
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
     np.testing.assert_array_equal(one[0].returns, other[0].returns)
