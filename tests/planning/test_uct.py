@@ -4,6 +4,7 @@ import math
 import sys
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +15,7 @@ from plain_uct import plain_uct
 from planning_problems import Coin, Graph
 
 from upslope.core.checks import UpslopeError
+from upslope.engine.executables import compiled
 from upslope.environments import AgainstOpponent, Nim, Pendulum, Pig, RandomLegal, TicTacToe
 from upslope.environments.games.game_tree import (
     best_response_value,
@@ -37,10 +39,15 @@ def levels():
     return game_tree(GAME)
 
 
+@eqx.filter_jit
+def next_state(game, state, move):
+    return game.step(jax.random.key(0), state, move)[0]
+
+
 def after(moves, game=GAME):
     state, _ = game.reset(jax.random.key(0))
     for move in moves:
-        state, _ = game.step(jax.random.key(0), state, jnp.asarray(move))
+        state = next_state(game, state, jnp.asarray(move))
     return state
 
 
@@ -256,8 +263,8 @@ def test_it_never_loses_and_agrees_with_minimax_on_every_position(levels):
         over=jnp.zeros(len(boards), bool),
     )  # fmt: skip
     planner = UCT(GAME, n_simulations=1000, exploration=0.7, keep_tree=False)
-    plan = jax.jit(jax.vmap(planner.plan, (0, 0, None)))
-    found = plan(jax.random.split(jax.random.key(0), len(boards)), states, ())
+    arguments = jax.random.split(jax.random.key(0), len(boards)), states, ()
+    found = compiled(jax.jit(jax.vmap(planner.plan, (0, 0, None))).lower(*arguments))(*arguments)
     worths, action = np.array(worths), np.asarray(found.action)
     rows = np.arange(len(boards))
     np.testing.assert_array_equal(worths[rows, action], worths.max(axis=1))
