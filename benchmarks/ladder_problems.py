@@ -266,7 +266,7 @@ PROBLEMS = {
         tabular_rungs(50_000, 300_000, 100, known_after=10),
     ),
     "taxi": KnownProblem(
-        "Taxi", lambda: toy_text(newest("Taxi")), 0.95, tabular_rungs(200_000, 1_000_000, 50)
+        "Taxi", lambda: toy_text(newest("Taxi")), 0.95, tabular_rungs(200_000, 1_000_000, 2000)
     ),
     "pendulum-grid": KnownProblem(
         "the pendulum on a grid",
