@@ -24,6 +24,7 @@ DRAWN = [
     "shortcut-maze",
     "short-corridor",
     "tic-tac-toe",
+    "connect-four",
 ]
 
 
@@ -93,6 +94,21 @@ def test_randomised_physics_are_those_of_the_episode():
         rows = np.nonzero((shown == [0xD5, 0x5E, 0x00]).all(axis=2))[0]
         lengths.append(np.ptp(rows))
     assert lengths[1] > 1.5 * lengths[0]
+
+
+def test_stones_are_the_learners_and_the_opponents():
+    """As second player the learner's stones are those of who did not begin; the floor is below."""
+    environment = make("connect-four", play_as="second")
+    state, _ = environment.reset(jax.random.key(0))  # the opponent has moved
+    for column in (0, 6):
+        game, _ = environment.game.step(jax.random.key(0), state.game, column)
+        shown = scene_of(environment).draw(state._replace(game=game), SIZE).image()
+        assert (centre(shown, BLUE)[0] < SIZE[0] / 2) == (column == 0)
+        assert centre(shown, BLUE)[1] > SIZE[1] * 0.8
+        assert centre(shown, ORANGE)[1] > SIZE[1] * 0.6
+    swapped = state._replace(game=game, learner=1 - state.learner)
+    assert centre(scene_of(environment).draw(swapped, SIZE).image(), ORANGE)[0] > SIZE[0] / 2
+    assert scene_of(make("nim")) is None
 
 
 def test_what_has_no_picture_says_so():

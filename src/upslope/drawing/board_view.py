@@ -35,12 +35,16 @@ class BoardView(NamedTuple):
     slant: float = 0.0
 
 
+def has_board(game: AlternatingGame) -> bool:
+    """Whether a game is one of stones on a grid."""
+    if isinstance(game, PgxGame):
+        return game.pgx_name in PGX_GRIDS
+    return isinstance(game, TicTacToe | ConnectFour)
+
+
 def view_of(game: AlternatingGame, state: EnvironmentState) -> BoardView | None:
     """The board of a position; None for games that are not stones on a grid."""
-    if isinstance(game, PgxGame):
-        if game.pgx_name not in PGX_GRIDS:
-            return None
-    elif not isinstance(game, TicTacToe | ConnectFour):
+    if not has_board(game):
         return None
     seen = np.asarray(game.observe(state)["board"]) > 0.5
     first, second = (1, 2) if int(game.mover(state)) == 0 else (2, 1)

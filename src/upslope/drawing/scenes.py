@@ -9,11 +9,13 @@ from typing import NamedTuple
 from upslope.core.annotations import EnvironmentState
 from upslope.drawing.acrobot import draw_acrobot
 from upslope.drawing.board import draw_board
+from upslope.drawing.board_view import has_board
 from upslope.drawing.canvas import Canvas
 from upslope.drawing.cart_pole import draw_cart_pole, draw_swing_up
 from upslope.drawing.grid import draw_changing_maze, draw_corridor, draw_maze
 from upslope.drawing.mountain_car import draw_mountain_car
 from upslope.drawing.pendulum import draw_pendulum
+from upslope.drawing.stones import draw_stones
 from upslope.environments.classic.acrobot import Acrobot
 from upslope.environments.classic.cartpole import CartPole
 from upslope.environments.classic.cartpole_swing_up import CartPoleSwingUp
@@ -32,6 +34,7 @@ from upslope.environments.wrappers.domain_randomization import (
 from upslope.environments.wrappers.wrapper import Wrapper
 
 Size = tuple[int, int]
+MOVES_PER_SECOND = 1.5
 # What draws each class, and its steps in a second of a film; None: by its `timestep`.
 SCENES: dict[type[Environment], tuple[Callable[..., Canvas], float | None]] = {
     CartPole: (draw_cart_pole, None),
@@ -43,7 +46,7 @@ SCENES: dict[type[Environment], tuple[Callable[..., Canvas], float | None]] = {
     DynaMaze: (draw_maze, 6.0),
     ChangingMaze: (draw_changing_maze, 30.0),
     ShortCorridor: (draw_corridor, 4.0),
-    AgainstOpponent: (draw_board, 1.5),
+    AgainstOpponent: (draw_board, MOVES_PER_SECOND),
 }
 # Of what is not in real time.
 STEPS_PER_SECOND = 20.0
@@ -70,7 +73,9 @@ def scene_of(environment: Environment) -> Scene | None:
         inner = scene_of(environment.environment)
         return inner and Scene(_randomized(environment), inner.steps_per_second)
     if isinstance(environment, AgainstOpponent) and not isinstance(environment.game, TicTacToe):
-        return None
+        if not has_board(environment.game):
+            return None
+        return Scene(functools.partial(draw_stones, environment), MOVES_PER_SECOND)
     for kind, (draw, speed) in SCENES.items():
         if isinstance(environment, kind):
             speed = speed or 1.0 / float(getattr(environment, "timestep", 1 / STEPS_PER_SECOND))
