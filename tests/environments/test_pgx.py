@@ -244,3 +244,24 @@ def test_a_missing_pgx_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pgx", None)
     with pytest.raises(UpslopeError, match=r"pip install 'upslope\[games\]'"):
         make("pgx:connect_four")
+
+
+def test_boards_have_the_names_of_their_players():
+    """Squares of othello from the top, of go from below and without i; hex is slanted."""
+    from upslope.drawing import board_lines, view_of
+    from upslope.drawing.board_view import move_names
+
+    othello = PgxGame.make("othello")
+    state, seen = othello.reset(jax.random.key(0))
+    names = move_names(othello)
+    legal = [names[action] for action in np.flatnonzero(seen["action_mask"])]
+    assert legal == ["d3", "c4", "f5", "e6"]
+    assert names[-1] == "pass"
+    lines = board_lines(view_of(othello, state))
+    assert lines[3].split() == ["4", ".", ".", ".", "O", "X", ".", ".", "."]
+    assert lines[-1].split() == list("abcdefgh")
+    go = move_names(PgxGame.make("go_9x9"))
+    assert (go[0], go[8], go[80], go[81]) == ("a9", "j9", "j1", "pass")
+    board = PgxGame.make("hex")
+    assert move_names(board)[-1] == "swap"
+    assert view_of(board, board.reset(jax.random.key(0))[0]).slant == 0.5

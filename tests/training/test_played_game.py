@@ -11,7 +11,7 @@ from upslope.drawing import board_lines, board_svg, view_of
 from upslope.drawing.board_view import facts_of, move_names
 from upslope.environments import ConnectFour, Nim, Pig, RandomLegal, TicTacToe
 from upslope.planning import UCT, PlanningActor
-from upslope.training.game_page import game_html
+from upslope.training.game_page import game_html, scalable
 from upslope.training.played_game import PlayedGame, Seat
 
 
@@ -133,6 +133,15 @@ def test_games_without_a_board():
     assert move_names(Pig()) == ["roll", "hold"]
     assert "this turn 0" in facts_of(pig.game, pig.now.state)
     assert "3 left" in game_html(nim, ("a", "b"), "Nim")
+
+
+def test_pictures_of_pgx_are_scaled():
+    drawn = (
+        '<svg baseProfile="full" height="300.0" version="1.1" width="325.0" xmlns="x"><g /></svg>'
+    )
+    assert 'viewBox="0 0 325.0 300.0"' in scalable(drawn)
+    assert scalable(scalable(drawn)) == scalable(drawn)
+    assert scalable("<svg><g /></svg>") == "<svg><g /></svg>"
 
 
 def test_illegal_moves_of_an_actor_are_named():

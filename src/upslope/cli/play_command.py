@@ -132,7 +132,7 @@ def carry_on(played: PlayedGame, players: Players, person: int | None) -> None:
 def ask(played: PlayedGame, opponent: Seat | None, person: int) -> bool:
     """One line of the person's, carried out; False for leaving."""
     names = [played.names[action] for action in played.legal]
-    shown = ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:12])}, ..."
+    shown = ", ".join(names) if len(names) <= 40 else f"{', '.join(names[:12])}, ..."
     print(f"your move ({shown}; ? u q): ", end="", flush=True)
     line = sys.stdin.readline()
     if not line:

@@ -47,8 +47,9 @@ def board_svg(
     """
     rows, columns = view.stones.shape
     shift = view.slant * CELL
-    width = CELL * columns + shift * (rows - 1)
-    height = CELL * rows + (26 if view.columns else 0)
+    edge = 26 if view.row_names else 0
+    width = edge + CELL * columns + shift * (rows - 1 if edge == 0 else rows)
+    height = CELL * rows + (26 if view.column_names else 0)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img" '
         f'class="board" aria-label="{escaped(title)}">'
@@ -62,7 +63,7 @@ def board_svg(
     )
     for row in range(rows):
         for column in range(columns):
-            x, y = CELL * (column + 0.5) + shift * row, CELL * (row + 0.5)
+            x, y = edge + CELL * (column + 0.5) + shift * row, CELL * (row + 0.5)
             parts.append(
                 f'<rect class="board-line" x="{x - CELL / 2:g}" y="{y - CELL / 2:g}" '
                 f'width="{CELL}" height="{CELL}"/>'
@@ -77,14 +78,19 @@ def board_svg(
     if last is not None:
         row, column = played_at(view, last)
         if row >= 0:
-            x, y = CELL * (column + 0.5) + shift * row, CELL * (row + 0.5)
+            x, y = edge + CELL * (column + 0.5) + shift * row, CELL * (row + 0.5)
             parts.append(f'<circle class="board-last" cx="{x:g}" cy="{y:g}" r="27"/>')
-    if view.columns:
-        parts += [
-            f'<text class="board-small" x="{CELL * (column + 0.5):g}" y="{CELL * rows + 18}">'
-            f"{column + 1}</text>"
-            for column in range(columns)
-        ]
+    names = [
+        (name, edge + CELL * (column + 0.5) + shift * rows, CELL * rows + 18)
+        for column, name in enumerate(view.column_names)
+    ]
+    names += [
+        (name, 13 + shift * row, CELL * (row + 0.5) + 5) for row, name in enumerate(view.row_names)
+    ]
+    parts += [
+        f'<text class="board-small" x="{x:g}" y="{y:g}">{escaped(name)}</text>'
+        for name, x, y in names
+    ]
     return "".join([*parts, "</svg>"])
 
 

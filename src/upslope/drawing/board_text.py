@@ -19,7 +19,6 @@ def board_lines(
       notes: of actions: a few letters where their stones would go, such as shares of visits.
       last: the action that was played last, whose stone is shown in brackets.
     """
-    rows, columns = view.stones.shape
     cells = [[STONES[int(stone)] for stone in row] for row in view.stones]
     for action, note in (notes or {}).items():
         row, column = view.places[action]
@@ -30,14 +29,15 @@ def board_lines(
         if row >= 0 and view.stones[row, column]:
             cells[row][column] = f"[{cells[row][column]}]"
     width = max(3, max(len(cell) for row in cells for cell in row)) + 1
-    margin = 0 if view.columns or rows <= 3 else 4
+    margin = 4 if view.row_names else 0
     lines = []
     for number, row in enumerate(cells):
         shift = " " * int(number * view.slant * width)
-        label = f"{number + 1:>2}  " if margin else ""
+        label = f"{view.row_names[number]:>2}  " if margin else ""
         lines.append(label + shift + "".join(f"{cell:^{width}}" for cell in row).rstrip())
-    if view.columns:
-        lines.append("".join(f"{column + 1:^{width}}" for column in range(columns)).rstrip())
+    if view.column_names:
+        shift = " " * (margin + int(len(cells) * view.slant * width))
+        lines.append(shift + "".join(f"{name:^{width}}" for name in view.column_names).rstrip())
     return lines
 
 

@@ -27,12 +27,16 @@ class BoardView(NamedTuple):
       places: [A, 2] the row and column where an action puts its stone; -1 for nowhere.
       columns: whether moves are columns rather than cells.
       slant: by how much of a cell each row is shifted against the one above (hex).
+      row_names: of the rows, from the top; empty where moves do not speak of rows.
+      column_names: of the columns; likewise.
     """
 
     stones: np.ndarray
     places: np.ndarray
     columns: bool = False
     slant: float = 0.0
+    row_names: tuple[str, ...] = ()
+    column_names: tuple[str, ...] = ()
 
 
 def has_board(game: AlternatingGame) -> bool:
@@ -57,11 +61,24 @@ def view_of(game: AlternatingGame, state: EnvironmentState) -> BoardView | None:
         for column in range(columns):
             if empty[column]:
                 places[column] = (empty[column] - 1, column)
-        return BoardView(stones, places, columns=True)
+        numbers = tuple(str(column + 1) for column in range(columns))
+        return BoardView(stones, places, columns=True, column_names=numbers)
     cells = np.arange(min(n_actions, rows * columns))
     places[cells] = np.stack(np.divmod(cells, columns), axis=1)
-    is_hex = isinstance(game, PgxGame) and game.pgx_name == "hex"
-    return BoardView(stones, places, slant=0.5 if is_hex else 0.0)
+    if not isinstance(game, PgxGame) or game.pgx_name == "tic_tac_toe":
+        return BoardView(stones, places)
+    letters, numbers = square_names(game, rows)
+    slant = 0.5 if game.pgx_name == "hex" else 0.0
+    return BoardView(stones, places, slant=slant, row_names=numbers, column_names=letters)
+
+
+def square_names(game: PgxGame, side: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Letters of the columns, and numbers of the rows from the top, as players have them."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    if game.pgx_name.startswith("go_"):
+        letters = letters.replace("i", "")  # and rows are counted from below
+        return tuple(letters[:side]), tuple(str(side - row) for row in range(side))
+    return tuple(letters[:side]), tuple(str(row + 1) for row in range(side))
 
 
 def move_names(game: AlternatingGame) -> list[str]:
@@ -76,16 +93,8 @@ def move_names(game: AlternatingGame) -> list[str]:
         return [str(action + 1) for action in range(n_actions)]
     if game.pgx_name not in PGX_GRIDS:
         return [str(action) for action in range(n_actions)]
-    side = int(np.sqrt(n_actions))
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    if game.pgx_name.startswith("go_"):
-        letters = letters.replace("i", "")  # as go players have it
-    down = game.pgx_name in ("othello", "hex")  # rows are counted from the top
-    names = [
-        f"{letters[column]}{row + 1 if down else side - row}"
-        for row in range(side)
-        for column in range(side)
-    ]
+    letters, numbers = square_names(game, int(np.sqrt(n_actions)))
+    names = [f"{letter}{number}" for number in numbers for letter in letters]
     return names + (["swap"] if game.pgx_name == "hex" else ["pass"])[: n_actions - len(names)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from upslope.drawing.board_picture import board_svg, escaped
@@ -105,13 +106,21 @@ def picture(played: PlayedGame, moment: Moment, thought: Thought | None, title: 
             styled=False,
         )
     if isinstance(played.game, PgxGame):
-        return moment.state.game.to_svg(color_theme="light")
+        return scalable(moment.state.game.to_svg(color_theme="light"))
     words = escaped(facts_of(played.game, moment.state) or title)
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 420 80" role="img" class="board" '
         f'aria-label="{words}"><rect class="board-ground" width="420" height="80" rx="6"/>'
         f'<text class="board-text" x="210" y="46">{words}</text></svg>'
     )
+
+
+def scalable(svg: str) -> str:
+    """A picture of pgx with the coordinates it is drawn in, so that it can be shown in any size."""
+    size = re.search(r'<svg[^>]*\bheight="([\d.]+)[^>]*\bwidth="([\d.]+)', svg)
+    if size is None or "viewBox" in svg.partition(">")[0]:
+        return svg
+    return svg.replace("<svg ", f'<svg viewBox="0 0 {size[2]} {size[1]}" ', 1)
 
 
 def _numbers(thought: Thought | None, action: int) -> tuple[str, str]:
