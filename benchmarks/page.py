@@ -95,6 +95,7 @@ PARTS = {
         "predict.py --sb3-python SB3",
     ),
     "exact": ("Exact values and gradients", "exact.py"),
+    "exact_play": ("Exact play of connect four", "exact_play.py"),
     "models": ("Fitting models to data sets", "models.py"),
     "gradcheck": ("gradcheck", "gradcheck.py"),
     "startup": ("Start-up and memory", "startup.py"),
