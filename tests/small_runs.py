@@ -71,6 +71,8 @@ def small_run(
     options = dict(
         seeds=2, hidden=(8,), evaluations=4, evaluation_episodes=2, final_episodes=4, seed=7
     )
+    if environment == "gymnasium:CartPole-v1":  # each step of a long episode takes its time
+        options["environment_settings"] = {"time_limit": 60}
     return train(
         environment,
         method,

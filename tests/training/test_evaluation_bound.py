@@ -71,6 +71,7 @@ def test_all_episodes_of_every_evaluation_are_kept(tmp_path):
 def test_a_bounded_run_resumes_to_the_same_bits_and_says_what_it_did(tmp_path):
     """The first policies fall early, so that the sizes of the evaluations differ."""
     options = {"environment": "gymnasium:CartPole-v1", "workers": 0, **BOUNDED}
+    options["environment_settings"] = {"time_limit": 500}
     whole = small_run("ppo", tmp_path / "whole", **options)
     with pytest.raises(Interruption):
         small_run("ppo", tmp_path / "cut", InterruptAfter(2), **options)

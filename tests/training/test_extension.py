@@ -28,6 +28,7 @@ def policies_and_rows(folder):
 @pytest.mark.parametrize("environment", ["CartPole-v1", "gymnasium:CartPole-v1"])
 def test_a_run_that_is_done_goes_further_bit_for_bit(environment, tmp_path):
     options = dict(environment=environment, total_timesteps=1200, evaluations=8)
+    options["environment_settings"] = {}  # episodes as long as users have them
     small_run("cem", tmp_path / "whole", **options)
     first = small_run(
         "cem", tmp_path / "run", **{**options, "total_timesteps": 600, "evaluations": 4}
