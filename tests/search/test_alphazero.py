@@ -85,6 +85,8 @@ def test_a_run_goes_on_bit_for_bit_and_what_it_saves_plays(tmp_path):
     )
     assert match.returns.shape == (2, 2)
     assert upslope.evaluate(whole, episodes=4).returns.shape == (1, 4)
+    beaten = upslope.evaluate(whole, episodes=4, opponent="minimax")
+    assert beaten.returns.max() <= 0.0
 
 
 @pytest.mark.slow

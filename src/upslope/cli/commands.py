@@ -134,6 +134,12 @@ def evaluate(argv: list[str], began: float) -> int:
         Setting("episodes", int, 100, "Held-out episodes of each seed's policy."),
         Setting("env", str, "the run's", "Another environment with the same spaces."),
         Setting(
+            "opponent",
+            str,
+            "the run's",
+            "Of a game of two players: random, minimax, a planner (mcts-1000) or a run's folder.",
+        ),
+        Setting(
             "deterministic", bool, "as the run's", "Act by the mode of the policy, not by a draw."
         ),
         Setting("seed", int, 0, "Seed of the episodes."),

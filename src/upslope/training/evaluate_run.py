@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from upslope.core.actor import Actor
 from upslope.core.checks import UpslopeError, check_number, check_path, check_settings
 from upslope.core.records import Returns
 from upslope.engine.finite_checks import check_returns
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 # The number of an evaluation that no run makes, and how many of its episodes run at a time.
 HELD_OUT, BLOCK = 2**31 - 1, 20
-EVALUATE_SETTINGS = ("episodes", "environment", "deterministic", "seed", "planner")
+EVALUATE_SETTINGS = ("episodes", "environment", "deterministic", "seed", "planner", "opponent")
 
 
 def evaluate(
@@ -40,6 +41,7 @@ def evaluate(
     deterministic: bool | None = None,
     seed: int = 0,
     planner: str | Planner | None = None,
+    opponent: str | Path | Planner | Actor | None = None,
     **settings: Any,
 ) -> Evaluation | MatchEvaluation:
     """Held-out episodes of the policies in a run folder, of all seeds; or of a planner.
@@ -59,8 +61,11 @@ def evaluate(
       seed: of the episodes; distinct from every stream of training.
       planner: acts in the place of trained policies, by simulating the environment
         (`upslope list planners`).
-      **settings: of the planner, by name; `gamma`, `environment_settings`, `opponent` and `base`
-        too (see `evaluate_planner`).
+      opponent: of a game of two players: for a run's policies the name of whom they meet in the
+        place of the run's own, "random", "minimax", "mcts-1000" or another run's folder; for a
+        planner see `evaluate_planner`.
+      **settings: of the planner, by name; `gamma`, `environment_settings` and `base` too (see
+        `evaluate_planner`).
 
     Raises:
       StorageError: there is no policy in the folder.
@@ -76,10 +81,17 @@ def evaluate(
                 )
         from upslope.training.evaluate_planner import evaluate_planner
 
+        settings = settings if opponent is None else {**settings, "opponent": opponent}
         return evaluate_planner(path, planner, episodes=episodes, seed=seed, **settings)
     check_settings("evaluate", settings, EVALUATE_SETTINGS)
     check_number("evaluate", "episodes", episodes, at_least=1, integer=True)
-    prepared = prepare("evaluate", path, environment, seed)
+    if opponent is not None and not isinstance(opponent, str | Path):
+        raise UpslopeError(
+            f"evaluate got opponent={opponent!r:.80} beside a run: name it, as 'random', "
+            "'mcts-1000' or a run's folder. Objects play in upslope.evaluate(ENV, planner=..., "
+            "opponent=...)."
+        )
+    prepared = prepare("evaluate", path, environment, seed, opponent)
     config, loaded = prepared.config, prepared.loaded
     if deterministic is None:
         deterministic = config.deterministic_evaluation
@@ -107,7 +119,11 @@ class Prepared(NamedTuple):
 
 
 def prepare(
-    caller: str, path: str | Path | Environment, environment: EnvironmentLike | None, seed: int
+    caller: str,
+    path: str | Path | Environment,
+    environment: EnvironmentLike | None,
+    seed: int,
+    opponent: str | Path | None = None,
 ) -> Prepared:
     """Reads the policies of a run folder and builds the environment for their episodes.
 
@@ -132,6 +148,8 @@ def prepare(
             given = make(environment)
         environment = named(environment, given, {})[0]
     config = dataclasses.replace(where_evaluated(config, environment), seed=seed)
+    if opponent is not None:
+        config = dataclasses.replace(config, opponent=str(opponent))
     built = build(config, given)
     loaded = load_policy(saved)
     for name in ("observation_space", "action_space"):
