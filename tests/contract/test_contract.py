@@ -488,12 +488,13 @@ LEARNING |= {
         400,
     )
 }
+# Its value is that of what was done: what it did before it knew better must be forgotten.
 LEARNING |= {
     "muzero": (
         {
             "n_envs": 4,
             "train_freq": 2,
-            "buffer_size": 4000,
+            "buffer_size": 400,
             "batch_size": 64,
             "learning_starts": 64,
             "gradient_steps": 8,
@@ -504,6 +505,7 @@ LEARNING |= {
             "model_hidden": (16,),
             "support_size": 4,
             "n_simulations": 4,
+            "rescale_values": False,
         },
         200,
     )

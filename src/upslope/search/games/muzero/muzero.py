@@ -127,6 +127,10 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
       n_simulations: per search. Static.
       max_considered: actions that Gumbel's search compares at the root at most. Static.
       gumbel_scale: of its noise while it collects; 0 to exploit only.
+      value_scale: of its values beside the prior's logits: c_scale.
+      rescale_values: whether the values of the actions of a node are scaled to [0, 1] first, so
+        that returns may have any size; differences that are errors of the model are then enlarged,
+        too, where all actions are worth the same. Static.
       dirichlet_fraction: share of noise in PUCT's prior at the root while it collects.
       dirichlet_alpha: concentration of that noise.
       temperature: of PUCT's choice among visits while it collects; halved after half of the budget
@@ -177,6 +181,8 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
     n_simulations: int = eqx.field(static=True, default=16)
     max_considered: int = eqx.field(static=True, default=16)
     gumbel_scale: float | Array = 1.0
+    value_scale: float | Array = 0.1
+    rescale_values: bool = eqx.field(static=True, default=True)
     dirichlet_fraction: float | Array = 0.25
     dirichlet_alpha: float | Array = 0.3
     temperature: float | Array = 1.0
@@ -213,7 +219,8 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
             check(name, at_least=0, at_most=1)
         for name in ("priority_exponent", "importance_exponent"):
             check(name, at_least=0)
-        check("dirichlet_alpha", above=0)
+        for name in ("dirichlet_alpha", "value_scale"):
+            check(name, above=0)
         check_choice("MuZero", "search", self.search, ("gumbel", "puct"))
         check_choice("MuZero", "bootstrap", self.bootstrap, ("search", "network"))
         check_schedule(self, "learning_rate_schedule")
@@ -314,6 +321,8 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
                 n_simulations=self.n_simulations,
                 max_considered=self.max_considered,
                 gumbel_scale=self.gumbel_scale if explores else 0.0,
+                value_scale=self.value_scale,
+                rescale_values=self.rescale_values,
             )
         return PUCT(
             model,
