@@ -4,6 +4,9 @@ import re
 
 import pytest
 
+from upslope.cli.argv import Argv
+from upslope.cli.flags import Group, normalize_flags, parse
+from upslope.cli.setting import Setting
 from upslope.cli.train_command import read_request
 from upslope.core.checks import UpslopeError
 from upslope.training.config import RunConfig, resolve
@@ -62,6 +65,43 @@ def test_both_spellings_switches_and_none():
         is None
     )
     assert config("CartPole-v1 ppo --total-timesteps 5000").total_timesteps == 5000
+
+
+@pytest.mark.parametrize(
+    ("written", "on"),
+    [
+        ("--normalize_observations", True),
+        ("--normalize_observations True", True),
+        ("--normalize-observations=true", True),
+        ("--no-normalize-observations", False),
+        ("--normalize-observations false", False),
+        ("--normalize_observations=False", False),
+    ],
+)
+def test_a_switch_with_the_word_behind_it(written, on):
+    config = read_request(f"CartPole-v1 ppo {written} --n-envs 4".split()).config
+    assert config.policy_settings["normalize_observations"] is on
+    assert config.method_settings["n_envs"] == 4
+
+
+def test_true_and_false_among_other_words():
+    assert config("CartPole-v1 dqn --save-replay true").save_replay is True
+    assert config("CartPole-v1 dqn --save_replay=FALSE").save_replay is False
+    assert config("CartPole-v1 dqn --save_replay auto").save_replay == "auto"
+
+
+def test_a_switch_of_the_environment_with_the_word_behind_it():
+    groups = [
+        Group("environment", [Setting("still", bool, True, "")], "env"),
+        Group("run", [Setting("loud", bool, False, "")]),
+    ]
+    flags = Argv.read(["--env.still", "False", "x", "--loud=TRUE"]).flags
+    assert normalize_flags(flags, groups) == ["--env.no-still", "x", "--loud"]
+    with pytest.raises(UpslopeError, match="unexpected argument 'x'"):
+        parse("upslope test", "A test.", groups, Argv([], flags))
+    del flags[0].values[1]
+    found = parse("upslope test", "A test.", groups, Argv([], flags))
+    assert found == {"environment": {"still": False}, "run": {"loud": True}}
 
 
 @pytest.mark.parametrize("spelling", ["--baseline none", "--baseline=none"])

@@ -32,6 +32,10 @@ class Group(NamedTuple):
     unlisted: Container[str] = ()
 
 
+# Words that say of a switch whether it is on.
+SWITCHED = {"true": True, "false": False}
+
+
 def parse(
     command: str,
     description: str,
@@ -119,19 +123,32 @@ def normalize_flags(flags: Iterable[Flag], groups: Iterable[Group]) -> list[str]
     """Flags as the parser wants them.
 
     `none` becomes `None` after a flag that may be None; after any other it is a word like others,
-    such as the choice `--baseline none`.
+    such as the choice `--baseline none`. `--anneal True` is the switch `--anneal`.
     """
     kinds = flag_types(groups)
     found = []
     for flag in flags:
         kind = kinds.get(flag.name)
+        if kind is bool and flag.values and flag.values[0].lower() in SWITCHED:
+            found += [switched(flag.name, flag.values[0]), *flag.values[1:]]
+            continue
         values = [none_or_literal(value, kind) for value in flag.values]
         if typing.get_origin(kind) is tuple:  # "64,64" is "64 64"
             values = [part for value in values for part in value.strip("[]()").split(",") if part]
+        if bool in typing.get_args(kind):
+            values = [v.capitalize() if v.lower() in SWITCHED else v for v in values]
         if kind is int or int in typing.get_args(kind):
             values = [str(whole(value)) for value in values]
         found += [f"{flag.name}={values[0]}", *values[1:]] if flag.joined else [flag.name, *values]
     return found
+
+
+def switched(name: str, word: str) -> str:
+    """A switch with the word behind it, `--env.slippery false`, as one: `--env.no-slippery`."""
+    if SWITCHED[word.lower()]:
+        return name
+    prefix, dot, own = name.removeprefix("--").rpartition(".")
+    return f"--{prefix}{dot}no-{own}"
 
 
 def none_or_literal(value: str, kind: Any) -> str:

@@ -154,9 +154,8 @@ def check_settings(kind: str, settings: Mapping[str, Any], known: Iterable[str])
         if name not in known:
             guess = nearest(name, known)
             hint = f" Did you mean {guess!r}?" if guess else ""
-            raise UpslopeError(
-                f"{kind} has no setting {name!r}.{hint} Its settings: {', '.join(sorted(known))}."
-            )
+            rest = f"Its settings: {', '.join(sorted(known))}." if known else "It has none."
+            raise UpslopeError(f"{kind} has no setting {name!r}.{hint} {rest}")
 
 
 def check_number(
