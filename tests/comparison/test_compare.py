@@ -18,7 +18,7 @@ from upslope.training import Run, RunConfig
 
 def run(method="ppo", shift=0.0, state="done", seeds=5, **settings):
     """A run whose seeds improve from one evaluation to the next."""
-    config = RunConfig("CartPole-v1", method, seeds=seeds, **settings)
+    config = RunConfig("CartPole-v1", method, seeds=seeds, **{"total_timesteps": 300, **settings})
     history = History()
     for moment in (1, 2, 3):
         episodes = np.arange(4.0) * np.ones((seeds, 4)) + np.arange(seeds)[:, None]
@@ -57,7 +57,7 @@ def test_runs_of_one_kind_are_one_group():
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        (dict(total_timesteps=7), "total timesteps 7, not 100000"),
+        (dict(total_timesteps=7), "total timesteps 7, not 300"),
         (dict(final_episodes=3), "final episodes 3, not 100"),
         (dict(deterministic_evaluation=False), "deterministic evaluation False, not True"),
         (dict(environment_settings={"gravity": 1.0}), "environment settings"),
@@ -88,6 +88,19 @@ def test_an_unfinished_run_is_left_out_by_name():
     assert comparison.notes == ("b is left out: its state is 'stopped'.",)
     with pytest.raises(UpslopeError, match=r"no finished run\. b is left out"):
         compare({"b": run(state="stopped")})
+
+
+@pytest.mark.parametrize("state", ["stop_at", "patience", "callback", "done"])
+def test_a_run_that_ended_early_is_compared_and_named(state):
+    short = run("cem", state=state, total_timesteps=1_000)
+    full = run("ppo", total_timesteps=1_000)
+    full.summary.steps[:] = 1_024
+    comparison = compare([short, full], resamples=50)
+    assert [one.label for one in comparison.groups[0].contenders] == ["cem", "ppo"]
+    assert comparison.notes == ("cem ended early: its seeds took 300 of 1,000 steps.",)
+    full.summary.steps[0] = 900
+    (_, note) = compare([short, full], resamples=50).notes
+    assert note == "ppo ended early: its seeds took 900 to 1,024 of 1,000 steps."
 
 
 def test_runs_of_one_method_are_told_apart():

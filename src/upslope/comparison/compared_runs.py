@@ -21,6 +21,8 @@ from upslope.training.run_folder import RunFolder
 RunLike: TypeAlias = Run | str | Path
 THRESHOLDS = 101
 CURVE_RESAMPLES = 2000
+# What a run says of how it ended, where it has not failed or been interrupted.
+FINISHED = ("done", "stop_at", "patience", "callback")
 
 
 def compare(
@@ -37,7 +39,8 @@ def compare(
 
     Scores are the returns of the last evaluation, one number a seed. Runs whose environment,
     budget, way of evaluation or versions differ are put into groups of their own, and a note says
-    what differs; unfinished runs are left out, and a note names them.
+    what differs; unfinished runs are left out, and a note names them. Another names those that
+    ended before their budget, by a rule of stopping or by themselves.
 
     Args:
       runs: runs or run folders; a mapping gives them labels.
@@ -62,9 +65,10 @@ def compare(
     groups: dict[str, list[tuple[str, Run]]] = {}
     shared: dict[str, dict[str, Any]] = {}
     for label, run in zip(labels, opened, strict=True):
-        if run.summary.reason != "done" or not run.evaluations:
+        if run.summary.reason not in FINISHED or not run.evaluations:
             notes.append(f"{label} is left out: its state is {run.summary.reason!r}.")
             continue
+        notes += ended_early(label, run)
         found = conditions(run)
         key = json.dumps(found, sort_keys=True, default=str)
         shared[key] = found
@@ -75,6 +79,17 @@ def compare(
     settings: dict[str, Any] = {"confidence": confidence, "resamples": resamples, "seed": seed}
     compared = [compared_group(shared[key], groups[key], target, settings) for key in groups]
     return Comparison(tuple(compared), tuple(notes), confidence)
+
+
+def ended_early(label: str, run: Run) -> list[str]:
+    """What is said of a run whose seeds took fewer steps than their budget; nothing of others."""
+    budget, taken = run.config.total_timesteps, run.summary.steps
+    if (taken >= budget).all():
+        return []
+    which = (
+        f"{taken.min():,}" if taken.min() == taken.max() else f"{taken.min():,} to {taken.max():,}"
+    )
+    return [f"{label} ended early: its seeds took {which} of {budget:,} steps."]
 
 
 def as_list(runs: Iterable[RunLike]) -> list[RunLike]:
