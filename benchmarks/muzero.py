@@ -73,7 +73,7 @@ def tic_tac_toe(report: Report, arguments: Any) -> None:
     from upslope.exact import never_loses
 
     upslope.configure(arguments.repeats)
-    settings = TIC_TAC_TOE | ({"total_timesteps": 4000} if arguments.quick else {})
+    settings = TIC_TAC_TOE | ({"total_timesteps": 2000} if arguments.quick else {})
     began = time.perf_counter()
     run = upslope.train(
         "tic-tac-toe",
