@@ -137,6 +137,17 @@ SELF_PLAY = {
     "gradient_steps": 2,
 }
 SMALL |= {
+    "alphago": (
+        {
+            "n_games": 3,
+            "expert_simulations": 3,
+            "gradient_steps": 2,
+            "pool_size": 2,
+            "simulations_at_play": 0,
+        },
+        "learning_rate",
+        "gradient_steps",
+    ),
     "alphazero": (SELF_PLAY, "learning_rate", "batch_size"),
     "alphago-zero": (
         SELF_PLAY | {"gating_games": 2, "gating_interval": 16.0},

@@ -46,10 +46,12 @@ TABLE = {
     "PlannerOutput": "planner",
     "PlanningActor": "planning_actor",
     "PolicyValueEvaluator": "mcts.policy_value_evaluator",
+    "PolicyValueRollouts": "mcts.policy_value_rollouts",
     "RolloutExtras": "rollout",
     "SearchExtras": "mcts.uct",
     "ShootingPlanner": "shooting",
     "search_tree_svg": "mcts.tree_picture",
+    "TwoNetworkEvaluator": "mcts.two_networks",
     "simulate": "simulation",
 }
 

@@ -18,7 +18,9 @@ from upslope.planning.mcts.network_search import NetworkSearch as NetworkSearch
 from upslope.planning.mcts.network_search import NetworkSearchExtras as NetworkSearchExtras
 from upslope.planning.mcts.network_search import PUCT as PUCT
 from upslope.planning.mcts.policy_value_evaluator import PolicyValueEvaluator as PolicyValueEvaluator
+from upslope.planning.mcts.policy_value_rollouts import PolicyValueRollouts as PolicyValueRollouts
 from upslope.planning.mcts.tree_picture import search_tree_svg as search_tree_svg
+from upslope.planning.mcts.two_networks import TwoNetworkEvaluator as TwoNetworkEvaluator
 from upslope.planning.mcts.uct import SearchExtras as SearchExtras
 from upslope.planning.mcts.uct import UCT as UCT
 from upslope.planning.planner import Planner as Planner

@@ -23,6 +23,11 @@ TABLE = {
         "dqn",
         "Deep Q-learning: a replay buffer, a target network, epsilon-greedy. Discrete actions.",
     ),
+    "AlphaGo": Row(
+        "games.alphago.alphago",
+        "alphago",
+        "AlphaGo: imitate a search, improve against earlier selves, learn values, search by both.",
+    ),
     "AlphaGoZero": Row(
         "games.alphago_zero",
         "alphago-zero",

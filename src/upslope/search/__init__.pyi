@@ -14,6 +14,7 @@ from upslope.search.evolution.natural_evolution import SNES as SNES
 from upslope.search.evolution.natural_evolution import XNES as XNES
 from upslope.search.evolution.openai_es import OpenAIES as OpenAIES
 from upslope.search.evolution.pgpe import PGPE as PGPE
+from upslope.search.games.alphago.alphago import AlphaGo as AlphaGo
 from upslope.search.games.alphago_zero import AlphaGoZero as AlphaGoZero
 from upslope.search.games.alphazero import AlphaZero as AlphaZero
 from upslope.search.games.muzero.muzero import MuZero as MuZero
