@@ -84,9 +84,9 @@ class AlphaGoZero(SelfPlayMethod[AlphaGoZeroState]):
       c_init: weight of the prior in PUCT.
       dirichlet_fraction: share of noise at the root of PUCT.
       dirichlet_alpha: concentration of the noise; about 10 over the number of legal moves.
-      temperature: of the first moves of a game.
+      temperature: chance in the choice of the first moves of a game; 0 for none.
       temperature_moves: how many these are, both players' counted.
-      final_temperature: of all later ones.
+      final_temperature: chance in the choice of all later moves.
       epsilon: share of the first moves that are drawn evenly among the legal ones.
       n_envs: games side by side. Static.
       train_freq: moves of each game per iteration. Static.
@@ -106,7 +106,7 @@ class AlphaGoZero(SelfPlayMethod[AlphaGoZeroState]):
       adam_eps: what Adam adds to the root of the second moment. Static.
       total_timesteps: the budget in moves, for the schedule.
       gating_interval: moves between matches.
-      gating_games: of a match. Static.
+      gating_games: games of a match. Static.
       gating_threshold: share of the points above which the candidate takes over.
       resignation: whether games may be resigned. Static.
       play_on: share of the games in which nobody resigns.

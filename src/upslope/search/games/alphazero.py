@@ -68,9 +68,9 @@ class AlphaZero(SelfPlayMethod[AlphaZeroState]):
       c_init: weight of the prior in PUCT.
       dirichlet_fraction: share of noise at the root of PUCT.
       dirichlet_alpha: concentration of the noise; about 10 over the number of legal moves.
-      temperature: of the first moves of a game.
+      temperature: chance in the choice of the first moves of a game; 0 for none.
       temperature_moves: how many these are, both players' counted.
-      final_temperature: of all later ones.
+      final_temperature: chance in the choice of all later moves.
       epsilon: share of the first moves that are drawn evenly among the legal ones.
       n_envs: games side by side. Static.
       train_freq: moves of each game per iteration. Static.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -73,17 +74,14 @@ class AlphaGoDiagnostics(NamedTuple):
 class AlphaGo(SearchMethod[AlphaGoState, Trajectories]):
     r"""AlphaGo's pipeline of 2016: three stages of training, and a search of what came of them.
 
-    1. *Imitation*: a network learns the moves of an expert, as AlphaGo did those of people; the
-       expert here is a tree search with random rollouts. A linear one learns them too.
+    .. math:: \Delta\sigma \propto \nabla \ln p_\sigma(a \mid s), \qquad
+              \Delta\rho \propto \nabla \ln p_\rho(a_t \mid s_t) \, (z_t - b), \qquad
+              \Delta\theta \propto (z - v_\theta(s)) \, \nabla v_\theta(s)
 
-       .. math:: \Delta\sigma \propto \nabla \ln p_\sigma(a \mid s)
-    2. *Reinforcement*: it goes on by REINFORCE, against a pool of its earlier selves.
-
-       .. math:: \Delta\rho \propto \nabla \ln p_\rho(a_t \mid s_t) \, (z_t - b)
-    3. *Values*: a second network learns who wins when the improved policy plays itself, from one
-       position of each game.
-
-       .. math:: \Delta\theta \propto (z - v_\theta(s)) \, \nabla v_\theta(s)
+    Imitation: a network learns the moves a of an expert, as AlphaGo did those of people; the expert
+    here is a tree search with random rollouts. A linear network learns them too. Reinforcement: the
+    network goes on by REINFORCE, against a pool of its earlier selves. Values: a second network
+    learns who wins when the improved policy plays itself, from one position of each game.
 
     The solution searches by PUCT with p_sigma as its prior and leaves that are worth
     :math:`(1 - \lambda) v_\theta + \lambda z`, z the outcome of a rollout of the linear policy. No
@@ -91,7 +89,7 @@ class AlphaGo(SearchMethod[AlphaGoState, Trajectories]):
 
     Attributes:
       n_games: whole games per iteration. Static.
-      expert_simulations: of the search that is imitated, per move. Static.
+      expert_simulations: simulations per move of the search that is imitated. Static.
       expert_epsilon: share of random moves in the expert's games; they are not imitated.
       imitation_share: share of `total_timesteps` for the first stage.
       reinforcement_share: share for the second; the rest is the third's.
@@ -101,7 +99,7 @@ class AlphaGo(SearchMethod[AlphaGoState, Trajectories]):
       pool_size: earlier selves that are kept, the newest ones. Static.
       pool_interval: iterations of stage 2 until the next one is put into the pool.
       simulations_at_play: per move of the solution; 0 plays p_rho alone. Static.
-      rollout_share: lambda.
+      rollout_share: share of a leaf's value that is a rollout's outcome, lambda.
       c_puct: weight of the prior in the search.
       max_grad_norm: bound on the norm of each gradient.
       adam_eps: what Adam adds to the root of the second moment. Static.
@@ -284,7 +282,7 @@ class AlphaGo(SearchMethod[AlphaGoState, Trajectories]):
             diagnostics._replace(model_steps=simulated, stage=candidates.stage.astype(float)),
         )
 
-    def _ascend(self, learner: Learner, objective: Any) -> tuple[Learner, Array]:
+    def _ascend(self, learner: Learner, objective: Callable[..., Array]) -> tuple[Learner, Array]:
         return learner.improved(
             objective,
             self.learning_rate,

@@ -46,7 +46,7 @@ class Learner(NamedTuple):
         def step(carry: tuple, _: None) -> tuple[tuple, Array]:
             theta, optimizer = carry
             value, slope = jax.value_and_grad(lambda theta: objective(unravel(theta)))(theta)
-            slope, _ = clip_by_norm(slope, max_grad_norm)
+            slope, _norm = clip_by_norm(slope, max_grad_norm)
             return ascend("adam", optimizer, theta, slope, learning_rate, adam_eps), value
 
         (theta, optimizer), values = jax.lax.scan(

@@ -118,7 +118,7 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
       batch_size: windows per update. Static.
       train_freq: steps of each stream per iteration. Static.
       gradient_steps: updates per iteration. Static.
-      unroll_steps: K. Static.
+      unroll_steps: steps that the model is unrolled, K. Static.
       n_step: steps of reward in a value target. Static.
       hidden_size: D, numbers of a hidden state. Static.
       model_hidden: layers of g and f. Static.
@@ -126,17 +126,17 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
       search: `"gumbel"`, which improves even with few simulations, or the paper's `"puct"`. Static.
       n_simulations: per search. Static.
       max_considered: actions that Gumbel's search compares at the root at most. Static.
-      gumbel_scale: of its noise while it collects; 0 to exploit only.
-      value_scale: of its values beside the prior's logits: c_scale.
+      gumbel_scale: scale of the Gumbel noise while it collects; 0 to exploit only.
+      value_scale: weight of the search's values beside the prior's logits: c_scale.
       rescale_values: whether the values of the actions of a node are scaled to [0, 1] first, so
         that returns may have any size; differences that are errors of the model are then enlarged,
         too, where all actions are worth the same. Static.
       dirichlet_fraction: share of noise in PUCT's prior at the root while it collects.
       dirichlet_alpha: concentration of that noise.
-      temperature: of PUCT's choice among visits while it collects; halved after half of the budget
-        and again after three quarters.
-      vf_coef: c_v.
-      l2: c.
+      temperature: chance in PUCT's choice among visits while it collects; halved after half of the
+        budget and again after three quarters.
+      vf_coef: weight of the value's loss, c_v.
+      l2: weight of the penalty on the parameters, c.
       max_grad_norm: bound on the norm of the gradient.
       prioritized: draw windows in proportion to |nu - z|. Static.
       priority_exponent: alpha, how far priorities follow the errors; 0 draws evenly. Static.
@@ -145,10 +145,10 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
         present model, instead of those found when the steps were taken. Static.
       symmetries: whether windows of a game are learnt in a symmetry of the board that is drawn for
         each. Static.
-      bootstrap: which values targets are bootstrapped with: those of the present `"network"`, which
-        are as good as it is by now, or, as in the paper, those that the `"search"` found when the
-        steps were taken (or reanalysed). The errors that priorities follow are of the same kind.
-        Static.
+      bootstrap: the values that targets are bootstrapped with: those of the present `"network"`,
+        which are as good as it is by now, or, as in the paper, those that the `"search"` found when
+        the steps were taken (or reanalysed). The errors that priorities follow are of that kind,
+        too. Static.
       total_timesteps: the budget, for what falls with it.
       adam_eps: what Adam adds to the root of the second moment. Static.
 
