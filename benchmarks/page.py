@@ -79,7 +79,14 @@ PARTS = {
             f"The ladder: regret to the exact optimum, {name}",
             f"ladder.py --only {name}",
         )
-        for name in ("dyna-maze", "frozen-lake", "slippery-lake", "linear-quadratic")
+        for name in (
+            "dyna-maze",
+            "frozen-lake",
+            "slippery-lake",
+            "taxi",
+            "pendulum-grid",
+            "linear-quadratic",
+        )
     },
     "dqn": (
         "DQN and its buffer, beside Stable-Baselines3, rejax and flashbax",
@@ -95,12 +102,25 @@ PARTS = {
         "predict.py --sb3-python SB3",
     ),
     "exact": ("Exact values and gradients", "exact.py"),
+    "dynamic_programming": (
+        "Dynamic programming, beside quantecon",
+        "dynamic_programming.py",
+    ),
+    "ilqr": ("Iterative LQR, beside the cross-entropy method", "ilqr.py"),
+    "mcts": (
+        "Tree search, beside open_spiel and mctx alone",
+        "mcts.py --spiel-python SPIEL",
+    ),
+    "alphazero": ("AlphaZero: tic-tac-toe and connect four", "alphazero.py"),
+    "self_play": ("Self-play, beside mctx and pgx alone", "self_play.py"),
+    "muzero": ("MuZero: CartPole and tic-tac-toe", "muzero.py"),
+    "tune": ("Tuning PPO on CartPole", "tune.py"),
     "exact_play": ("Exact play of connect four", "exact_play.py"),
     "models": ("Fitting models to data sets", "models.py"),
     "gradcheck": ("gradcheck", "gradcheck.py"),
     "startup": ("Start-up and memory", "startup.py"),
 }
-PEERS = ("evosax-python", "sb3-python", "rejax-python", "purejaxrl-source")
+PEERS = ("evosax-python", "sb3-python", "rejax-python", "purejaxrl-source", "spiel-python")
 
 HEAD = """# Benchmarks
 
