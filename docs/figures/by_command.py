@@ -40,6 +40,10 @@ BENCH = (
 
 
 MAZE = "upslope train dyna-maze dyna-q --planning_steps {0} --seeds 30 --evaluations 1 --out n{0}"
+SELF_PLAY = (
+    "upslope train tic-tac-toe {0} --opponent mcts-100 --seeds 1 --evaluations 12 "
+    "--evaluation-episodes 200 --final-episodes 200 --out {0}"
+)
 PICTURES = {
     "comparison.png": Picture(BENCH, "comparison/comparison.png"),
     "curves.png": Picture(
@@ -61,6 +65,14 @@ PICTURES = {
         "upslope plot n0 n5 n50 --curves length --against episodes --until 50 --output dyna-q.png",
         "dyna-q.png",
         tuple(MAZE.format(n) for n in (0, 5, 50)),
+    ),
+    "alphago-to-muzero.png": Picture(
+        "upslope plot alphago alphago-zero alphazero muzero --output alphago-to-muzero.png",
+        "alphago-to-muzero.png",
+        (
+            *(SELF_PLAY.format(method) for method in ("alphago", "alphago-zero", "alphazero")),
+            SELF_PLAY.format("muzero") + " --total-timesteps 120000 --symmetries True",
+        ),
     ),
     "ladder.png": Picture(
         "python benchmarks/ladder.py --stored --figure ladder.png",
