@@ -86,6 +86,7 @@ OBSERVATIONS = {
     "vector": spaces.Box(-1.0, 1.0, (3,), np.float32),
     "tree": spaces.Dict({"a": spaces.Box(-1.0, 1.0, (3,), np.float32), "b": spaces.Discrete(2)}),
     "image": spaces.Box(0, 255, (16, 16, 1), np.uint8),
+    "board": spaces.Dict({"board": spaces.Box(0, 1, (2, 3, 3), np.float32)}),
 }
 ACTIONS = {
     "discrete": spaces.Discrete(3),

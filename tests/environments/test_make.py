@@ -23,7 +23,7 @@ def test_native_names_and_settings():
     [
         ("cartpole-V9", {}, "Unknown environment 'cartpole-V9'. Did you mean 'CartPole-v1'"),
         ("LunarLander-v2", {}, "Did you mean 'LunarLander-v3'"),
-        ("shortcorridor", {}, "Did you mean 'short-corridor'"),
+        ("shortcoridor", {}, "Did you mean 'short-corridor'"),
         ("zzz", {}, "Unknown environment 'zzz'. Known: CartPole-v1"),
         ("gymnasium:LunarLander-v99", {}, "Did you mean 'LunarLander-v3'"),
         ("gymnazium:CartPole-v1", {}, "Did you mean 'gymnasium:CartPole-v1'"),

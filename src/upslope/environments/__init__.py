@@ -84,6 +84,7 @@ TABLE = {
     "Normal": "wrappers.physics_distributions",
     "PgxEnvironment": "adaptors.pgx",
     "PgxGame": "adaptors.pgx",
+    "PgxTurnGame": "adaptors.pgx",
     "PhysicsDistribution": "wrappers.physics_distributions",
     "Pig": "games.pig",
     "Probe": "probes",

@@ -10,6 +10,7 @@ from upslope.environments.adaptors.gymnasium import GymnasiumSpec as GymnasiumSp
 from upslope.environments.adaptors.gymnax import GymnaxEnvironment as GymnaxEnvironment
 from upslope.environments.adaptors.pgx import PgxEnvironment as PgxEnvironment
 from upslope.environments.adaptors.pgx import PgxGame as PgxGame
+from upslope.environments.adaptors.pgx import PgxTurnGame as PgxTurnGame
 from upslope.environments.classic.acrobot import Acrobot as Acrobot
 from upslope.environments.classic.cartpole import CartPole as CartPole
 from upslope.environments.classic.cartpole_swing_up import CartPoleSwingUp as CartPoleSwingUp

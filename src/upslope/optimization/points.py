@@ -123,8 +123,9 @@ def searched_coordinates(
     theta, _ = ravel_parameters(x0)
     bounds = (None, None) if bounds is None else bounds
     low, high = split_bounds(bounds, theta.size)
+    both_single = low.size == high.size == 1  # SciPy's Bounds makes arrays of single numbers
     for name, bound in (("lower", low), ("upper", high)):
-        if bound.shape not in ((), (1,), (theta.size,)):
+        if bound.shape not in ((), (theta.size,)) and not both_single:
             raise UpslopeError(
                 f"bounds give {bound.size} {name} bounds for {theta.size} coordinates: give one "
                 "number for all, or one for each."

@@ -371,4 +371,11 @@ class AlphaGo(SearchMethod[AlphaGoState, Trajectories]):
 
 def _nothing() -> AlphaGoDiagnostics:
     nan = jnp.full((), jnp.nan, float)
-    return AlphaGoDiagnostics(nan, nan, nan, nan, nan, nan)
+    return AlphaGoDiagnostics(
+        stage=nan,
+        imitation_loss=nan,
+        agreement=nan,
+        pool_score=nan,
+        value_error=nan,
+        model_steps=nan,
+    )

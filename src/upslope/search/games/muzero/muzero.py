@@ -209,6 +209,11 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
         sizes += ("unroll_steps", "n_step", "hidden_size", "support_size")
         for name in (*sizes, "n_simulations", "max_considered"):
             check(name, at_least=1, integer=True)
+        if not isinstance(self.model_hidden, tuple | list):
+            raise UpslopeError(
+                f"MuZero got model_hidden={self.model_hidden!r:.80}: must be sizes of layers, such "
+                "as (64,) (--model-hidden 64)."
+            )
         for size in self.model_hidden:
             check_number("MuZero", "model_hidden", size, at_least=1, integer=True)
         for name in ("learning_rate", "max_grad_norm", "total_timesteps", "adam_eps"):
