@@ -59,36 +59,7 @@ class AlphaZero(SelfPlayMethod[AlphaZeroState]):
     The method plays the game itself, whoever the environment's opponent is; that one is who it is
     evaluated against.
 
-    Attributes:
-      search: `"puct"`, with noise at its root, or `"gumbel"`, which improves on the network even
-        with few simulations. Static.
-      n_simulations: per move of self-play. Static.
-      simulations_at_play: per move of the solution; 0 plays the network's policy alone. Static.
-      max_considered: how many moves a Gumbel search compares at its root. Static.
-      c_init: weight of the prior in PUCT.
-      dirichlet_fraction: share of noise at the root of PUCT.
-      dirichlet_alpha: concentration of the noise; about 10 over the number of legal moves.
-      temperature: chance in the choice of the first moves of a game; 0 for none.
-      temperature_moves: how many these are, both players' counted.
-      final_temperature: chance in the choice of all later moves.
-      epsilon: share of the first moves that are drawn evenly among the legal ones.
-      n_envs: games side by side. Static.
-      train_freq: moves of each game per iteration. Static.
-      buffer_size: rows kept: a move takes one, the end of a game another. Static.
-      learning_starts: moves before the first update.
-      batch_size: positions per update. Static.
-      gradient_steps: updates per iteration. Static.
-      n_step: moves after which a target looks to the search's value in the place of the outcome;
-        None: the game's end alone. Static.
-      value_mix: lambda: 1, the value follows outcomes; less, the search's values on the way, too.
-      symmetries: whether positions are learnt in a symmetry of the board drawn for each. Static.
-      learning_rate: step size of Adam.
-      learning_rate_schedule: `"linear"` falls to zero at `total_timesteps`. Static.
-      vf_coef: weight of the value's loss.
-      l2: c of the penalty on the weights.
-      max_grad_norm: bound on the norm of the gradient.
-      adam_eps: what Adam adds to the root of the second moment. Static.
-      total_timesteps: the budget in moves, for the schedule.
+    Its settings are those of `SelfPlayMethod`.
 
     Raises:
       UpslopeError: settings that make no sense; from `configure`: not a game of two players, fewer
