@@ -35,7 +35,7 @@ from upslope.search.games.learning import (
     positions_of,
 )
 from upslope.search.games.self_play import SelfPlayActor
-from upslope.search.gradient.ascent import Schedule, check_schedule, remaining
+from upslope.search.gradient.ascent import Schedule, check_schedule, scheduled
 from upslope.search.search_method import ProblemSpec, SearchMethod
 
 State = TypeVar("State")
@@ -292,9 +292,12 @@ class SelfPlayMethod(SearchMethod[State, Replayed]):
 
     def rates(self, iterations: Array) -> Rates:
         """The numbers of this iteration's updates."""
-        learning_rate = jnp.asarray(self.learning_rate, float)
-        if self.learning_rate_schedule == "linear":
-            learning_rate = learning_rate * remaining(self.steps(iterations), self.total_timesteps)
+        learning_rate = scheduled(
+            self.learning_rate,
+            self.learning_rate_schedule,
+            self.steps(iterations),
+            self.total_timesteps,
+        )
         return Rates(learning_rate, self.vf_coef, self.l2, self.max_grad_norm)
 
     def learned(

@@ -29,6 +29,21 @@ def remaining(steps: Array, total_timesteps: float | Array | None) -> Array:
     return jnp.clip(1.0 - steps / total_timesteps, 0.0, 1.0)
 
 
+def scheduled(
+    number: float | Array, schedule: str, steps: Array, total_timesteps: float | Array | None
+) -> Array:
+    """A number as its schedule has it after some steps: as it is, or falling to zero linearly.
+
+    Args:
+      number: at the beginning.
+      schedule: `"constant"` or `"linear"`.
+      steps: taken so far.
+      total_timesteps: after which `"linear"` has reached zero.
+    """
+    number = jnp.asarray(number, float)
+    return number * remaining(steps, total_timesteps) if schedule == "linear" else number
+
+
 class Scheduled(Protocol):
     """A method whose schedules last as long as its budget."""
 

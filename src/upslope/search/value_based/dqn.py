@@ -28,7 +28,7 @@ from upslope.search.gradient.ascent import (
     Schedule,
     check_schedule,
     clip_by_norm,
-    remaining,
+    scheduled,
 )
 from upslope.search.gradient.optimizer import ascend, start_ascent
 from upslope.search.search_method import Defaults, ProblemSpec, SearchMethod
@@ -231,10 +231,12 @@ class DQN(SearchMethod[DQNState, Replayed]):
         due = turns > jnp.floor(self._steps(state.iterations) / self.target_update_interval)
         mixed = jax.tree.map(lambda new, old: old + self.tau * (new - old), policy, state.target)
         target = tree.where(due, mixed, state.target)
-        learning_rate = jnp.asarray(self.learning_rate, float)
-        if self.learning_rate_schedule == "linear":
-            left = remaining(self._steps(state.iterations), self.total_timesteps)
-            learning_rate = learning_rate * left
+        learning_rate = scheduled(
+            self.learning_rate,
+            self.learning_rate_schedule,
+            self._steps(state.iterations),
+            self.total_timesteps,
+        )
         # A run that goes on without its buffer waits until that has as much as at the beginning.
         enough = jnp.minimum(self.learning_starts, self.buffer_size)
         learns = (steps >= self.learning_starts) & (experience.filled >= enough)

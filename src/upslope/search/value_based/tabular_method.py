@@ -17,7 +17,7 @@ from upslope.objectives.objective import Objective
 from upslope.policies.tabular_epsilon_greedy import TabularEpsilonGreedy
 from upslope.policies.tabular_softmax import TabularSoftmax
 from upslope.sampling.experience import ExperienceSpec, Steps
-from upslope.search.gradient.ascent import Schedule, check_schedule, remaining
+from upslope.search.gradient.ascent import Schedule, check_schedule, scheduled
 from upslope.search.search_method import Defaults, Experience, ProblemSpec, SearchMethod, State
 
 # Updates of each pair [S, A]; () where no learning rate asks for them.
@@ -138,10 +138,9 @@ class TabularMethod(SearchMethod[State, Experience]):
 
     def epsilon_at(self, steps: Array) -> Array:
         """epsilon after that many steps."""
-        epsilon = jnp.asarray(self.epsilon, float)
-        if self.epsilon_schedule == "constant":
-            return epsilon
-        return epsilon * remaining(steps.astype(float), self.total_timesteps)
+        return scheduled(
+            self.epsilon, self.epsilon_schedule, steps.astype(float), self.total_timesteps
+        )
 
     def actor(self, values: Float[Array, "S A"], steps: Array) -> TabularEpsilonGreedy:
         """Who acts on a table after that many steps."""

@@ -33,7 +33,7 @@ from upslope.search.games.muzero.targets import (
     unrolled_targets,
     window_length,
 )
-from upslope.search.gradient.ascent import Schedule, check_schedule, clip_by_norm, remaining
+from upslope.search.gradient.ascent import Schedule, check_schedule, clip_by_norm, scheduled
 from upslope.search.gradient.optimizer import ascend, start_ascent
 from upslope.search.search_method import Defaults, ProblemSpec, SearchMethod
 
@@ -386,10 +386,12 @@ class MuZero(SearchMethod[MuZeroState, Replayed]):
             fresh = experience.fresh
             seen = model.moments.merge(Moments.of(fresh.observation, fresh.valid))
             model = eqx.tree_at(lambda it: it.moments, model, seen)
-        learning_rate = jnp.asarray(self.learning_rate, float)
-        if self.learning_rate_schedule == "linear":
-            left = remaining(self._steps(state.iterations), self.total_timesteps)
-            learning_rate = learning_rate * left
+        learning_rate = scheduled(
+            self.learning_rate,
+            self.learning_rate_schedule,
+            self._steps(state.iterations),
+            self.total_timesteps,
+        )
         # A run that goes on without its buffer waits until that has as much as at the beginning.
         enough = jnp.minimum(self.learning_starts, self.buffer_size)
         learns = (self._steps(iterations) >= self.learning_starts) & (experience.filled >= enough)
